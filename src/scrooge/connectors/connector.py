@@ -1,0 +1,128 @@
+"""What a PSP integration is: a frozen value of pure functions. Nothing here opens a socket but `send`.
+
+A connector never concludes that an outcome is unknown: what it cannot read it raises, and `send` decides.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from scrooge.domain.attempt import Operation
+from scrooge.domain.outcome import Outcome
+from scrooge.errors import UnsupportedOperation
+from scrooge.money import Money
+
+Json = dict[str, Any]
+Headers = Mapping[str, str]  # names in lower case
+
+
+class Command(Struct, frozen=True, kw_only=True):
+    """One attempt in our words: everything a connector may need to build its request or read a reply.
+
+    It is rebuilt from the rows whenever a reply has to be read again, so it holds no secret and no card.
+    """
+
+    operation: Operation
+    amount: Money
+    reference: str  # of the attempt at the PSP, and its idempotency key
+    payment: str  # our payment's id: links the attempts of one payment in the PSP's reports
+    merchant_account: str
+    sale: bool = False
+    final: bool = False
+    psp_reference: str | None = None  # of this attempt, once known
+    parent_psp_reference: str | None = None  # of the authorization this one builds on
+    psp_token: str | None = None  # the instrument at this PSP
+    psp_customer: str | None = None  # the customer at this PSP, where the token belongs to one
+    customer: str | None = None
+    initiator: str = "customer"  # or "merchant"
+    return_url: str | None = None
+    statement_descriptor: str | None = None
+    details: Mapping[str, str] = {}  # what the payer brought back from an authentication
+
+
+class Request(Struct, frozen=True):
+    """The bytes we are about to send. `path` follows the connector account's base URL.
+
+    Built before the attempt is recorded, so that nothing can fail between the two; kept with the attempt, so
+    that a replay sends the same bytes. Credentials are added at the wire and never kept.
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    content_type: str = "application/json"
+    idempotency_key: str | None = None
+
+
+class Endpoint(Struct, frozen=True):
+    """`build` may raise a Problem; `read` gets status, headers and document, and raises when it cannot read."""
+
+    build: Callable[[Command], Request]
+    read: Callable[[Command, int, Headers, Json], Outcome]
+
+
+class Recovery(Struct, frozen=True):
+    """How to find out what happened when an answer was lost. Seconds throughout.
+
+    `replay_for` is the PSP's key retention less a safety margin: the same request may be sent again until then,
+    never after. `horizon` is how long after sending an inquiry may still not see what the PSP did.
+    `expected` is how long each operation may stay pending before we begin to ask.
+    """
+
+    replay_for: int
+    horizon: int
+    ask_after: int = 5
+    ask_every: int = 5
+    expected: Mapping[Operation, int] = {}
+
+
+class Notification(Struct, frozen=True, kw_only=True):
+    """One thing a PSP tells us by itself. `outcome` None: a kind we do not handle yet, kept as `unhandled`.
+
+    `parent_psp_reference` names the authorization where `psp_reference` is the modification's own.
+    """
+
+    event_id: str
+    kind: str
+    operation: Operation | None = None
+    outcome: Outcome | None = None
+    reference: str | None = None
+    psp_reference: str | None = None
+    parent_psp_reference: str | None = None
+    merchant_account: str | None = None
+
+
+class Connector(Struct, frozen=True, kw_only=True):
+    """A PSP. Capability is the keys of `endpoints`; the rest are facts that flows read.
+
+    `credentials` names the secrets a connector account needs (name -> required).
+    """
+
+    name: str
+    test_url: str
+    live_url: str  # may name a credential: https://{live_prefix}-checkout-live.example
+    credentials: Mapping[str, bool]
+    check_credentials: Callable[[Mapping[str, str], bool], str | None]  # (credentials, live) -> what is wrong
+    base_url: Callable[[str], str]  # a configured base URL without the version the paths begin with
+    headers: Callable[[Mapping[str, str], Request], dict[str, str]]
+    endpoints: Mapping[Operation, Endpoint]
+    continuation: Endpoint  # after the payer has authenticated: what happened?
+    inquiries: Mapping[Operation, Endpoint]  # asking without moving money
+    abandon: Endpoint | None  # ends an authorization whose payer never came back; None: ours alone to end
+    replayed: Callable[[Headers], bool]  # is this reply the stored one of an earlier send?
+    verify: Callable[[bytes, Headers, Mapping[str, str], int], bool]  # (raw, headers, credentials, now)
+    notifications: Callable[[bytes], list[Notification]]
+    accepted: tuple[int, str]  # how the PSP wants a notification answered: status, body
+    recovery: Recovery
+    multi_capture: bool = False  # may a capture be partial and not the last?
+    partial_void: bool = False
+    authorization_seconds: int = 7 * 86_400  # how long an approval holds when the reply does not say
+
+
+def render(connector: Connector, command: Command) -> Request:
+    """The request of an operation. Raises UnsupportedOperation or what the connector refuses to build."""
+    endpoint = connector.endpoints.get(command.operation)
+    if endpoint is None:
+        raise UnsupportedOperation(f"{connector.name} cannot {command.operation}")
+    return endpoint.build(command)

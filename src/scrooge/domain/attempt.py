@@ -1,0 +1,102 @@
+"""One request to one PSP, from the moment we commit to sending it until its outcome is final."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from scrooge.domain.outcome import (
+    ActionRequired, Approved, Declined, NextAction, Outcome, Pending, Rejected, Reversed, Unknown,
+)
+from scrooge.errors import ContradictoryOutcome
+
+
+class Operation(StrEnum):
+    AUTHORIZE = "authorize"
+    CAPTURE = "capture"
+    VOID = "void"
+    REFUND = "refund"
+
+
+class State(StrEnum):
+    SENT = "sent"  # Recorded before the call: a crash here means we may have sent it.
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    ACTION_REQUIRED = "action_required"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    REJECTED = "rejected"
+    REVERSED = "reversed"
+
+
+class Closed(StrEnum):
+    """Why an approved authorization takes no more captures."""
+
+    VOIDED = "voided"
+    EXPIRED = "expired"
+
+
+# fmt: off
+S = State
+OUTCOMES = (Approved,   Pending,    ActionRequired,    Declined,   Rejected,   Reversed,   Unknown)
+TABLE: dict[State, tuple[State | None, ...]] = {
+    S.SENT:            (S.APPROVED, S.PENDING,  S.ACTION_REQUIRED, S.DECLINED, S.REJECTED, S.REVERSED, S.UNKNOWN),
+    S.UNKNOWN:         (S.APPROVED, S.PENDING,  S.ACTION_REQUIRED, S.DECLINED, S.REJECTED, S.REVERSED, S.UNKNOWN),
+    S.ACTION_REQUIRED: (S.APPROVED, S.PENDING,  S.ACTION_REQUIRED, S.DECLINED, S.REJECTED, S.REVERSED, S.ACTION_REQUIRED),
+    S.PENDING:         (S.APPROVED, S.PENDING,  None,              S.DECLINED, S.REJECTED, S.REVERSED, S.PENDING),
+    S.APPROVED:        (S.APPROVED, S.APPROVED, None,              None,       None,       S.REVERSED, S.APPROVED),
+    S.DECLINED:        (None,       S.DECLINED, None,              S.DECLINED, None,       None,       S.DECLINED),
+    S.REJECTED:        (None,       None,       None,              None,       S.REJECTED, None,       S.REJECTED),
+    S.REVERSED:        (S.REVERSED, S.REVERSED, None,              None,       None,       S.REVERSED, S.REVERSED),
+}
+# fmt: on
+OPEN = frozenset({S.SENT, S.UNKNOWN, S.PENDING, S.ACTION_REQUIRED})
+LIVE = OPEN | {S.APPROVED}
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """`minor` is what we asked for; `approved_minor` what the PSP approved (a partial approval is less)."""
+
+    id: str
+    number: int
+    operation: Operation
+    minor: int
+    connector_account: str
+    state: State = State.SENT
+    parent: str | None = None  # the authorization that a capture, void or refund builds on
+    sale: bool = False  # authorize and capture in one request
+    final: bool = False  # a capture after which the PSP releases the rest
+    approved_minor: int | None = None
+    closed: Closed | None = None
+    reference: str = ""  # ours, at the PSP; also the idempotency key: payment id and attempt number
+    caller_reference: str | None = None  # of a capture, void or refund
+    psp_reference: str | None = None
+    network_transaction_id: str | None = None
+    psp_token: str | None = None
+    checks: dict[str, str] = {}
+    decline: str | None = None
+    raw_code: str | None = None
+    raw_message: str | None = None
+    network_code: str | None = None
+    advice_code: str | None = None
+    reason: str | None = None  # why rejected, reversed or unknown
+    action: NextAction | None = None
+    return_token: str | None = None
+    expires_at: int | None = None  # Unix seconds
+    sent_at: int = 0  # Unix microseconds
+    concluded_at: int | None = None  # Unix microseconds
+
+    @property
+    def money(self) -> int:
+        """Minor units this attempt stands for: approved if approved, else asked."""
+        return self.minor if self.approved_minor is None else self.approved_minor
+
+
+def advance(state: State, outcome: Outcome) -> State:
+    """The only way news changes an attempt's state. An empty cell is a contradiction, kept as a break.
+
+    Raises ContradictoryOutcome.
+    """
+    after = TABLE[state][OUTCOMES.index(type(outcome))]
+    if after is None:
+        raise ContradictoryOutcome(f"{state} cannot become {type(outcome).__name__}")
+    return after

@@ -1,0 +1,126 @@
+"""One door for news: a reply, a notification, an inquiry and a settlement line all come through `hear`."""
+
+from msgspec import structs
+
+from scrooge.domain.attempt import LIVE, Attempt, Closed, Operation, State, advance
+from scrooge.domain.outcome import (
+    ActionRequired, Approved, Declined, Outcome, Rejected, ReversalKind, Reversed, Unknown,
+)
+from scrooge.domain.payment import Payment, tally
+from scrooge.errors import ContradictoryOutcome
+
+FINAL = frozenset({State.APPROVED, State.DECLINED, State.REJECTED, State.REVERSED})
+
+
+def hear(p: Payment, attempt_id: str, outcome: Outcome, at: int) -> Payment:
+    """The payment after this news, or the same payment when it teaches nothing. `at` is Unix microseconds.
+
+    Order does not matter and repetition changes nothing. Raises ContradictoryOutcome, changing nothing,
+    when the news cannot be true together with what is known.
+    """
+    attempt = p.attempt(attempt_id)
+    if lapsed_with_captures(p, attempt, outcome):
+        moved = structs.replace(attempt, closed=Closed.EXPIRED)
+    else:
+        after = advance(attempt.state, outcome)
+        if after is attempt.state and not isinstance(outcome, ActionRequired):
+            return learned_reference(p, attempt, outcome)
+        moved = learned(structs.replace(attempt, state=after), outcome, at)
+    changed = with_void_closed(p.replacing(moved))
+    refuse_impossible(changed, attempt, moved)
+    return changed if changed != p else p
+
+
+def lapsed_with_captures(p: Payment, attempt: Attempt, outcome: Outcome) -> bool:
+    """An authorization that expires after a partial capture keeps what was captured."""
+    return (
+        isinstance(outcome, Reversed)
+        and outcome.kind is not ReversalKind.FAILED
+        and attempt.operation is Operation.AUTHORIZE
+        and not attempt.sale
+        and tally(p, attempt).captured > 0
+    )
+
+
+def learned(attempt: Attempt, outcome: Outcome, at: int) -> Attempt:
+    """The facts that an outcome brings, beside the state."""
+    facts: dict[str, object] = {}
+    match outcome:
+        case Approved():
+            facts = {
+                "approved_minor": outcome.amount.minor if outcome.amount else attempt.minor,
+                "network_transaction_id": outcome.network_transaction_id,
+                "psp_token": outcome.psp_token,
+                "checks": outcome.checks,
+                "expires_at": outcome.expires_at,
+                "action": None,
+            }
+        case Declined():
+            facts = {
+                "decline": str(outcome.decline),
+                "raw_code": outcome.raw_code,
+                "raw_message": outcome.raw_message,
+                "network_code": outcome.network_code,
+                "advice_code": outcome.advice_code,
+                "action": None,
+            }
+        case ActionRequired():
+            facts = {"action": outcome.action}
+        case Reversed():
+            facts = {"reason": outcome.reason, "action": None}
+            if attempt.operation is Operation.AUTHORIZE and outcome.kind is not ReversalKind.FAILED:
+                expired = outcome.kind is ReversalKind.EXPIRED
+                facts["closed"] = Closed.EXPIRED if expired else Closed.VOIDED
+        case Rejected() | Unknown():
+            facts = {"reason": outcome.reason}
+    if attempt.state in FINAL:
+        facts["concluded_at"] = at
+    if outcome.psp_reference:
+        facts["psp_reference"] = outcome.psp_reference
+    return structs.replace(attempt, **facts)
+
+
+def learned_reference(p: Payment, attempt: Attempt, outcome: Outcome) -> Payment:
+    """Even news that changes no state may name the PSP's reference, which must not be lost."""
+    if outcome.psp_reference and attempt.psp_reference is None:
+        return p.replacing(structs.replace(attempt, psp_reference=outcome.psp_reference))
+    return p
+
+
+def with_void_closed(p: Payment) -> Payment:
+    """An authorization closes when all of it was voided: nothing of it can move any more."""
+    for a in p.attempts:
+        if a.operation is Operation.AUTHORIZE and a.state is State.APPROVED and a.closed is None:
+            t = tally(p, a)
+            if t.voided == t.authorized and not a.sale:
+                return p.replacing(structs.replace(a, closed=Closed.VOIDED))
+    return p
+
+
+def refuse_impossible(p: Payment, before: Attempt, moved: Attempt) -> None:
+    """Money already stands on what the news would take away, or there would be more than there can be."""
+    builds_on = [a for a in p.attempts if a.parent == moved.id and a.state in LIVE]
+    if moved.state is State.REVERSED and before.state is State.APPROVED and builds_on:
+        raise ContradictoryOutcome(f"{moved.id} {moved.state}: money already stands on it")
+    for a in p.attempts:
+        if a.operation is Operation.AUTHORIZE:
+            t = tally(p, a)
+            if min(t.voided, t.uncaptured - t.held, t.captured - t.refunded - t.held_refund) < 0:
+                raise ContradictoryOutcome(f"{moved.id} {moved.state}: more than there is to move")
+    alive = [
+        a for a in p.attempts
+        if a.operation is Operation.AUTHORIZE and a.state in LIVE and a.closed is None
+    ]
+    if len(alive) > 1:
+        raise ContradictoryOutcome(f"{moved.id} {moved.state}: another authorization is live")
+
+
+def event_of(before: Attempt, after: Attempt) -> str | None:
+    """The event to announce for a change of one attempt, in the past tense; None when nothing happened."""
+    what = "sale" if after.sale else str(after.operation)
+    if after.state is not before.state:
+        expired = after.state is State.REVERSED and after.closed is Closed.EXPIRED
+        return f"{what}_expired" if expired else f"{what}_{after.state}"
+    if after.closed is not before.closed and after.closed is Closed.EXPIRED:
+        return f"{what}_expired"
+    return None

@@ -1,0 +1,187 @@
+"""A payment is an amount and the attempts made on it. Everything else is computed from those."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct, structs
+
+from scrooge.domain.attempt import LIVE, OPEN, Attempt, Closed, Operation, State
+from scrooge.errors import (
+    AmountExceedsRoom, AmountMustBePositive, AuthorizationExpired, AuthorizationLive, AuthorizationNotApproved,
+)
+from scrooge.money import Money
+
+O = Operation  # noqa: E741 - read aloud in ROOM
+
+
+class Payment(Struct, frozen=True, kw_only=True):
+    """`minor` of `currency` is the whole intent; `version` counts the changes kept so far."""
+
+    id: str
+    merchant: str
+    caller: str
+    reference: str
+    minor: int
+    currency: str
+    version: int = 1
+    attempts: tuple[Attempt, ...] = ()
+    livemode: bool = False
+    sale: bool = True  # capture with the authorization, unless the caller captures by hand
+    answered: bool = False  # the request that made it has ended: its key may be answered with the payment
+    accounts: tuple[str, ...] = ()  # connector accounts still to try, best first
+    customer: str | None = None
+    instrument: str | None = None
+    initiator: str = "customer"
+    purpose: str | None = None
+    return_url: str | None = None
+    statement_descriptor: str | None = None
+    metadata: dict[str, str] = {}
+    created_at: int = 0  # Unix microseconds
+    deadline_at: int = 0  # Unix microseconds: until then the key answers "still running"
+
+    def money(self, minor: int) -> Money:
+        return Money(minor, self.currency)
+
+    def attempt(self, attempt_id: str) -> Attempt:
+        [found] = [a for a in self.attempts if a.id == attempt_id]
+        return found
+
+    def replacing(self, moved: Attempt) -> "Payment":
+        """The same payment with one attempt in its new form."""
+        attempts = tuple(moved if a.id == moved.id else a for a in self.attempts)
+        return structs.replace(self, attempts=attempts)
+
+    def adding(self, attempt: Attempt) -> "Payment":
+        return structs.replace(self, attempts=(*self.attempts, attempt))
+
+
+class Tally(Struct, frozen=True):
+    """Minor units on one authorization. The row of the authorization keeps the same six numbers."""
+
+    authorized: int = 0
+    captured: int = 0
+    voided: int = 0
+    refunded: int = 0
+    held: int = 0  # captures and voids asked, not final: they keep their room
+    held_refund: int = 0
+
+    @property
+    def uncaptured(self) -> int:
+        return self.authorized - self.captured - self.voided
+
+
+def tally(p: Payment, authorization: Attempt) -> Tally:
+    """Count the money on one authorization from the attempts that build on it."""
+    if authorization.state is not State.APPROVED:
+        return Tally()
+    children = [a for a in p.attempts if a.parent == authorization.id]
+
+    def total(operation: Operation, states: frozenset[State]) -> int:
+        return sum(a.money for a in children if a.operation is operation and a.state in states)
+
+    approved = frozenset({State.APPROVED})
+    authorized = authorization.money
+    captured = authorized if authorization.sale else total(O.CAPTURE, approved)
+    held = total(O.CAPTURE, OPEN) + total(O.VOID, OPEN)
+    voided = total(O.VOID, approved)
+    finals = [a for a in children if a.operation is O.CAPTURE and a.final]
+    if any(a.state in OPEN for a in finals):  # Nothing else may be asked while a final capture is out.
+        held = authorized - captured - voided
+    elif any(a.state is State.APPROVED for a in finals) or authorization.closed is Closed.EXPIRED:
+        voided = authorized - captured - held  # The PSP released the rest by itself.
+    return Tally(
+        authorized, captured, voided, total(O.REFUND, approved), held, total(O.REFUND, OPEN)
+    )
+
+
+def authorization_of(p: Payment) -> Attempt | None:
+    """The last attempt to authorize; the only one that can be live."""
+    found = [a for a in p.attempts if a.operation is O.AUTHORIZE]
+    return found[-1] if found else None
+
+
+def live(p: Payment) -> Attempt | None:
+    """The authorization that moved money, or still may. There is never more than one."""
+    a = authorization_of(p)
+    return a if a is not None and a.state in LIVE and a.closed is None else None
+
+
+def standing(p: Payment) -> Tally:
+    """The tally of the last authorization, or of nothing."""
+    a = authorization_of(p)
+    return tally(p, a) if a is not None else Tally()
+
+
+def captured_before(p: Payment) -> int:
+    """Captured on earlier authorizations, which an expired one may have."""
+    return sum(tally(p, a).captured for a in p.attempts if a.operation is O.AUTHORIZE)
+
+
+# How much money is left to move, per operation. This is the whole rule book for amounts.
+ROOM: dict[Operation, Callable[[Payment], int]] = {
+    O.AUTHORIZE: lambda p: 0 if live(p) or captured_before(p) else p.minor,
+    O.CAPTURE: lambda p: standing(p).uncaptured - standing(p).held,
+    O.VOID: lambda p: standing(p).uncaptured - standing(p).held,
+    O.REFUND: lambda p: standing(p).captured - standing(p).refunded - standing(p).held_refund,
+}
+
+
+def decide(p: Payment, operation: Operation, minor: int | None, **facts: Any) -> Payment:
+    """May we ask a PSP for this? The payment returned has the new attempt, to be saved before it is sent.
+
+    `minor` None means all that is left. `facts` go on the attempt (id, number, connector account, ...).
+    Raises AuthorizationLive, AuthorizationNotApproved, AuthorizationExpired, AmountExceedsRoom.
+    """
+    authorization = authorization_of(p)
+    if operation is O.AUTHORIZE:
+        if live(p) or captured_before(p):
+            raise AuthorizationLive("one authorization at a time; this one was not declined, voided or expired")
+        parent = None
+    else:
+        if authorization is None or authorization.state not in {State.APPROVED, State.REVERSED}:
+            raise AuthorizationNotApproved(f"nothing to {operation}: the authorization is not approved")
+        if operation is not O.REFUND and authorization.closed is Closed.EXPIRED:
+            raise AuthorizationExpired(f"nothing to {operation}: the authorization has expired")
+        if authorization.state is State.REVERSED:
+            raise AuthorizationNotApproved(f"nothing to {operation}: the authorization was reversed")
+        parent = authorization.id
+    room = ROOM[operation](p)
+    asked = room if minor is None else minor
+    if minor is not None and minor <= 0:
+        raise AmountMustBePositive("an amount to move is more than zero", param="amount.value")
+    if not 0 < asked <= room:
+        raise AmountExceedsRoom(
+            f"{operation} of {p.money(asked)}, but {p.money(room)} is left",
+            param="amount", room={"value": p.money(room).value, "currency": p.currency},
+        )
+    return p.adding(Attempt(operation=operation, minor=asked, parent=parent, **facts))
+
+
+def status_of(p: Payment) -> str:
+    """The one word shown to callers. Computed; stored only as an index."""
+    authorization = authorization_of(p)
+    if authorization is None:
+        return "processing"
+    t = tally(p, authorization)
+    if t.captured:
+        if t.refunded:
+            return "refunded" if t.refunded == t.captured else "partially_refunded"
+        return "captured" if t.captured + t.voided == t.authorized else "partially_captured"
+    match authorization.state:
+        case State.APPROVED:
+            return str(authorization.closed or "authorized")
+        case State.REVERSED:
+            return str(authorization.closed or "failed")
+        case State.ACTION_REQUIRED:
+            return "requires_action"
+        case State.DECLINED:
+            return "declined"
+        case State.REJECTED:
+            return "failed"
+        case _:
+            return "processing"
+
+
+def certain(p: Payment) -> bool:
+    """No attempt is out whose outcome we cannot tell."""
+    return not any(a.state in {State.SENT, State.UNKNOWN} for a in p.attempts)
