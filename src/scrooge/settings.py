@@ -1,0 +1,90 @@
+"""Settings come from the environment, prefix `SCROOGE_`; a bad one stops the start and names itself."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from scrooge.errors import SettingsError
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """One field per variable: `database_url` is `SCROOGE_DATABASE_URL`. docs/settings.md has the table."""
+
+    database_url: str | None = None  # none: the embedded PostgreSQL under data_dir
+    data_dir: Path = Path("~/.scrooge")
+    host: str = "127.0.0.1"
+    port: int = 8080
+    public_url: str | None = None  # where payers come back to; none: http://host:port
+    sandbox_host: str = "127.0.0.1"
+    sandbox_port: int = 8090
+    database_pool: int = 16  # connections per process
+    psp_timeout_seconds: int = 10
+    credentials_key: str | None = None  # Fernet keys, newest first, comma-separated
+    secrets_dir: Path | None = None  # credentials may name a file here: "secret:NAME"
+    log_level: str = "info"
+    log_format: str = "json"  # or "console"
+    body_max_bytes: int = 256 * 1024
+    worker_tick_seconds: float = 0.5
+    challenge_seconds: int = 3600  # how long a payer may take to authenticate
+    api_url: str = "http://127.0.0.1:8080"
+    api_key: str | None = None
+
+    def base(self) -> str:
+        """The URL under which the outside reaches us, without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"Settings(data_dir={str(self.data_dir)!r}, host={self.host!r}, port={self.port})"
+
+
+LIMITS = {
+    "port": (0, 65535),
+    "sandbox_port": (0, 65535),
+    "database_pool": (2, 500),
+    "psp_timeout_seconds": (1, 60),
+    "body_max_bytes": (1024, 16 * 1024 * 1024),
+    "challenge_seconds": (60, 7 * 86_400),
+}
+CHOICES = {
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("json", "console"),
+}
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Raises SettingsError, naming the variable and what it takes."""
+    found: dict[str, object] = {}
+    for name, annotation in Settings.__annotations__.items():
+        text = environment.get(variable(name), "")
+        if text:
+            found[name] = parse(name, annotation, text)
+    settings = Settings(**found)  # type: ignore[arg-type]
+    if settings.database_url is not None and not settings.database_url.startswith(
+        ("postgresql://", "postgres://")
+    ):
+        raise SettingsError("SCROOGE_DATABASE_URL must begin with postgresql://")
+    return settings
+
+
+def variable(name: str) -> str:
+    return f"SCROOGE_{name.upper()}"
+
+
+def parse(name: str, annotation: object, text: str) -> object:
+    kinds = str(annotation)
+    if name in CHOICES and text not in CHOICES[name]:
+        raise SettingsError(f"{variable(name)} must be one of {', '.join(CHOICES[name])}; got {text!r}")
+    if "Path" in kinds:
+        return Path(text).expanduser()
+    if "int" in kinds or "float" in kinds:
+        try:
+            number = float(text) if "float" in kinds else int(text)
+        except ValueError:
+            raise SettingsError(f"{variable(name)} must be a number; got {text!r}") from None
+        low, high = LIMITS.get(name, (0, float("inf")))
+        if not low <= number <= high:
+            raise SettingsError(f"{variable(name)} must be between {low} and {high}; got {text!r}")
+        return number
+    return text

@@ -1,0 +1,122 @@
+"""PostgreSQL: one pool a process, named queries from .sql files, and errors that callers understand."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from msgspec import Struct
+
+from scrooge.errors import DatabaseUnavailable
+from scrooge.metrics import POOL_WAIT_SECONDS
+
+HEADER = re.compile(r"^-- (?P<name>[a-z_0-9]+) :(?P<shape>one|many|none)\n", re.MULTILINE)
+SHOULD_WAIT = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+ACQUIRE_SECONDS = 5.0
+
+
+class Query(Struct, frozen=True):
+    """`shape` says what comes back: one row or None, many rows, none."""
+
+    name: str
+    shape: str
+    sql: str
+
+
+def load(path: Path) -> dict[str, Query]:
+    """The named queries of a file; `-- name :shape` begins each."""
+    _, *parts = HEADER.split(path.read_text())
+    rows = zip(parts[0::3], parts[1::3], parts[2::3], strict=True)
+    return {name: Query(name, shape, sql.strip().rstrip(";")) for name, shape, sql in rows}
+
+
+class Connection(asyncpg.Connection):
+    """Given back to the pool without a round trip: nothing here leaves state on a session."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Database:
+    """The pool. Raises DatabaseUnavailable when no connection can be had in time."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        started = time.monotonic()
+        try:
+            connection = await self.pool.acquire(timeout=ACQUIRE_SECONDS)
+        except SHOULD_WAIT as error:
+            raise DatabaseUnavailable("the database cannot be reached") from error
+        POOL_WAIT_SECONDS.observe(time.monotonic() - started)
+        try:
+            yield connection
+        except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
+                ConnectionError) as error:
+            raise DatabaseUnavailable("the database connection was lost") from error
+        finally:
+            await self.pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def run(self, query: Query, *args: Any) -> Any:
+        async with self.connection() as connection:
+            return await run(connection, query, *args)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+
+async def run(db: Any, query: Query, *args: Any) -> Any:
+    """Runs a named query on a Database or a connection; the shape picks what comes back."""
+    if isinstance(db, Database):
+        return await db.run(query, *args)
+    match query.shape:
+        case "one":
+            return await db.fetchrow(query.sql, *args)
+        case "many":
+            return await db.fetch(query.sql, *args)
+        case _:
+            return await db.execute(query.sql, *args)
+
+
+async def connect(url: str, *, size: int, role: str | None = "scrooge_app") -> Database:
+    """Opens the pool. Every connection acts as `role`, so that serving traffic cannot change history."""
+    settings = {
+        "application_name": "scrooge",
+        "statement_timeout": "15000",
+        "lock_timeout": "10000",
+        "idle_in_transaction_session_timeout": "10000",
+        "timezone": "UTC",
+        "jit": "off",
+    }
+    if role is not None:
+        settings["role"] = role
+    try:
+        pool = await asyncpg.create_pool(
+            url, min_size=min(2, size), max_size=size, connection_class=Connection, server_settings=settings,
+            max_inactive_connection_lifetime=300, timeout=ACQUIRE_SECONDS,
+        )
+    except SHOULD_WAIT as error:
+        raise DatabaseUnavailable(f"the database cannot be reached: {type(error).__name__}") from error
+    assert pool is not None
+    return Database(pool)

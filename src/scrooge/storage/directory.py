@@ -1,0 +1,270 @@
+"""Who may ask and where it may go: merchants, callers, API keys, connector accounts.
+
+Small tables, read on every request: kept in memory for a second, so that a revoked key or a paused account
+takes effect within that time in every process.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from scrooge.connectors.connector import Connector
+from scrooge.connectors.send import Wire
+from scrooge.errors import (
+    BadCredentials, BadUrl, ModeMismatch, NameTaken, SettingsError, UnknownConnector,
+)
+from scrooge.ids import hex_of, new_id
+from scrooge.storage.database import Database, load, run
+from scrooge.storage.rows import encoded, microseconds, public
+from scrooge.storage.sealing import Sealer
+
+Q = load(Path(__file__).with_suffix(".sql"))
+FRESH_SECONDS = 1.0
+SCOPES = frozenset({
+    "payments:read", "payments:write", "refunds:write", "instruments:read", "instruments:write", "events:read",
+    "ledger:read", "connectors:read", "connectors:write", "*",
+})  # fmt: skip
+
+
+class Principal(Struct, frozen=True):
+    """Who is asking: a key of a caller within a merchant."""
+
+    key_id: str
+    merchant: str
+    merchant_name: str
+    caller: str
+    caller_name: str
+    scopes: frozenset[str]
+    livemode: bool
+
+    def allows(self, scope: str) -> bool:
+        return scope in self.scopes or "*" in self.scopes
+
+
+class ConnectorAccount(Struct, frozen=True):
+    """A merchant's contract at one PSP. Its credentials are opened only to send or verify."""
+
+    id: str
+    merchant: str
+    name: str
+    connector: str
+    merchant_account: str
+    livemode: bool
+    base_url: str | None
+    state: str
+    created_at: int  # Unix microseconds
+    sealed: str
+
+    def __repr__(self) -> str:
+        return f"ConnectorAccount({self.id}, {self.name!r}, {self.connector!r}, {self.state!r})"
+
+
+class Directory:
+    def __init__(
+        self, db: Database, connectors: Mapping[str, Connector], sealer: Sealer, *, live_allowed: bool
+    ) -> None:
+        self.db, self.connectors, self.sealer = db, connectors, sealer
+        self.live_allowed = live_allowed
+        self.keys: dict[bytes, tuple[float, Principal | None]] = {}
+        self.by_id: dict[str, ConnectorAccount] = {}
+        self.names: dict[str, str] = {}
+        self.wires: dict[str, tuple[str, Wire]] = {}
+        self.read_at = 0.0
+
+    async def principal(self, secret: str) -> Principal | None:
+        """Whose key this is, or None. Looked up by digest, so that timing says nothing about the key."""
+        digest = hashlib.sha256(secret.encode()).digest()
+        now = time.monotonic()
+        known = self.keys.get(digest)
+        if known is not None and now - known[0] < FRESH_SECONDS:
+            return known[1]
+        row = await run(self.db, Q["principal"], digest)
+        found = None if row is None else principal_of(row)
+        if len(self.keys) > 10_000:
+            self.keys.clear()  # Only guesses fill this; the real keys come back at once.
+        self.keys[digest] = (now, found)
+        return found
+
+    async def refresh(self, *, now: bool = False) -> None:
+        if now or time.monotonic() - self.read_at > FRESH_SECONDS:
+            accounts = await run(self.db, Q["accounts"])
+            names = await run(self.db, Q["caller_names"])
+            self.by_id = {a.id: a for a in map(account_of, accounts)}
+            self.names = {public("clr", r["id"]) or "": r["name"] for r in names}
+            self.read_at = time.monotonic()
+
+    async def accounts(self, merchant: str) -> list[ConnectorAccount]:
+        await self.refresh()
+        return [a for a in self.by_id.values() if a.merchant == merchant]
+
+    async def account(self, id_or_name: str, merchant: str) -> ConnectorAccount | None:
+        for account in await self.accounts(merchant):
+            if id_or_name in (account.id, account.name):
+                return account
+        return None
+
+    async def account_by_id(self, account_id: str) -> ConnectorAccount | None:
+        await self.refresh()
+        return self.by_id.get(account_id)
+
+    async def caller_name(self, caller: str) -> str:
+        if caller not in self.names:
+            await self.refresh(now=True)
+        return self.names[caller]
+
+    def wire(self, account: ConnectorAccount) -> Wire:
+        """Where and as whom to send for an account. Opening the seal is costly, so it is done once per change."""
+        known = self.wires.get(account.id)
+        if known is not None and known[0] == account.sealed:
+            return known[1]
+        connector = self.connectors[account.connector]
+        credentials = self.sealer.open(account.sealed)
+        url = account.base_url
+        if url is None:
+            url = (connector.live_url if account.livemode else connector.test_url).format_map(credentials)
+        wire = Wire(connector, connector.base_url(url), credentials)
+        self.wires[account.id] = (account.sealed, wire)
+        return wire
+
+    async def add_account(
+        self, merchant: str, name: str, connector: str, merchant_account: str, livemode: bool,
+        credentials: Mapping[str, str], base_url: str | None, actor: str,
+    ) -> ConnectorAccount:
+        """Raises UnknownConnector, BadCredentials, BadUrl, ModeMismatch, NameTaken."""
+        if connector not in self.connectors:
+            raise UnknownConnector(
+                f"installed are {', '.join(sorted(self.connectors))}", param="connector"
+            )
+        if livemode and not self.live_allowed:
+            raise ModeMismatch("live credentials need a real database and SCROOGE_CREDENTIALS_KEY", param="mode")
+        self.check_credentials(connector, credentials, livemode)
+        if base_url is not None:
+            check_url(base_url, livemode)
+        account_id = new_id("con", 0)
+        async with self.db.transaction() as connection:
+            row = await run(
+                connection, Q["add_account"], hex_of(account_id), hex_of(merchant), name, connector,
+                merchant_account, livemode, self.sealer.seal(credentials), base_url,
+            )
+            if row is None:
+                raise NameTaken(f"a connector account named {name!r} exists", param="name")
+            await note(connection, actor, "connector_account_added", account_id, {"name": name})
+        await self.refresh(now=True)
+        return self.by_id[account_id]
+
+    async def change_credentials(
+        self, account: ConnectorAccount, credentials: Mapping[str, str], actor: str
+    ) -> ConnectorAccount:
+        """Sets the named credentials, keeping the others."""
+        merged = {**self.sealer.open_raw(account.sealed), **credentials}
+        self.check_credentials(account.connector, merged, account.livemode)
+        async with self.db.transaction() as connection:
+            await run(connection, Q["change_credentials"], hex_of(account.id), self.sealer.seal(merged))
+            await note(connection, actor, "connector_account_credentials_changed", account.id,
+                       {"names": sorted(credentials)})
+        await self.refresh(now=True)
+        return self.by_id[account.id]
+
+    def check_credentials(self, connector: str, credentials: Mapping[str, str], livemode: bool) -> None:
+        known = self.connectors[connector]
+        unknown = set(credentials) - set(known.credentials)
+        missing = {n for n, required in known.credentials.items() if required} - set(credentials)
+        if unknown or missing:
+            takes = ", ".join(f"{n}{'' if r else ' (optional)'}" for n, r in known.credentials.items())
+            raise BadCredentials(f"{connector} takes {takes}", param="credentials")
+        opened = {name: self.sealer.resolve(value) for name, value in credentials.items()}
+        wrong = known.check_credentials(opened, livemode)
+        if wrong is not None:
+            raise BadCredentials(wrong, param="credentials")
+
+    async def set_state(self, account: ConnectorAccount, state: str, actor: str) -> ConnectorAccount:
+        async with self.db.transaction() as connection:
+            await run(connection, Q["set_state"], hex_of(account.id), state)
+            await note(connection, actor, f"connector_account_{state}", account.id, {})
+        await self.refresh(now=True)
+        return self.by_id[account.id]
+
+
+def principal_of(row: Any) -> Principal:
+    return Principal(
+        public("key", row["id"]) or "", public("mer", row["merchant_id"]) or "", row["merchant"],
+        public("clr", row["caller_id"]) or "", row["caller"], frozenset(row["scopes"]), row["livemode"],
+    )
+
+
+def account_of(row: Any) -> ConnectorAccount:
+    return ConnectorAccount(
+        public("con", row["id"]) or "", public("mer", row["merchant_id"]) or "", row["name"],
+        row["connector"], row["merchant_account"], row["livemode"], row["base_url"], row["state"],
+        microseconds(row["created_at"]) or 0, row["credentials"],
+    )
+
+
+def check_url(url: str, livemode: bool) -> None:
+    """A base URL of our own choice is for tests only: https anywhere, http on this machine alone."""
+    parts = urlsplit(url)
+    if livemode:
+        raise BadUrl("base_url may be set in test mode only", param="base_url")
+    local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    if not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise BadUrl("base_url is a plain URL with a host", param="base_url")
+    if parts.scheme != "https" and not (parts.scheme == "http" and local):
+        raise BadUrl("base_url must use https, or http on this machine", param="base_url")
+    if parts.hostname.startswith("169.254.") or parts.hostname == "metadata.google.internal":
+        raise BadUrl("base_url may not be a metadata service", param="base_url")
+
+
+async def note(db: Any, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
+    """An audit row, in the same transaction as what it is about."""
+    await run(db, Q["audit"], 0, hex_of(new_id("aud", 0)), actor, action, subject, encoded(detail))
+
+
+# --- for the command line -------------------------------------------------------------------
+
+
+async def create_merchant(db: Database, name: str) -> str:
+    """Gets or makes."""
+    await run(db, Q["add_merchant"], hex_of(new_id("mer", 0)), name)
+    row = await run(db, Q["merchant"], name)
+    return public("mer", row["id"]) or ""
+
+
+async def create_caller(db: Database, merchant: str, name: str) -> str:
+    """Gets or makes."""
+    await run(db, Q["add_caller"], hex_of(new_id("clr", 0)), hex_of(merchant), name)
+    row = await run(db, Q["caller"], hex_of(merchant), name)
+    return public("clr", row["id"]) or ""
+
+
+async def create_key(db: Database, caller: str, scopes: list[str], livemode: bool) -> tuple[str, str]:
+    """(id, the key itself, which is shown now and never again). Raises SettingsError for unknown scopes."""
+    unknown = set(scopes) - SCOPES
+    if unknown or not scopes:
+        raise SettingsError(f"scopes are {', '.join(sorted(SCOPES))}; got {', '.join(sorted(unknown)) or 'none'}")
+    secret = f"sk_{'live' if livemode else 'test'}_{secrets.token_urlsafe(32)}"
+    digest = hashlib.sha256(secret.encode()).digest()
+    key_id = new_id("key", 0)
+    hint = f"{secret[:8]}...{secret[-4:]}"
+    async with db.transaction() as connection:
+        await run(connection, Q["add_key"], hex_of(key_id), hex_of(caller), digest, hint, scopes, livemode)
+        await note(connection, "cli", "api_key_created", key_id, {"scopes": scopes})
+    return key_id, secret
+
+
+async def list_keys(db: Database) -> list[dict[str, Any]]:
+    return [{**dict(r), "id": public("key", r["id"])} for r in await run(db, Q["keys"])]
+
+
+async def revoke_key(db: Database, key_id: str) -> bool:
+    """Takes effect everywhere within a second. False when there is no such key."""
+    async with db.transaction() as connection:
+        row = await run(connection, Q["revoke_key"], hex_of(key_id))
+        if row is not None:
+            await note(connection, "cli", "api_key_revoked", key_id, {})
+    return row is not None

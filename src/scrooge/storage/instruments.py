@@ -1,0 +1,91 @@
+"""Instruments: what a payer pays with, and the credentials for it at each PSP. Card numbers never come here."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from scrooge.ids import hex_of
+from scrooge.storage.database import Database, load, run
+from scrooge.storage.rows import key_of, microseconds, public
+
+Q = load(Path(__file__).with_suffix(".sql"))
+
+
+class Credential(Struct, frozen=True):
+    """The instrument as one PSP knows it."""
+
+    connector_account: str
+    psp_token: str
+    psp_customer: str | None = None
+
+
+class Instrument(Struct, frozen=True, kw_only=True):
+    id: str
+    merchant: str
+    livemode: bool
+    customer: str
+    brand: str | None = None
+    iin: str | None = None
+    last4: str | None = None
+    exp: str | None = None  # YYYY-MM
+    credentials: tuple[Credential, ...] = ()
+    created_at: int = 0  # Unix microseconds
+
+
+async def add(db: Database, instrument: Instrument) -> None:
+    """Keeps an instrument with its credentials, in the order given: the order in which they are tried."""
+    bucket, number = key_of(instrument.id)
+    async with db.transaction() as connection:
+        await run(
+            connection, Q["add"], bucket, number, hex_of(instrument.merchant), instrument.livemode,
+            instrument.customer, instrument.brand, instrument.iin, instrument.last4, instrument.exp,
+        )
+        for position, c in enumerate(instrument.credentials):
+            await run(
+                connection, Q["add_credential"], bucket, number, hex_of(c.connector_account), position,
+                c.psp_token, c.psp_customer,
+            )
+
+
+async def read(db: Any, merchant: str, instrument_id: str) -> Instrument | None:
+    row = await run(db, Q["read"], *key_of(instrument_id), hex_of(merchant))
+    return None if row is None else instrument_of(row)
+
+
+async def of_customer(
+    db: Any, merchant: str, customer: str, livemode: bool, limit: int
+) -> list[Instrument]:
+    """Newest first."""
+    rows = await run(db, Q["of_customer"], hex_of(merchant), customer, livemode, limit)
+    return [instrument_of(row) for row in rows]
+
+
+async def delete(db: Database, merchant: str, instrument_id: str) -> bool:
+    """The tokens go for good; the row stays, for the payments that name it. False when there is none."""
+    bucket, number = key_of(instrument_id)
+    async with db.transaction() as connection:
+        row = await run(connection, Q["delete"], bucket, number, hex_of(merchant))
+        if row is not None:
+            await run(connection, Q["delete_credentials"], bucket, number)
+    return row is not None
+
+
+def instrument_of(row: Any) -> Instrument:
+    keys = msgspec.json.decode(row["keys"]) if row["keys"] else []
+    return Instrument(
+        id=public("ins", row["id"]) or "",
+        merchant=public("mer", row["merchant_id"]) or "",
+        livemode=row["livemode"],
+        customer=row["customer"],
+        brand=row["brand"],
+        iin=row["iin"],
+        last4=row["last4"],
+        exp=row["exp"],
+        credentials=tuple(
+            Credential(public("con", k["connector_account"]) or "", k["psp_token"], k["psp_customer"])
+            for k in keys
+        ),
+        created_at=microseconds(row["created_at"]) or 0,
+    )

@@ -1,0 +1,35 @@
+-- add :none
+INSERT INTO instruments (bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- add_credential :none
+INSERT INTO credentials (bucket, instrument_id, connector_account_id, position, psp_token, psp_customer)
+VALUES ($1, $2, $3, $4, $5, $6);
+
+-- read :one
+SELECT i.*,
+       (SELECT jsonb_agg(jsonb_build_object('connector_account', c.connector_account_id, 'psp_token', c.psp_token,
+                                            'psp_customer', c.psp_customer) ORDER BY c.position)
+          FROM credentials c
+         WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys
+  FROM instruments i
+ WHERE i.bucket = $1 AND i.id = $2 AND i.merchant_id = $3 AND i.deleted_at IS NULL;
+
+-- of_customer :many
+SELECT i.*,
+       (SELECT jsonb_agg(jsonb_build_object('connector_account', c.connector_account_id, 'psp_token', c.psp_token,
+                                            'psp_customer', c.psp_customer) ORDER BY c.position)
+          FROM credentials c
+         WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys
+  FROM instruments i
+ WHERE i.merchant_id = $1 AND i.customer = $2 AND i.livemode = $3 AND i.deleted_at IS NULL
+ ORDER BY i.id DESC
+ LIMIT $4;
+
+-- delete :one
+UPDATE instruments SET deleted_at = now()
+ WHERE bucket = $1 AND id = $2 AND merchant_id = $3 AND deleted_at IS NULL
+RETURNING id;
+
+-- delete_credentials :none
+DELETE FROM credentials WHERE bucket = $1 AND instrument_id = $2;

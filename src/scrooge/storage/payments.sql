@@ -1,0 +1,172 @@
+-- create :many
+-- ($1 payments, $2 attempts: JSON arrays) Guards, payment and first attempt in one statement; returns the ids
+-- that were made. A row whose key or reference is taken makes nothing, and says so by its absence.
+-- A reference that is already visible does not use up the key.
+WITH input AS (
+    SELECT *
+      FROM jsonb_to_recordset($1::jsonb) AS r(
+           bucket smallint, id uuid, merchant_id uuid, caller_id uuid, reference text, minor bigint, currency char(3),
+           sale boolean, livemode boolean, status text, deadline_at timestamptz, accounts uuid[], customer text,
+           instrument_id uuid, initiator text, purpose text, return_url text, statement_descriptor text,
+           metadata jsonb, created_at timestamptz, key_bucket smallint, key text, fingerprint text)
+), fresh AS (
+    SELECT *
+      FROM input i
+     WHERE NOT EXISTS (
+           SELECT FROM payment_references r
+            WHERE r.bucket = i.bucket AND r.merchant_id = i.merchant_id AND r.caller_id = i.caller_id
+              AND r.reference = i.reference)
+), keyed AS (
+    INSERT INTO idempotency_keys (bucket, caller_id, key, fingerprint, payment_id, deadline_at)
+    SELECT key_bucket, caller_id, key, decode(fingerprint, 'hex'), id, deadline_at FROM fresh
+        ON CONFLICT DO NOTHING
+    RETURNING payment_id
+), referenced AS (
+    INSERT INTO payment_references (bucket, merchant_id, caller_id, reference, payment_id)
+    SELECT bucket, merchant_id, caller_id, reference, id FROM fresh JOIN keyed ON keyed.payment_id = fresh.id
+        ON CONFLICT DO NOTHING
+    RETURNING payment_id
+), made AS (
+    INSERT INTO payments (
+           bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
+           accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
+           created_at)
+    SELECT bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
+           accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
+           created_at
+      FROM fresh JOIN referenced ON referenced.payment_id = fresh.id
+    RETURNING id
+), tried AS (
+    INSERT INTO attempts (
+           bucket, payment_id, id, number, operation, connector_account_id, minor, currency, sale, state, reference,
+           return_token, request, sent_at, ask_at)
+    SELECT a.bucket, a.payment_id, a.id, a.number, a.operation, a.connector_account_id, a.minor, a.currency, a.sale,
+           a.state, a.reference, a.return_token, a.request, a.sent_at, a.ask_at
+      FROM jsonb_to_recordset($2::jsonb) AS a(
+           bucket smallint, payment_id uuid, id uuid, number smallint, operation text, connector_account_id uuid,
+           minor bigint, currency char(3), sale boolean, state text, reference text, return_token text,
+           request jsonb, sent_at timestamptz, ask_at timestamptz)
+      JOIN made ON made.id = a.payment_id
+)
+SELECT id FROM made;
+
+-- save :many
+-- ($1 payments, $2 changed attempts, $3 new attempts, $4 journals, $5 postings, $6 events: JSON arrays)
+-- Everything one change does, or none of it: the version each payment had when it was read decides. Returns
+-- the payments that were written; one that is absent was changed by somebody else meanwhile.
+WITH touched AS (
+    UPDATE payments p
+       SET status = r.status, version = r.version + 1, answered = r.answered, accounts = r.accounts,
+           deadline_at = r.deadline_at
+      FROM jsonb_to_recordset($1::jsonb) AS r(
+           bucket smallint, id uuid, status text, version integer, answered boolean, accounts uuid[],
+           deadline_at timestamptz)
+     WHERE p.bucket = r.bucket AND p.id = r.id AND p.version = r.version
+    RETURNING p.id, p.merchant_id, p.livemode, p.version
+), moved AS (
+    UPDATE attempts a
+       SET state = r.state, closed = r.closed, closed_at = r.closed_at, approved_minor = r.approved_minor,
+           authorized_minor = r.authorized_minor, captured_minor = r.captured_minor, voided_minor = r.voided_minor,
+           refunded_minor = r.refunded_minor, held_minor = r.held_minor, held_refund_minor = r.held_refund_minor,
+           psp_reference = r.psp_reference, network_transaction_id = r.network_transaction_id,
+           psp_token = r.psp_token, checks = r.checks, decline = r.decline, raw_code = r.raw_code,
+           raw_message = r.raw_message, network_code = r.network_code, advice_code = r.advice_code,
+           reason = r.reason, action = r.action, return_token = r.return_token, expires_at = r.expires_at,
+           sent_at = r.sent_at, concluded_at = r.concluded_at, ask_at = r.ask_at,
+           request = coalesce(r.request, a.request)
+      FROM jsonb_to_recordset($2::jsonb) AS r(
+           bucket smallint, payment_id uuid, id uuid, state text, closed text, closed_at timestamptz,
+           approved_minor bigint, authorized_minor bigint, captured_minor bigint, voided_minor bigint,
+           refunded_minor bigint, held_minor bigint, held_refund_minor bigint, psp_reference text,
+           network_transaction_id text, psp_token text, checks jsonb, decline text, raw_code text, raw_message text,
+           network_code text, advice_code text, reason text, action jsonb, return_token text,
+           expires_at timestamptz, sent_at timestamptz, concluded_at timestamptz, ask_at timestamptz, request jsonb)
+      JOIN touched ON touched.id = r.payment_id
+     WHERE a.bucket = r.bucket AND a.payment_id = r.payment_id AND a.id = r.id
+), added AS (
+    INSERT INTO attempts (
+           bucket, payment_id, id, number, operation, parent_id, connector_account_id, minor, currency, sale, final,
+           state, reference, caller_reference, return_token, request, sent_at, ask_at)
+    SELECT r.bucket, r.payment_id, r.id, r.number, r.operation, r.parent_id, r.connector_account_id, r.minor,
+           r.currency, r.sale, r.final, r.state, r.reference, r.caller_reference, r.return_token, r.request,
+           r.sent_at, r.ask_at
+      FROM jsonb_to_recordset($3::jsonb) AS r(
+           bucket smallint, payment_id uuid, id uuid, number smallint, operation text, parent_id uuid,
+           connector_account_id uuid, minor bigint, currency char(3), sale boolean, final boolean, state text,
+           reference text, caller_reference text, return_token text, request jsonb, sent_at timestamptz,
+           ask_at timestamptz)
+      JOIN touched ON touched.id = r.payment_id
+), journaled AS (
+    INSERT INTO journals (bucket, payment_id, id, attempt_id, effect)
+    SELECT r.bucket, r.payment_id, r.id, r.attempt_id, r.effect
+      FROM jsonb_to_recordset($4::jsonb) AS r(
+           bucket smallint, payment_id uuid, id uuid, attempt_id uuid, effect text)
+      JOIN touched ON touched.id = r.payment_id
+), posted AS (
+    INSERT INTO postings (bucket, payment_id, journal_id, line, merchant_id, account, minor, currency)
+    SELECT r.bucket, r.payment_id, r.journal_id, r.line, touched.merchant_id, r.account, r.minor, r.currency
+      FROM jsonb_to_recordset($5::jsonb) AS r(
+           bucket smallint, payment_id uuid, journal_id uuid, line smallint, account text, minor bigint,
+           currency char(3))
+      JOIN touched ON touched.id = r.payment_id
+), announced AS (
+    INSERT INTO events (bucket, payment_id, id, merchant_id, livemode, attempt_id, type, object_version, content)
+    SELECT r.bucket, r.payment_id, r.id, touched.merchant_id, touched.livemode, r.attempt_id, r.type,
+           touched.version, r.content
+      FROM jsonb_to_recordset($6::jsonb) AS r(
+           bucket smallint, payment_id uuid, id uuid, attempt_id uuid, type text, content jsonb)
+      JOIN touched ON touched.id = r.payment_id
+)
+SELECT id FROM touched;
+
+-- lock :one
+-- The payment row is the lock for everything that happens to the payment. Read the rest in a later statement:
+-- this one's snapshot may be older than the lock.
+SELECT version FROM payments WHERE bucket = $1 AND id = $2 FOR UPDATE;
+
+-- payment :one
+-- One payment with all its attempts, without the bytes that were sent.
+SELECT p.*,
+       (SELECT jsonb_agg(to_jsonb(a) - 'request' ORDER BY a.number)
+          FROM attempts a
+         WHERE a.bucket = p.bucket AND a.payment_id = p.id)::text AS tries
+  FROM payments p
+ WHERE p.bucket = $1 AND p.id = $2;
+
+-- request_of :one
+SELECT request::text, asks FROM attempts WHERE bucket = $1 AND payment_id = $2 AND id = $3;
+
+-- payment_of_reference :one
+SELECT payment_id
+  FROM payment_references
+ WHERE bucket = $1 AND merchant_id = $2 AND caller_id = $3 AND reference = $4;
+
+-- key :one
+SELECT fingerprint, payment_id, attempt_id, deadline_at
+  FROM idempotency_keys
+ WHERE bucket = $1 AND caller_id = $2 AND key = $3;
+
+-- claim_key :one
+-- Nothing comes back when the key exists, after waiting for whoever is writing it.
+INSERT INTO idempotency_keys (bucket, caller_id, key, fingerprint, payment_id, attempt_id, deadline_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT DO NOTHING
+RETURNING payment_id;
+
+-- attempt_of_caller_reference :one
+SELECT id
+  FROM attempts
+ WHERE bucket = $1 AND payment_id = $2 AND operation = $3 AND caller_reference = $4;
+
+-- attempts_at_psp :many
+-- For news that does not carry our reference: the PSP's own, within one connector account.
+SELECT payment_id, id, operation, reference
+  FROM attempts
+ WHERE connector_account_id = $1 AND psp_reference = $2
+ ORDER BY payment_id, number
+ LIMIT 50;
+
+-- open_break :none
+INSERT INTO breaks (bucket, id, kind, merchant_id, payment_id, attempt_id, connector_account_id, detail, natural_key)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9)
+    ON CONFLICT DO NOTHING;

@@ -1,0 +1,47 @@
+"""Between rows and structs: ids as uuid, moments as timestamptz, JSON for whole sets of rows."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from scrooge.ids import bucket_in, encode, hex_of
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def moment(microseconds: int) -> datetime:
+    """Unix microseconds as a moment in UTC."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
+def iso(microseconds: int | None) -> str | None:
+    """Unix microseconds as PostgreSQL and RFC 3339 read it."""
+    return None if microseconds is None else moment(microseconds).isoformat()
+
+
+def microseconds(at: datetime | None) -> int | None:
+    return None if at is None else (at - EPOCH) // MICROSECOND
+
+
+def public(prefix: str, value: Any) -> str | None:
+    """The public form of a uuid column, whatever the driver made of it."""
+    if value is None:
+        return None
+    number = int(value.replace("-", ""), 16) if isinstance(value, str) else value.int
+    return encode(prefix, number)
+
+
+def uuid_of(public_id: str | None) -> str | None:
+    return None if public_id is None else hex_of(public_id)
+
+
+def key_of(public_id: str) -> tuple[int, str]:
+    """(bucket, uuid): how a row of a payment's tables is found."""
+    return bucket_in(public_id), hex_of(public_id)
+
+
+def encoded(rows: Any) -> str:
+    """A set of rows as one JSON parameter."""
+    return msgspec.json.encode(rows).decode()
