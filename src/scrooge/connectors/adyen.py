@@ -1,0 +1,202 @@
+"""Adyen Checkout. https://docs.adyen.com/api-explorer/Checkout/72/overview
+
+There is no way to ask for a payment's state: answers, notifications and reports are all there is.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from scrooge.connectors.adyen_notifications import notifications, verify
+from scrooge.connectors.adyen_replies import (
+    EXPONENTS,
+    read_details,
+    read_modification,
+    read_payment,
+)
+from scrooge.connectors.connector import (
+    Command,
+    Connector,
+    Endpoint,
+    Headers,
+    Json,
+    Recovery,
+    Request,
+)
+from scrooge.connectors.kit import (
+    json_request,
+    parent_of,
+    segment,
+    token_of,
+    units,
+    unusable,
+    without_version,
+)
+from scrooge.domain.attempt import Operation
+from scrooge.errors import InvalidField
+from scrooge.money import Money
+
+PAYMENTS = "/v72/payments"
+HOUR, DAY = 3600, 86_400
+CREDENTIALS = {
+    "api_key": True,
+    "hmac_key": False,
+    "live_prefix": False,
+    "notification_user": False,
+    "notification_password": False,
+}
+PREFIX = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
+HEX = re.compile(r"([0-9A-Fa-f]{2})+")
+
+SHOPPER_MIN = 3  # characters
+STATEMENT_MAX = 22
+NOT_IN_STATEMENT = re.compile(r"[^A-Za-z0-9 .,'_?+*/-]")
+# A merchant's own request has no payer to send back, but Adyen's schema wants an address.
+NO_RETURN = "https://scrooge.invalid/no-return"
+# What a payer may bring back; anything else in the address is not Adyen's.
+DETAILS = ("redirectResult", "payload", "threeDSResult")
+
+
+def amount(money: Money) -> Json:
+    """Raises AmountNotRepresentable."""
+    return {"value": units(money, EXPONENTS), "currency": money.currency}
+
+
+# --- credentials ----------------------------------------------------------------------------
+
+
+def check_credentials(credentials: Mapping[str, str], live: bool) -> str | None:
+    wrong = unusable(credentials, CREDENTIALS)
+    if wrong is not None:
+        return wrong
+    key = credentials.get("hmac_key", "")
+    if key and not HEX.fullmatch(key):
+        return "hmac_key is not hexadecimal; copy it from the webhook's settings"
+    prefix = credentials.get("live_prefix", "")
+    if live and not prefix:
+        return "live_prefix is missing; it is part of the address of a live account"
+    if prefix and not PREFIX.fullmatch(prefix):
+        return "live_prefix may only have letters, digits and dashes, like 1797a841fbb37ca7-Example"
+    if credentials.get("notification_password") and not credentials.get("notification_user"):
+        return "notification_user is missing beside notification_password"
+    return None
+
+
+def headers(credentials: Mapping[str, str], request: Request) -> dict[str, str]:
+    found = {"X-API-Key": credentials["api_key"]}
+    if request.idempotency_key is not None:
+        found["Idempotency-Key"] = request.idempotency_key
+    return found
+
+
+def answered_once(given: Headers) -> bool:
+    """Is this the only answer there is for the key?
+
+    By its specification Adyen names the key in 200 and 422, which it keeps, and not in 400, 401 and 403,
+    which it gives before it looks.
+    """
+    return "idempotency-key" in given
+
+
+# --- requests -------------------------------------------------------------------------------
+
+
+def authorize(command: Command) -> Request:
+    document: Json = {
+        "merchantAccount": command.merchant_account,
+        "reference": command.reference,
+        "merchantOrderReference": command.payment,
+        "amount": amount(command.amount),
+        "paymentMethod": {"type": "scheme", "storedPaymentMethodId": token_of(command)},
+        "shopperInteraction": "ContAuth",
+        "recurringProcessingModel": model(command),
+        "returnUrl": command.return_url or NO_RETURN,
+    }
+    shopper = command.psp_customer or command.customer
+    if shopper:
+        if len(shopper) < SHOPPER_MIN:
+            raise InvalidField(f"Adyen wants {SHOPPER_MIN} characters or more", param="customer")
+        document["shopperReference"] = shopper
+    statement = NOT_IN_STATEMENT.sub(" ", command.statement_descriptor or "").strip()
+    if statement:
+        document["shopperStatement"] = statement[:STATEMENT_MAX].strip()
+    if command.sale:
+        document["captureDelayHours"] = 0
+    else:
+        document["additionalData"] = {"manualCapture": "true"}
+    return json_request(PAYMENTS, document, command.reference)
+
+
+def model(command: Command) -> str:
+    return "Subscription" if command.initiator == "merchant" else "CardOnFile"
+
+
+def take(command: Command) -> Request:
+    return modification(command, "captures", {"amount": amount(command.amount)})
+
+
+def release(command: Command) -> Request:
+    return modification(command, "cancels", {})
+
+
+def give_back(command: Command) -> Request:
+    return modification(command, "refunds", {"amount": amount(command.amount)})
+
+
+def modification(command: Command, what: str, more: Json) -> Request:
+    document = {
+        "merchantAccount": command.merchant_account,
+        "reference": command.reference,
+        **more,
+    }
+    path = f"{PAYMENTS}/{segment(parent_of(command))}/{what}"
+    return json_request(path, document, command.reference)
+
+
+def proceed(command: Command) -> Request:
+    """The key names the details too: a payer who returns with others must not get the first's answer.
+
+    Raises InvalidField.
+    """
+    details = {name: command.details[name] for name in DETAILS if command.details.get(name)}
+    if not details:
+        raise InvalidField(f"expected one of {', '.join(DETAILS)}", param="details")
+    document = {"details": details}
+    text = "\0".join(f"{name}={value}" for name, value in details.items())
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return json_request(f"{PAYMENTS}/details", document, f"{command.reference}-continue-{digest}")
+
+
+ADYEN = Connector(
+    name="adyen",
+    test_url="https://checkout-test.adyen.com",
+    live_url="https://{live_prefix}-checkout-live.adyenpayments.com/checkout",
+    credentials=CREDENTIALS,
+    check_credentials=check_credentials,
+    base_url=without_version,
+    headers=headers,
+    endpoints={
+        Operation.AUTHORIZE: Endpoint(authorize, read_payment),
+        Operation.CAPTURE: Endpoint(take, read_modification),
+        Operation.VOID: Endpoint(release, read_modification),
+        Operation.REFUND: Endpoint(give_back, read_modification),
+    },
+    continuation=Endpoint(proceed, read_details),
+    inquiries={},
+    abandon=None,
+    replayed=answered_once,
+    verify=verify,
+    notifications=notifications,
+    accepted=(202, ""),
+    recovery=Recovery(
+        replay_for=7 * DAY - HOUR,  # Keys are kept for at least seven days.
+        horizon=0,  # Nothing can be asked, so nothing can be asked too early.
+        expected={
+            Operation.AUTHORIZE: HOUR,
+            Operation.CAPTURE: DAY,
+            Operation.VOID: DAY,
+            Operation.REFUND: 3 * DAY,
+        },
+    ),
+    multi_capture=True,
+)

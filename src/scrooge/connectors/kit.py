@@ -1,0 +1,131 @@
+"""What connectors share: amounts in a PSP's units, bodies of requests, checks of credentials."""
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from scrooge.connectors.connector import Command, Json, Request
+from scrooge.errors import UnsupportedOperation
+from scrooge.money import Money, exponent_of, rescaled
+
+NOT_FOUND = (
+    "not found"  # How the reason of an inquiry begins when the PSP knows of no such attempt.
+)
+REASON_MAX = 200  # characters of a PSP's words that we keep
+VERSION = re.compile(r"/v\d+$")
+
+
+class StillRunning(Exception):
+    """The PSP is still busy with the first request that had this key."""
+
+
+class KeyConflict(Exception):
+    """The PSP remembers this key for another request: its answer says nothing about ours."""
+
+
+class UnreadableReply(Exception):
+    """A result that the PSP's documents do not name, or one that cannot be about this attempt."""
+
+
+# --- requests -------------------------------------------------------------------------------
+
+
+def form(pairs: Iterable[tuple[str, str]]) -> bytes:
+    """application/x-www-form-urlencoded."""
+    return urlencode(list(pairs)).encode()
+
+
+def json_request(path: str, document: Json, key: str) -> Request:
+    return Request("POST", path, msgspec.json.encode(document), "application/json", key)
+
+
+def segment(reference: str) -> str:
+    """A PSP's id as one part of a path, whatever is in it."""
+    return quote(reference, safe="")
+
+
+def parent_of(command: Command) -> str:
+    """The authorization that this attempt builds on. Raises UnsupportedOperation."""
+    if not command.parent_psp_reference:
+        raise UnsupportedOperation(
+            f"nothing to {command.operation}: the PSP has not named the authorization yet"
+        )
+    return command.parent_psp_reference
+
+
+def token_of(command: Command) -> str:
+    """The instrument at the PSP. Raises UnsupportedOperation."""
+    if not command.psp_token:
+        raise UnsupportedOperation("the instrument has no token at this PSP", param="instrument")
+    return command.psp_token
+
+
+def without_version(configured: str) -> str:
+    """A base URL as people write it, without the slash and the version at its end."""
+    return VERSION.sub("", configured.rstrip("/")).rstrip("/")
+
+
+# --- amounts --------------------------------------------------------------------------------
+
+
+def units(money: Money, exponents: Mapping[str, int]) -> int:
+    """The integer a PSP wants. `exponents` names the currencies that it counts in its own way.
+
+    Raises AmountNotRepresentable.
+    """
+    return money.count_in(exponents.get(money.currency, money.exponent))
+
+
+def money_of(count: int, currency: str, exponents: Mapping[str, int]) -> Money:
+    """What a PSP's integer means.
+
+    Raises UnreadableReply, AmountNotRepresentable, UnknownCurrency.
+    """
+    code = currency.upper()
+    if type(count) is not int or count < 0:
+        raise UnreadableReply(f"{count!r} is no amount")
+    return rescaled(count, exponents.get(code, exponent_of(code)), code)
+
+
+# --- words ----------------------------------------------------------------------------------
+
+
+def words(text: object) -> str:
+    """A PSP's own explanation, shortened; empty when there is none."""
+    return text[:REASON_MAX] if isinstance(text, str) else ""
+
+
+def optional(value: object) -> str | None:
+    """A non-empty string, or nothing."""
+    return value if isinstance(value, str) and value else None
+
+
+def web_address(url: object) -> str:
+    """Where a payer may be sent. Raises UnreadableReply."""
+    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+        raise UnreadableReply("no web address to send the payer to")
+    return url
+
+
+# --- secrets --------------------------------------------------------------------------------
+
+
+def same(expected: str, given: str) -> bool:
+    """Compared in constant time; any text may be given."""
+    return hmac.compare_digest(expected.encode(), given.encode(errors="surrogateescape"))
+
+
+def unusable(credentials: Mapping[str, str], known: Mapping[str, bool]) -> str | None:
+    """What is wrong with the names and the form of credentials. Never repeats what it was given."""
+    if not known.keys() >= credentials.keys():
+        return f"an unknown credential was given; known are {', '.join(known)}"
+    for name, required in known.items():
+        value = credentials.get(name, "")
+        if required and not value:
+            return f"{name} is missing"
+        if any(not "!" <= character <= "~" for character in value):
+            return f"{name} may only have printable ASCII characters without spaces"
+    return None

@@ -1,0 +1,221 @@
+"""Stripe by PaymentIntents. https://docs.stripe.com/api/payment_intents
+
+One request authorizes: it creates the intent and confirms it.
+"""
+
+import re
+from collections.abc import Mapping
+
+from scrooge.connectors.connector import Command, Connector, Endpoint, Headers, Recovery, Request
+from scrooge.connectors.kit import (
+    form,
+    parent_of,
+    segment,
+    token_of,
+    units,
+    unusable,
+    without_version,
+)
+from scrooge.connectors.stripe_notifications import notifications, verify
+from scrooge.connectors.stripe_replies import (
+    EXPONENTS,
+    asking,
+    capture,
+    found_authorization,
+    found_refund,
+    read_abandoned,
+    read_authorization,
+    read_capture,
+    read_refund,
+    read_void,
+    void,
+)
+from scrooge.domain.attempt import Operation
+from scrooge.errors import AmountNotRepresentable, UnsupportedOperation
+from scrooge.money import Money
+
+VERSION = "2026-10-28.endive"
+FORM = "application/x-www-form-urlencoded"
+INTENTS, REFUNDS = "/v1/payment_intents", "/v1/refunds"
+CREDENTIALS = {"api_key": True, "webhook_secret": False}
+
+# https://docs.stripe.com/get-started/account/statement-descriptors
+SUFFIX_MAX = 22
+NOT_IN_SUFFIX = re.compile(r"[^ -~]|[<>\\'\"*]")
+
+
+def amount(money: Money) -> int:
+    """Raises AmountNotRepresentable, also where Stripe wants a last digit of zero."""
+    count = units(money, EXPONENTS)
+    if money.exponent == 3 and count % 10:
+        raise AmountNotRepresentable(
+            f"Stripe takes {money.currency} in steps of 0.010; got {money}"
+        )
+    return count
+
+
+# --- credentials ----------------------------------------------------------------------------
+
+
+def check_credentials(credentials: Mapping[str, str], live: bool) -> str | None:
+    wrong = unusable(credentials, CREDENTIALS)
+    if wrong is not None:
+        return wrong
+    mode = "live" if live else "test"
+    if not credentials["api_key"].startswith((f"sk_{mode}_", f"rk_{mode}_")):
+        return f"api_key is not a {mode} key (sk_{mode}_... or rk_{mode}_...)"
+    return None
+
+
+def headers(credentials: Mapping[str, str], request: Request) -> dict[str, str]:
+    found = {"Authorization": f"Bearer {credentials['api_key']}", "Stripe-Version": VERSION}
+    if request.idempotency_key is not None:
+        found["Idempotency-Key"] = request.idempotency_key
+    return found
+
+
+def replayed(given: Headers) -> bool:
+    return given.get("idempotent-replayed") == "true"
+
+
+# --- requests -------------------------------------------------------------------------------
+
+
+def post(path: str, pairs: list[tuple[str, str]], key: str) -> Request:
+    return Request("POST", path, form(pairs), FORM, key)
+
+
+def get(path: str, *pairs: tuple[str, str]) -> Request:
+    return Request("GET", f"{path}?{form(pairs).decode()}" if pairs else path)
+
+
+def authorize(command: Command) -> Request:
+    pairs = [
+        ("amount", str(amount(command.amount))),
+        ("currency", command.amount.currency.lower()),
+        ("payment_method", token_of(command)),
+        ("payment_method_types[]", "card"),
+        ("capture_method", "automatic" if command.sale else "manual"),
+        ("confirm", "true"),
+        ("metadata[reference]", command.reference),
+        ("metadata[payment]", command.payment),
+        ("expand[]", "latest_charge"),
+    ]
+    if command.psp_customer:
+        pairs.append(("customer", command.psp_customer))
+    if command.initiator == "merchant":
+        pairs.append(("off_session", "true"))
+    elif command.return_url:
+        pairs.append(("return_url", command.return_url))
+    else:  # With nowhere to return to, an authentication could never end: a decline is clearer.
+        pairs.append(("error_on_requires_action", "true"))
+    suffix = statement_suffix(command.statement_descriptor or "")
+    if suffix:
+        pairs.append(("statement_descriptor_suffix", suffix))
+    return post(INTENTS, pairs, command.reference)
+
+
+def statement_suffix(descriptor: str) -> str:
+    """Stripe puts the account's own prefix and a star in front: only what is behind a star is ours."""
+    text = NOT_IN_SUFFIX.sub("", descriptor.rpartition("*")[2]).strip()[:SUFFIX_MAX].strip()
+    return text if any(character.isalpha() for character in text) else ""
+
+
+def take(command: Command) -> Request:
+    pairs = [
+        ("amount_to_capture", str(amount(command.amount))),
+        ("metadata[capture_reference]", command.reference),
+        ("expand[]", "latest_charge"),
+    ]
+    return post(f"{INTENTS}/{segment(parent_of(command))}/capture", pairs, command.reference)
+
+
+def release(command: Command) -> Request:
+    pairs = [("cancellation_reason", "requested_by_customer")]
+    return post(f"{INTENTS}/{segment(parent_of(command))}/cancel", pairs, command.reference)
+
+
+def give_back(command: Command) -> Request:
+    pairs = [
+        ("payment_intent", parent_of(command)),
+        ("amount", str(amount(command.amount))),
+        ("metadata[reference]", command.reference),
+        ("metadata[payment]", command.payment),
+    ]
+    return post(REFUNDS, pairs, command.reference)
+
+
+def end(command: Command) -> Request:
+    """ "abandoned" is how a notification of this cancellation is told from one of a void."""
+    path = f"{INTENTS}/{segment(known(command))}/cancel"
+    return post(path, [("cancellation_reason", "abandoned")], f"{command.reference}-abandon")
+
+
+def known(command: Command) -> str:
+    """Raises UnsupportedOperation where Stripe has not named the intent yet."""
+    if not command.psp_reference:
+        raise UnsupportedOperation("Stripe has not named the payment yet")
+    return command.psp_reference
+
+
+# --- questions ------------------------------------------------------------------------------
+
+
+def retrieve(command: Command) -> Request:
+    return get(f"{INTENTS}/{segment(known(command))}", ("expand[]", "latest_charge"))
+
+
+def find_authorization(command: Command) -> Request:
+    if command.psp_reference:
+        return retrieve(command)
+    query = f"metadata['reference']:'{quoted(command.reference)}'"
+    return get(f"{INTENTS}/search", ("query", query), ("expand[]", "data.latest_charge"))
+
+
+def quoted(text: str) -> str:
+    """For Stripe's search language. https://docs.stripe.com/search"""
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def read_parent(command: Command) -> Request:
+    return get(f"{INTENTS}/{segment(parent_of(command))}")
+
+
+def find_refund(command: Command) -> Request:
+    if command.psp_reference:
+        return get(f"{REFUNDS}/{segment(command.psp_reference)}")
+    return get(REFUNDS, ("payment_intent", parent_of(command)), ("limit", "100"))
+
+
+STRIPE = Connector(
+    name="stripe",
+    test_url="https://api.stripe.com",
+    live_url="https://api.stripe.com",
+    credentials=CREDENTIALS,
+    check_credentials=check_credentials,
+    base_url=without_version,
+    headers=headers,
+    endpoints={
+        Operation.AUTHORIZE: Endpoint(authorize, read_authorization),
+        Operation.CAPTURE: Endpoint(take, read_capture),
+        Operation.VOID: Endpoint(release, read_void),
+        Operation.REFUND: Endpoint(give_back, read_refund),
+    },
+    continuation=Endpoint(retrieve, asking(found_authorization)),
+    inquiries={
+        Operation.AUTHORIZE: Endpoint(find_authorization, asking(found_authorization)),
+        Operation.CAPTURE: Endpoint(read_parent, asking(capture)),
+        Operation.VOID: Endpoint(read_parent, asking(void)),
+        Operation.REFUND: Endpoint(find_refund, asking(found_refund)),
+    },
+    abandon=Endpoint(end, read_abandoned),
+    replayed=replayed,
+    verify=verify,
+    notifications=notifications,
+    accepted=(200, ""),
+    recovery=Recovery(
+        replay_for=23 * 3600,  # Keys are kept for at least 24 hours.
+        horizon=60,  # Search sees a new payment within a minute, says Stripe.
+        expected=dict.fromkeys(Operation, 30),
+    ),
+)
