@@ -11,7 +11,25 @@ from scrooge.errors import MalformedId
 
 BUCKETS = 1024
 PREFIXES = frozenset(
-    "pay att cap voi ref ins evt jrn key mer clr con inb brk aud req ret".split()
+    [
+        "pay",
+        "att",
+        "cap",
+        "voi",
+        "ref",
+        "ins",
+        "evt",
+        "jrn",
+        "key",
+        "mer",
+        "clr",
+        "con",
+        "inb",
+        "brk",
+        "aud",
+        "req",
+        "ret",
+    ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U
 PAIRS = [a + b for a in ALPHABET for b in ALPHABET]

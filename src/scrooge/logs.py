@@ -7,7 +7,17 @@ from typing import Any
 
 import structlog
 
-SECRET_NAMES = ("key", "secret", "credential", "password", "authorization", "token", "pan", "cvc", "number")
+SECRET_NAMES = (
+    "key",
+    "secret",
+    "credential",
+    "password",
+    "authorization",
+    "token",
+    "pan",
+    "cvc",
+    "number",
+)
 HIDDEN = "[hidden]"
 
 
@@ -29,9 +39,7 @@ def hidden(name: str, value: Any) -> Any:
 
 def configure(level: str, style: str) -> None:
     """Call once per process. `style` is "json" or "console"."""
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if style == "console" else structlog.processors.JSONRenderer()
-    )
+    renderer: Any = structlog.dev.ConsoleRenderer() if style == "console" else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -41,9 +49,7 @@ def configure(level: str, style: str) -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -6,35 +6,39 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 REQUESTS = Counter("scrooge_requests_total", "HTTP requests answered", ["route", "method", "status"])
 REQUEST_SECONDS = Histogram("scrooge_request_seconds", "Time to answer", ["route"], buckets=SECONDS)
-ATTEMPTS = Counter(
-    "scrooge_attempts_total", "Answers heard from PSPs", ["connector", "operation", "outcome"]
-)
-PSP_SECONDS = Histogram(
-    "scrooge_psp_seconds", "Time a PSP took to answer", ["connector", "operation"], buckets=SECONDS
-)
+ATTEMPTS = Counter("scrooge_attempts_total", "Answers heard from PSPs", ["connector", "operation", "outcome"])
+PSP_SECONDS = Histogram("scrooge_psp_seconds", "Time a PSP took to answer", ["connector", "operation"], buckets=SECONDS)
 NOTIFICATIONS = Counter("scrooge_notifications_total", "Notifications from PSPs", ["connector", "result"])
 BREAKS = Counter("scrooge_breaks_total", "Contradictions kept for an operator", ["kind"])
 RESOLVED = Counter(
-    "scrooge_attempts_resolved_total", "Attempts whose lost outcome was found", ["connector", "outcome"]
+    "scrooge_attempts_resolved_total",
+    "Attempts whose lost outcome was found",
+    ["connector", "outcome"],
 )
 POOL_WAIT_SECONDS = Histogram(
-    "scrooge_database_pool_wait_seconds", "Time spent waiting for a database connection", buckets=SECONDS
+    "scrooge_database_pool_wait_seconds",
+    "Time spent waiting for a database connection",
+    buckets=SECONDS,
 )
 OLDEST_UNRESOLVED = Gauge(
-    "scrooge_oldest_unresolved_seconds", "Age of the oldest attempt whose outcome is unknown",
+    "scrooge_oldest_unresolved_seconds",
+    "Age of the oldest attempt whose outcome is unknown",
     multiprocess_mode="max",
 )
-UNRESOLVED = Gauge(
-    "scrooge_unresolved_attempts", "Attempts whose outcome is unknown", multiprocess_mode="max"
-)
+UNRESOLVED = Gauge("scrooge_unresolved_attempts", "Attempts whose outcome is unknown", multiprocess_mode="max")
 OLDEST_UNREAD = Gauge(
-    "scrooge_oldest_unread_seconds", "Age of the oldest notification not applied", multiprocess_mode="max"
+    "scrooge_oldest_unread_seconds",
+    "Age of the oldest notification not applied",
+    multiprocess_mode="max",
 )
 UNHANDLED = Gauge(
-    "scrooge_unhandled_notifications", "Notifications of kinds not handled yet", multiprocess_mode="max"
+    "scrooge_unhandled_notifications",
+    "Notifications of kinds not handled yet",
+    multiprocess_mode="max",
 )
 OUTBOX_AGE = Gauge(
-    "scrooge_outbox_age_seconds", "Age of the newest event that the feed cannot show yet",
+    "scrooge_outbox_age_seconds",
+    "Age of the newest event that the feed cannot show yet",
     multiprocess_mode="max",
 )
 BREAKS_OPEN = Gauge("scrooge_breaks_open", "Breaks waiting for an operator", multiprocess_mode="max")

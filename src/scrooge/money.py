@@ -8,7 +8,11 @@ import iso4217
 from msgspec import Struct
 
 from scrooge.errors import (
-    AmountMustBePositive, AmountNotRepresentable, AmountOutOfRange, AmountScaleMismatch, UnknownCurrency,
+    AmountMustBePositive,
+    AmountNotRepresentable,
+    AmountOutOfRange,
+    AmountScaleMismatch,
+    UnknownCurrency,
 )
 
 DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
@@ -16,7 +20,30 @@ MINOR_MAX = 10**15 - 1  # Keeps every sum of a few thousand postings inside a bi
 
 # Codes of ISO 4217 that no payment is made in: metals, funds, testing, "no currency".
 NOT_MONEY = frozenset(
-    "XAU XAG XPT XPD XBA XBB XBC XBD XDR XSU XUA XTS XXX CHE CHW COU CLF MXV USN UYI UYW BOV".split()
+    [
+        "XAU",
+        "XAG",
+        "XPT",
+        "XPD",
+        "XBA",
+        "XBB",
+        "XBC",
+        "XBD",
+        "XDR",
+        "XSU",
+        "XUA",
+        "XTS",
+        "XXX",
+        "CHE",
+        "CHW",
+        "COU",
+        "CLF",
+        "MXV",
+        "USN",
+        "UYI",
+        "UYW",
+        "BOV",
+    ]
 )
 
 

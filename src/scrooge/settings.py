@@ -13,6 +13,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """One field per variable: `database_url` is `SCROOGE_DATABASE_URL`. docs/settings.md has the table."""
 
     database_url: str | None = None  # none: the embedded PostgreSQL under data_dir
+    embedded: bool = False  # set by the command line when it started the database itself
     data_dir: Path = Path("~/.scrooge")
     host: str = "127.0.0.1"
     port: int = 8080
@@ -61,9 +62,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         if text:
             found[name] = parse(name, annotation, text)
     settings = Settings(**found)  # type: ignore[arg-type]
-    if settings.database_url is not None and not settings.database_url.startswith(
-        ("postgresql://", "postgres://")
-    ):
+    if settings.database_url is not None and not settings.database_url.startswith(("postgresql://", "postgres://")):
         raise SettingsError("SCROOGE_DATABASE_URL must begin with postgresql://")
     return settings
 
@@ -76,6 +75,10 @@ def parse(name: str, annotation: object, text: str) -> object:
     kinds = str(annotation)
     if name in CHOICES and text not in CHOICES[name]:
         raise SettingsError(f"{variable(name)} must be one of {', '.join(CHOICES[name])}; got {text!r}")
+    if kinds == "<class 'bool'>":
+        if text not in {"0", "1"}:
+            raise SettingsError(f"{variable(name)} must be 0 or 1; got {text!r}")
+        return text == "1"
     if "Path" in kinds:
         return Path(text).expanduser()
     if "int" in kinds or "float" in kinds:

@@ -5,7 +5,15 @@ from enum import StrEnum
 from msgspec import Struct
 
 from scrooge.domain.outcome import (
-    ActionRequired, Approved, Declined, NextAction, Outcome, Pending, Rejected, Reversed, Unknown,
+    ActionRequired,
+    Approved,
+    Declined,
+    NextAction,
+    Outcome,
+    Pending,
+    Rejected,
+    Reversed,
+    Unknown,
 )
 from scrooge.errors import ContradictoryOutcome
 

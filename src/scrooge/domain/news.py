@@ -4,10 +4,17 @@ from msgspec import structs
 
 from scrooge.domain.attempt import LIVE, Attempt, Closed, Operation, State, advance
 from scrooge.domain.outcome import (
-    ActionRequired, Approved, Declined, Outcome, Rejected, ReversalKind, Reversed, Unknown,
+    ActionRequired,
+    Approved,
+    Declined,
+    Outcome,
+    Rejected,
+    ReversalKind,
+    Reversed,
+    Unknown,
 )
 from scrooge.domain.payment import Payment, tally
-from scrooge.errors import ContradictoryOutcome
+from scrooge.errors import ContradictoryOutcome, NothingToAuthenticate
 
 FINAL = frozenset({State.APPROVED, State.DECLINED, State.REJECTED, State.REVERSED})
 
@@ -29,6 +36,14 @@ def hear(p: Payment, attempt_id: str, outcome: Outcome, at: int) -> Payment:
     changed = with_void_closed(p.replacing(moved))
     refuse_impossible(changed, attempt, moved)
     return changed if changed != p else p
+
+
+def continuing(p: Payment, attempt_id: str, at: int) -> Payment:
+    """The payer came back: the attempt is out at the PSP again. Raises NothingToAuthenticate."""
+    attempt = p.attempt(attempt_id)
+    if attempt.state is not State.ACTION_REQUIRED:
+        raise NothingToAuthenticate("the payment does not wait for the payer")
+    return p.replacing(structs.replace(attempt, state=State.SENT, sent_at=at))
 
 
 def lapsed_with_captures(p: Payment, attempt: Attempt, outcome: Outcome) -> bool:
@@ -107,10 +122,7 @@ def refuse_impossible(p: Payment, before: Attempt, moved: Attempt) -> None:
             t = tally(p, a)
             if min(t.voided, t.uncaptured - t.held, t.captured - t.refunded - t.held_refund) < 0:
                 raise ContradictoryOutcome(f"{moved.id} {moved.state}: more than there is to move")
-    alive = [
-        a for a in p.attempts
-        if a.operation is Operation.AUTHORIZE and a.state in LIVE and a.closed is None
-    ]
+    alive = [a for a in p.attempts if a.operation is Operation.AUTHORIZE and a.state in LIVE and a.closed is None]
     if len(alive) > 1:
         raise ContradictoryOutcome(f"{moved.id} {moved.state}: another authorization is live")
 
@@ -119,6 +131,8 @@ def event_of(before: Attempt, after: Attempt) -> str | None:
     """The event to announce for a change of one attempt, in the past tense; None when nothing happened."""
     what = "sale" if after.sale else str(after.operation)
     if after.state is not before.state:
+        if after.state is State.SENT:
+            return None
         expired = after.state is State.REVERSED and after.closed is Closed.EXPIRED
         return f"{what}_expired" if expired else f"{what}_{after.state}"
     if after.closed is not before.closed and after.closed is Closed.EXPIRED:

@@ -7,7 +7,11 @@ from msgspec import Struct, structs
 
 from scrooge.domain.attempt import LIVE, OPEN, Attempt, Closed, Operation, State
 from scrooge.errors import (
-    AmountExceedsRoom, AmountMustBePositive, AuthorizationExpired, AuthorizationLive, AuthorizationNotApproved,
+    AmountExceedsRoom,
+    AmountMustBePositive,
+    AuthorizationExpired,
+    AuthorizationLive,
+    AuthorizationNotApproved,
 )
 from scrooge.money import Money
 
@@ -89,9 +93,7 @@ def tally(p: Payment, authorization: Attempt) -> Tally:
         held = authorized - captured - voided
     elif any(a.state is State.APPROVED for a in finals) or authorization.closed is Closed.EXPIRED:
         voided = authorized - captured - held  # The PSP released the rest by itself.
-    return Tally(
-        authorized, captured, voided, total(O.REFUND, approved), held, total(O.REFUND, OPEN)
-    )
+    return Tally(authorized, captured, voided, total(O.REFUND, approved), held, total(O.REFUND, OPEN))
 
 
 def authorization_of(p: Payment) -> Attempt | None:
@@ -147,12 +149,16 @@ def decide(p: Payment, operation: Operation, minor: int | None, **facts: Any) ->
         parent = authorization.id
     room = ROOM[operation](p)
     asked = room if minor is None else minor
-    if minor is not None and minor <= 0:
+    left = {"value": p.money(room).value, "currency": p.currency}
+    if room == 0:
+        raise AmountExceedsRoom(f"nothing is left to {operation}", room=left)
+    if asked <= 0:
         raise AmountMustBePositive("an amount to move is more than zero", param="amount.value")
-    if not 0 < asked <= room:
+    if asked > room:
         raise AmountExceedsRoom(
             f"{operation} of {p.money(asked)}, but {p.money(room)} is left",
-            param="amount", room={"value": p.money(room).value, "currency": p.currency},
+            param="amount",
+            room=left,
         )
     return p.adding(Attempt(operation=operation, minor=asked, parent=parent, **facts))
 

@@ -70,8 +70,8 @@ def journal(before: Payment, after: Payment, attempt_id: str, names: dict[str, s
         lines.append((*rule, new.money))
     held = hold(after) - hold(before)
     if held:
-        sides = (A.MEMO_AUTHORIZED, A.MEMO_CONTRA) if held > 0 else (A.MEMO_CONTRA, A.MEMO_AUTHORIZED)
-        lines.append((*sides, abs(held)))
+        up, down = A.MEMO_AUTHORIZED, A.MEMO_CONTRA
+        lines.append((up, down, held) if held > 0 else (down, up, -held))
     postings = tuple(
         Posting(account.format_map(names), sign * minor, after.currency)
         for debit, credit, minor in lines

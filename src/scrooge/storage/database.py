@@ -67,8 +67,12 @@ class Database:
         POOL_WAIT_SECONDS.observe(time.monotonic() - started)
         try:
             yield connection
-        except (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
-                ConnectionError) as error:
+        except (
+            asyncpg.PostgresConnectionError,
+            asyncpg.AdminShutdownError,
+            asyncpg.CrashShutdownError,
+            ConnectionError,
+        ) as error:
             raise DatabaseUnavailable("the database connection was lost") from error
         finally:
             await self.pool.release(connection)
@@ -113,8 +117,13 @@ async def connect(url: str, *, size: int, role: str | None = "scrooge_app") -> D
         settings["role"] = role
     try:
         pool = await asyncpg.create_pool(
-            url, min_size=min(2, size), max_size=size, connection_class=Connection, server_settings=settings,
-            max_inactive_connection_lifetime=300, timeout=ACQUIRE_SECONDS,
+            url,
+            min_size=min(2, size),
+            max_size=size,
+            connection_class=Connection,
+            server_settings=settings,
+            max_inactive_connection_lifetime=300,
+            timeout=ACQUIRE_SECONDS,
         )
     except SHOULD_WAIT as error:
         raise DatabaseUnavailable(f"the database cannot be reached: {type(error).__name__}") from error

@@ -17,7 +17,12 @@ from msgspec import Struct
 from scrooge.connectors.connector import Connector
 from scrooge.connectors.send import Wire
 from scrooge.errors import (
-    BadCredentials, BadUrl, ModeMismatch, NameTaken, SettingsError, UnknownConnector,
+    BadCredentials,
+    BadUrl,
+    ModeMismatch,
+    NameTaken,
+    SettingsError,
+    UnknownConnector,
 )
 from scrooge.ids import hex_of, new_id
 from scrooge.storage.database import Database, load, run
@@ -67,7 +72,12 @@ class ConnectorAccount(Struct, frozen=True):
 
 class Directory:
     def __init__(
-        self, db: Database, connectors: Mapping[str, Connector], sealer: Sealer, *, live_allowed: bool
+        self,
+        db: Database,
+        connectors: Mapping[str, Connector],
+        sealer: Sealer,
+        *,
+        live_allowed: bool,
     ) -> None:
         self.db, self.connectors, self.sealer = db, connectors, sealer
         self.live_allowed = live_allowed
@@ -133,14 +143,19 @@ class Directory:
         return wire
 
     async def add_account(
-        self, merchant: str, name: str, connector: str, merchant_account: str, livemode: bool,
-        credentials: Mapping[str, str], base_url: str | None, actor: str,
+        self,
+        merchant: str,
+        name: str,
+        connector: str,
+        merchant_account: str,
+        livemode: bool,
+        credentials: Mapping[str, str],
+        base_url: str | None,
+        actor: str,
     ) -> ConnectorAccount:
         """Raises UnknownConnector, BadCredentials, BadUrl, ModeMismatch, NameTaken."""
         if connector not in self.connectors:
-            raise UnknownConnector(
-                f"installed are {', '.join(sorted(self.connectors))}", param="connector"
-            )
+            raise UnknownConnector(f"installed are {', '.join(sorted(self.connectors))}", param="connector")
         if livemode and not self.live_allowed:
             raise ModeMismatch("live credentials need a real database and SCROOGE_CREDENTIALS_KEY", param="mode")
         self.check_credentials(connector, credentials, livemode)
@@ -149,8 +164,16 @@ class Directory:
         account_id = new_id("con", 0)
         async with self.db.transaction() as connection:
             row = await run(
-                connection, Q["add_account"], hex_of(account_id), hex_of(merchant), name, connector,
-                merchant_account, livemode, self.sealer.seal(credentials), base_url,
+                connection,
+                Q["add_account"],
+                hex_of(account_id),
+                hex_of(merchant),
+                name,
+                connector,
+                merchant_account,
+                livemode,
+                self.sealer.seal(credentials),
+                base_url,
             )
             if row is None:
                 raise NameTaken(f"a connector account named {name!r} exists", param="name")
@@ -166,8 +189,13 @@ class Directory:
         self.check_credentials(account.connector, merged, account.livemode)
         async with self.db.transaction() as connection:
             await run(connection, Q["change_credentials"], hex_of(account.id), self.sealer.seal(merged))
-            await note(connection, actor, "connector_account_credentials_changed", account.id,
-                       {"names": sorted(credentials)})
+            await note(
+                connection,
+                actor,
+                "connector_account_credentials_changed",
+                account.id,
+                {"names": sorted(credentials)},
+            )
         await self.refresh(now=True)
         return self.by_id[account.id]
 
@@ -193,16 +221,28 @@ class Directory:
 
 def principal_of(row: Any) -> Principal:
     return Principal(
-        public("key", row["id"]) or "", public("mer", row["merchant_id"]) or "", row["merchant"],
-        public("clr", row["caller_id"]) or "", row["caller"], frozenset(row["scopes"]), row["livemode"],
+        public("key", row["id"]) or "",
+        public("mer", row["merchant_id"]) or "",
+        row["merchant"],
+        public("clr", row["caller_id"]) or "",
+        row["caller"],
+        frozenset(row["scopes"]),
+        row["livemode"],
     )
 
 
 def account_of(row: Any) -> ConnectorAccount:
     return ConnectorAccount(
-        public("con", row["id"]) or "", public("mer", row["merchant_id"]) or "", row["name"],
-        row["connector"], row["merchant_account"], row["livemode"], row["base_url"], row["state"],
-        microseconds(row["created_at"]) or 0, row["credentials"],
+        public("con", row["id"]) or "",
+        public("mer", row["merchant_id"]) or "",
+        row["name"],
+        row["connector"],
+        row["merchant_account"],
+        row["livemode"],
+        row["base_url"],
+        row["state"],
+        microseconds(row["created_at"]) or 0,
+        row["credentials"],
     )
 
 

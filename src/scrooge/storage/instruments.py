@@ -39,13 +39,28 @@ async def add(db: Database, instrument: Instrument) -> None:
     bucket, number = key_of(instrument.id)
     async with db.transaction() as connection:
         await run(
-            connection, Q["add"], bucket, number, hex_of(instrument.merchant), instrument.livemode,
-            instrument.customer, instrument.brand, instrument.iin, instrument.last4, instrument.exp,
+            connection,
+            Q["add"],
+            bucket,
+            number,
+            hex_of(instrument.merchant),
+            instrument.livemode,
+            instrument.customer,
+            instrument.brand,
+            instrument.iin,
+            instrument.last4,
+            instrument.exp,
         )
         for position, c in enumerate(instrument.credentials):
             await run(
-                connection, Q["add_credential"], bucket, number, hex_of(c.connector_account), position,
-                c.psp_token, c.psp_customer,
+                connection,
+                Q["add_credential"],
+                bucket,
+                number,
+                hex_of(c.connector_account),
+                position,
+                c.psp_token,
+                c.psp_customer,
             )
 
 
@@ -54,9 +69,7 @@ async def read(db: Any, merchant: str, instrument_id: str) -> Instrument | None:
     return None if row is None else instrument_of(row)
 
 
-async def of_customer(
-    db: Any, merchant: str, customer: str, livemode: bool, limit: int
-) -> list[Instrument]:
+async def of_customer(db: Any, merchant: str, customer: str, livemode: bool, limit: int) -> list[Instrument]:
     """Newest first."""
     rows = await run(db, Q["of_customer"], hex_of(merchant), customer, livemode, limit)
     return [instrument_of(row) for row in rows]
@@ -84,8 +97,7 @@ def instrument_of(row: Any) -> Instrument:
         last4=row["last4"],
         exp=row["exp"],
         credentials=tuple(
-            Credential(public("con", k["connector_account"]) or "", k["psp_token"], k["psp_customer"])
-            for k in keys
+            Credential(public("con", k["connector_account"]) or "", k["psp_token"], k["psp_customer"]) for k in keys
         ),
         created_at=microseconds(row["created_at"]) or 0,
     )

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from scrooge.connectors.connector import Request
-from scrooge.domain.attempt import OPEN, Attempt, Closed, Operation, State
+from scrooge.domain.attempt import Attempt, Closed, Operation, State
 from scrooge.domain.outcome import NextAction
 from scrooge.domain.payment import Payment, Tally, status_of, tally
 from scrooge.ids import bucket_in, new_id
@@ -79,17 +79,34 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
             journal_id = hex_of(new_id("jrn", bucket))
             place = {"bucket": bucket, "payment_id": payment_id}
             journals.append(
-                {**place, "id": journal_id, "attempt_id": hex_of(journal.attempt), "effect": journal.effect}
+                {
+                    **place,
+                    "id": journal_id,
+                    "attempt_id": hex_of(journal.attempt),
+                    "effect": journal.effect,
+                }
             )
             for line, p in enumerate(journal.postings, start=1):
                 postings.append(
-                    {**place, "journal_id": journal_id, "line": line, "account": p.account, "minor": p.minor,
-                     "currency": p.currency}
+                    {
+                        **place,
+                        "journal_id": journal_id,
+                        "line": line,
+                        "account": p.account,
+                        "minor": p.minor,
+                        "currency": p.currency,
+                    }
                 )
         for e in c.events:
             events.append(
-                {"bucket": bucket, "payment_id": payment_id, "id": hex_of(new_id("evt", bucket)),
-                 "attempt_id": hex_of(e.attempt), "type": e.type, "content": e.content}
+                {
+                    "bucket": bucket,
+                    "payment_id": payment_id,
+                    "id": hex_of(new_id("evt", bucket)),
+                    "attempt_id": hex_of(e.attempt),
+                    "type": e.type,
+                    "content": e.content,
+                }
             )
     arguments = [encoded(rows) for rows in (payments, moved, added, journals, postings, events)]
     rows = await run(db, Q["save"], *arguments)
@@ -142,7 +159,6 @@ def new_attempt_row(p: Payment, a: Attempt, request: Request, ask_at: int) -> di
 def moved_row(c: Change, a: Attempt) -> dict[str, Any]:
     bucket, payment_id = key_of(c.after.id)
     t = tally(c.after, a) if a.operation is Operation.AUTHORIZE else Tally()
-    ask_at = c.ask_at.get(a.id) if a.state in OPEN else None
     return {
         "bucket": bucket, "payment_id": payment_id, "id": hex_of(a.id), "state": a.state, "closed": a.closed,
         "closed_at": iso(a.concluded_at) if a.closed else None, "approved_minor": a.approved_minor,
@@ -153,7 +169,7 @@ def moved_row(c: Change, a: Attempt) -> dict[str, Any]:
         "raw_message": a.raw_message, "network_code": a.network_code, "advice_code": a.advice_code,
         "reason": a.reason, "action": a.action, "return_token": a.return_token,
         "expires_at": iso(a.expires_at * 1_000_000) if a.expires_at else None, "sent_at": iso(a.sent_at),
-        "concluded_at": iso(a.concluded_at), "ask_at": iso(ask_at),
+        "concluded_at": iso(a.concluded_at), "ask_at": iso(c.ask_at.get(a.id)), "same": a in c.before.attempts,
         "request": request_row(c.requests[a.id]) if a.id in c.requests else None,
     }  # fmt: skip
 
@@ -166,15 +182,29 @@ def request_row(request: Request) -> dict[str, Any]:
 
 
 async def open_break(
-    db: Any, kind: str, natural_key: str, detail: dict[str, Any], *, payment: Payment | None = None,
-    attempt: str | None = None, connector_account: str | None = None,
+    db: Any,
+    kind: str,
+    natural_key: str,
+    detail: dict[str, Any],
+    *,
+    payment: Payment | None = None,
+    attempt: str | None = None,
+    connector_account: str | None = None,
 ) -> None:
     """Keeps a contradiction for an operator; the same one told twice is one break."""
     bucket = bucket_in(payment.id) if payment else 0
     await run(
-        db, Q["open_break"], bucket, hex_of(new_id("brk", bucket)), kind,
-        uuid_of(payment.merchant) if payment else None, uuid_of(payment.id) if payment else None,
-        uuid_of(attempt), uuid_of(connector_account), encoded(detail), natural_key[:500],
+        db,
+        Q["open_break"],
+        bucket,
+        hex_of(new_id("brk", bucket)),
+        kind,
+        uuid_of(payment.merchant) if payment else None,
+        uuid_of(payment.id) if payment else None,
+        uuid_of(attempt),
+        uuid_of(connector_account),
+        encoded(detail),
+        natural_key[:500],
     )
 
 
@@ -312,7 +342,9 @@ async def read_key(db: Any, bucket: int, caller: str, key: str) -> KeyRow | None
     if row is None:
         return None
     return KeyRow(
-        row["fingerprint"], public("pay", row["payment_id"]) or "", public("att", row["attempt_id"]),
+        row["fingerprint"],
+        public("pay", row["payment_id"]) or "",
+        public("att", row["attempt_id"]),
         microseconds(row["deadline_at"]) or 0,
     )
 
@@ -322,8 +354,15 @@ async def claim_key(
 ) -> bool:
     """Uses up a key within the caller's transaction; False when it exists already."""
     row = await run(
-        connection, Q["claim_key"], guard.bucket, hex_of(caller), guard.key, guard.fingerprint,
-        hex_of(payment_id), hex_of(attempt_id), moment(deadline_at),
+        connection,
+        Q["claim_key"],
+        guard.bucket,
+        hex_of(caller),
+        guard.key,
+        guard.fingerprint,
+        hex_of(payment_id),
+        hex_of(attempt_id),
+        moment(deadline_at),
     )
     return row is not None
 
@@ -333,9 +372,7 @@ async def payment_of_reference(db: Any, bucket: int, merchant: str, caller: str,
     return None if row is None else public("pay", row["payment_id"])
 
 
-async def attempt_of_caller_reference(
-    db: Any, payment_id: str, operation: Operation, reference: str
-) -> str | None:
+async def attempt_of_caller_reference(db: Any, payment_id: str, operation: Operation, reference: str) -> str | None:
     row = await run(db, Q["attempt_of_caller_reference"], *key_of(payment_id), operation, reference)
     return None if row is None else public("att", row["id"])
 
@@ -343,6 +380,4 @@ async def attempt_of_caller_reference(
 async def attempts_at_psp(db: Database, account_id: str, psp_reference: str) -> list[tuple[str, str, str]]:
     """(payment, attempt, operation) of the attempts that carry a PSP's reference."""
     rows = await run(db, Q["attempts_at_psp"], hex_of(account_id), psp_reference)
-    return [
-        (public("pay", r["payment_id"]) or "", public("att", r["id"]) or "", r["operation"]) for r in rows
-    ]
+    return [(public("pay", r["payment_id"]) or "", public("att", r["id"]) or "", r["operation"]) for r in rows]

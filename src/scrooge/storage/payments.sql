@@ -72,7 +72,8 @@ WITH touched AS (
            psp_token = r.psp_token, checks = r.checks, decline = r.decline, raw_code = r.raw_code,
            raw_message = r.raw_message, network_code = r.network_code, advice_code = r.advice_code,
            reason = r.reason, action = r.action, return_token = r.return_token, expires_at = r.expires_at,
-           sent_at = r.sent_at, concluded_at = r.concluded_at, ask_at = r.ask_at,
+           sent_at = r.sent_at, concluded_at = r.concluded_at,
+           ask_at = CASE WHEN r.same THEN a.ask_at ELSE r.ask_at END,  -- same: only what was counted on it changed
            request = coalesce(r.request, a.request)
       FROM jsonb_to_recordset($2::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, state text, closed text, closed_at timestamptz,
@@ -80,7 +81,8 @@ WITH touched AS (
            refunded_minor bigint, held_minor bigint, held_refund_minor bigint, psp_reference text,
            network_transaction_id text, psp_token text, checks jsonb, decline text, raw_code text, raw_message text,
            network_code text, advice_code text, reason text, action jsonb, return_token text,
-           expires_at timestamptz, sent_at timestamptz, concluded_at timestamptz, ask_at timestamptz, request jsonb)
+           expires_at timestamptz, sent_at timestamptz, concluded_at timestamptz, ask_at timestamptz, same boolean,
+           request jsonb)
       JOIN touched ON touched.id = r.payment_id
      WHERE a.bucket = r.bucket AND a.payment_id = r.payment_id AND a.id = r.id
 ), added AS (

@@ -1,0 +1,128 @@
+"""Composition: settings become the running thing. The only place that knows every part."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from scrooge import logs
+from scrooge.api.app import create_api
+from scrooge.connectors.registry import connectors
+from scrooge.connectors.send import client
+from scrooge.errors import Problem, SettingsError
+from scrooge.flows.scrooge import Scrooge
+from scrooge.settings import Settings, load
+from scrooge.storage.database import connect
+from scrooge.storage.directory import Directory
+from scrooge.storage.migrate import migrate
+from scrooge.storage.sealing import sealer_of
+from scrooge.workers.loop import work
+
+log = structlog.get_logger()
+DRAIN_SECONDS = 25
+
+
+@asynccontextmanager
+async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
+    """Everything a serving process or a worker needs, closed in order at the end.
+
+    Raises SettingsError, DatabaseUnavailable.
+    """
+    url = settings.database_url
+    if url is None:
+        raise SettingsError("no database: set SCROOGE_DATABASE_URL, or let the command line start one")
+    installed = connectors()
+    db = await connect(url, size=settings.database_pool)
+    http = client()
+
+    async def schema_behind() -> list[str]:
+        return (await migrate(url, check=True)).behind
+
+    live_allowed = settings.credentials_key is not None and not settings.embedded
+    directory = Directory(db, installed, sealer_of(settings), live_allowed=live_allowed)
+    try:
+        yield Scrooge(settings, db, http, installed, directory, schema_behind)
+    finally:
+        await http.close()
+        await db.close()
+
+
+def run_worker(settings: Settings) -> None:
+    """Blocks until SIGTERM or SIGINT; what was begun is finished first."""
+    logs.configure(settings.log_level, settings.log_format)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(worker(settings))
+
+
+async def worker(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_scrooge(settings) as s:
+        log.info("worker_started")
+        await work(s, stop)
+        log.info("worker_stopped")
+
+
+def run_serve(settings: Settings, workers: int) -> None:
+    """Blocks until SIGTERM or SIGINT; requests that were accepted are finished first."""
+    logs.configure(settings.log_level, settings.log_format)
+    uvicorn.run(
+        "scrooge.app:serving",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=workers if workers > 1 else None,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=2048,
+        env_file=None,
+    )
+
+
+def serving() -> "Serving":
+    """The ASGI application of one serving process, from the environment (uvicorn's workers start here)."""
+    settings = load(os.environ)
+    logs.configure(settings.log_level, settings.log_format)
+    return Serving(settings)
+
+
+class Serving:
+    """Opens everything when the server starts, and closes it when the last request has been answered."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.api: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.live(receive, send)
+        else:
+            assert self.api is not None, "requests come after the start"
+            await self.api(scope, receive, send)
+
+    async def live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with open_scrooge(self.settings) as s:
+                self.api = create_api(s)
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except (SettingsError, Problem) as error:
+            log.error("cannot_start", reason=str(error))
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})

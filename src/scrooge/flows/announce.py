@@ -1,0 +1,42 @@
+"""What is announced: one event for each thing that became true, written in the commit that made it so."""
+
+from scrooge.domain.attempt import OPEN, Attempt
+from scrooge.domain.news import event_of
+from scrooge.domain.payment import Payment, standing, status_of
+from scrooge.ids import retyped
+from scrooge.storage.payments import Announcement
+
+
+def announcement(p: Payment, before: Attempt | None, after: Attempt) -> Announcement | None:
+    """The event of one attempt's change; None when nothing became true."""
+    event = event_of(before, after) if before is not None else None
+    return None if event is None else Announcement(after.id, event, content_of(p, after))
+
+
+def content_of(p: Payment, a: Attempt) -> dict[str, object]:
+    """What an event tells: the attempt and the payment as they now are."""
+    t = standing(p)
+
+    def amount(minor: int) -> dict[str, str]:
+        return {"value": p.money(minor).value, "currency": p.currency}
+
+    public = {"capture": "cap", "void": "voi", "refund": "ref"}.get(a.operation)
+    return {
+        "operation": a.operation,
+        "id": retyped(a.id, public) if public else a.id,
+        "state": a.state,
+        "amount": amount(a.money),
+        "reference": a.caller_reference,
+        **({"decline": a.decline} if a.decline else {}),
+        **({"reason": a.reason} if a.reason and a.state not in OPEN else {}),
+        "payment": {
+            "id": p.id,
+            "reference": p.reference,
+            "status": status_of(p),
+            "amount": amount(p.minor),
+            "amount_authorized": amount(t.authorized),
+            "amount_captured": amount(t.captured),
+            "amount_refunded": amount(t.refunded),
+            "amount_voided": amount(t.voided),
+        },
+    }

@@ -1,0 +1,250 @@
+"""Create a payment and authorize it: route, perform, and go elsewhere on a decline that allows it."""
+
+import secrets
+
+from msgspec import Struct, structs
+
+from scrooge.connectors.connector import Request, render
+from scrooge.crash import reach
+from scrooge.domain.attempt import Attempt, Operation
+from scrooge.domain.payment import Payment, authorization_of, decide
+from scrooge.domain.retry import Stop, next_step
+from scrooge.errors import (
+    InstrumentNotOfCustomer,
+    MalformedId,
+    ModeMismatch,
+    NoRoute,
+    NotFound,
+    Problem,
+    ReferenceExists,
+    RequestInProgress,
+    UnknownConnectorAccount,
+    UnknownInstrument,
+)
+from scrooge.flows.keys import Keyed, earlier, guard_of
+from scrooge.flows.perform import (
+    GRACE,
+    SECOND,
+    account_of,
+    apply_or_unknown,
+    ask,
+    change_of,
+    command_of,
+    time_to_ask,
+)
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.ids import bucket_in, bucket_of, new_id
+from scrooge.money import Money
+from scrooge.routing.choose import Candidate, Route, choose
+from scrooge.storage import instruments, payments
+from scrooge.storage.directory import Principal
+from scrooge.storage.instruments import Instrument
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What a caller asks for. `connector_account` (id or name), where given, is the only one to try."""
+
+    reference: str
+    amount: Money
+    instrument: str
+    customer: str | None = None
+    initiator: str = "customer"
+    purpose: str | None = None
+    capture: str = "automatic"
+    return_url: str | None = None
+    statement_descriptor: str | None = None
+    metadata: dict[str, str] = {}
+    connector_account: str | None = None
+
+
+async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed) -> tuple[Payment, bool]:
+    """The payment, and whether it is the answer to an earlier request with the same key.
+
+    Raises the Problems of what cannot be asked; never one for what a PSP answers.
+    """
+    instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
+    try:
+        route = await route_of(s, principal, instrument, wanted.connector_account)
+    except Problem:
+        before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
+        if before is None:
+            raise
+        return before[0], True
+    bucket = bucket_of(principal.merchant, principal.caller, wanted.reference)
+    created_at = now()
+    p = Payment(
+        id=new_id("pay", bucket), merchant=principal.merchant, caller=principal.caller,
+        reference=wanted.reference, minor=wanted.amount.minor, currency=wanted.amount.currency,
+        livemode=principal.livemode, sale=wanted.capture == "automatic", accounts=route.accounts[1:],
+        customer=wanted.customer or instrument.customer, instrument=instrument.id,
+        initiator=wanted.initiator, purpose=wanted.purpose, return_url=wanted.return_url,
+        statement_descriptor=wanted.statement_descriptor, metadata=wanted.metadata, created_at=created_at,
+    )  # fmt: skip
+    p, request = await attempted(s, p, instrument, route.accounts[0])
+    attempt = p.attempts[-1]
+    ask_at = await time_to_ask(s, p, attempt)
+    assert ask_at is not None
+    reach("record.before")
+    if not await payments.create(s.db, [(p, guard_of(principal, keyed), request, ask_at)]):
+        return await existing(s, principal, wanted.reference, bucket, keyed), True
+    reach("record.after")
+    return await through(s, p, instrument, request), False
+
+
+async def again(
+    s: Scrooge, principal: Principal, payment_id: str, instrument_id: str | None, keyed: Keyed
+) -> tuple[Payment, bool]:
+    """A fresh authorization of a payment whose last one was declined, voided or expired."""
+    p = await visible(s, principal, payment_id)
+    before = await earlier(s, principal, keyed)
+    if before is not None:
+        return before[0], True
+    instrument = await instrument_of(s, principal, instrument_id or p.instrument or "", p.customer)
+    route = await route_of(s, principal, instrument, None)
+    async with s.turn(p.id), s.db.transaction() as connection:
+        current = await payments.lock(connection, payment_id)
+        assert current is not None
+        renewed = structs.replace(current, accounts=route.accounts[1:], answered=False, instrument=instrument.id)
+        after, request = await attempted(s, renewed, instrument, route.accounts[0])
+        attempt_id = after.attempts[-1].id
+        claimed = await payments.claim_key(
+            connection,
+            guard_of(principal, keyed),
+            principal.caller,
+            payment_id,
+            attempt_id,
+            after.deadline_at,
+        )
+        if claimed:
+            reach("record.before")
+            await payments.save(connection, [await change_of(s, current, after, {attempt_id: request})])
+    if not claimed:
+        before = await earlier(s, principal, keyed)
+        assert before is not None
+        return before[0], True
+    reach("record.after")
+    after = structs.replace(after, version=current.version + 1)
+    return await through(s, after, instrument, request), False
+
+
+async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Request) -> Payment:
+    """Ask about the last attempt, apply, and cascade while the outcome allows it."""
+    while True:
+        attempt = p.attempts[-1]
+        connector = s.connectors[(await account_of(s, attempt)).connector]
+        endpoint = connector.endpoints[Operation.AUTHORIZE]
+        outcome = await ask(s, p, attempt.id, endpoint, request, first=True)
+        step = next_step(outcome, len(p.attempts), len(p.accounts))
+        after = await apply_or_unknown(s, p, attempt.id, outcome, answered=isinstance(step, Stop))
+        if isinstance(step, Stop) or after.version == p.version:
+            return after
+        following = await elsewhere(s, after, instrument)
+        if following is None:
+            return await payments.read(s.db, p.id) or after
+        p, request = following
+
+
+async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument) -> tuple[Payment, Request] | None:
+    """Records an attempt at the next account. None when somebody else changed the payment meanwhile."""
+    try:
+        after, request = await attempted(s, structs.replace(p, accounts=p.accounts[1:]), instrument, p.accounts[0])
+    except Problem:  # The next PSP cannot take this amount, or the authorization is live again.
+        after, request = (
+            structs.replace(p, accounts=p.accounts[1:], answered=len(p.accounts) == 1),
+            None,
+        )
+    requests = {after.attempts[-1].id: request} if request is not None else {}
+    if not await payments.save(s.db, [await change_of(s, p, after, requests)]):
+        return None
+    after = structs.replace(after, version=p.version + 1)
+    if request is not None:
+        return after, request
+    return await elsewhere(s, after, instrument) if after.accounts else None
+
+
+async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: str) -> tuple[Payment, Request]:
+    """The payment with one more authorization at an account, and its request, built before it is recorded."""
+    account = await s.directory.account_by_id(account_id)
+    assert account is not None
+    [credential] = [c for c in instrument.credentials if c.connector_account == account_id]
+    number, sent_at = len(p.attempts) + 1, now()
+    token = secrets.token_hex(16)
+    p = decide(
+        p, Operation.AUTHORIZE, None, id=new_id("att", bucket_in(p.id)), number=number,
+        connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}", return_token=token,
+        sent_at=sent_at,
+    )  # fmt: skip
+    attempt: Attempt = p.attempts[-1]
+    command = command_of(
+        p,
+        attempt,
+        account,
+        psp_token=credential.psp_token,
+        psp_customer=credential.psp_customer,
+        return_url=f"{s.settings.base()}/return/{p.id}.{token}",
+    )
+    request = render(s.connectors[account.connector], command)
+    deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
+    return structs.replace(p, deadline_at=deadline), request
+
+
+async def existing(s: Scrooge, principal: Principal, reference: str, bucket: int, keyed: Keyed) -> Payment:
+    """Why a payment was not made: its key was used before, or its reference was."""
+    before = await earlier(s, principal, keyed)
+    if before is not None:
+        return before[0]
+    other = await payments.payment_of_reference(s.db, bucket, principal.merchant, principal.caller, reference)
+    if other is None:  # The one who held it gave up between our two looks.
+        raise RequestInProgress("another request with this reference was running", retry_after=1)
+    raise ReferenceExists("this reference was used before, under another key", param="reference", existing_id=other)
+
+
+async def visible(s: Scrooge, principal: Principal, payment_id: str) -> Payment:
+    """The payment, if it is the merchant's and of the key's mode. Raises NotFound either way, telling nothing."""
+    p = await payments.read(s.db, payment_id)
+    if p is None or p.merchant != principal.merchant or p.livemode is not principal.livemode:
+        raise NotFound("no such payment")
+    assert authorization_of(p) is not None or not p.attempts
+    return p
+
+
+async def instrument_of(s: Scrooge, principal: Principal, instrument_id: str, customer: str | None) -> Instrument:
+    try:
+        found = await instruments.read(s.db, principal.merchant, instrument_id)
+    except MalformedId:
+        found = None
+    if found is None:
+        raise UnknownInstrument("no such instrument", param="instrument")
+    if found.livemode is not principal.livemode:
+        raise ModeMismatch("the instrument is of the other mode", param="instrument")
+    if customer is not None and customer != found.customer:
+        raise InstrumentNotOfCustomer("the instrument belongs to another customer", param="customer")
+    return found
+
+
+async def route_of(s: Scrooge, principal: Principal, instrument: Instrument, only: str | None) -> Route:
+    """Raises NoRoute, saying why for each account, and UnknownConnectorAccount."""
+    if only is not None and await s.directory.account(only, principal.merchant) is None:
+        raise UnknownConnectorAccount("no such connector account", param="connector_account")
+    candidates = []
+    for credential in instrument.credentials:
+        account = await s.directory.account_by_id(credential.connector_account)
+        if account is not None:
+            endpoints = s.connectors[account.connector].endpoints
+            candidates.append(
+                Candidate(
+                    account.id,
+                    account.name,
+                    account.state == "active",
+                    account.livemode,
+                    Operation.AUTHORIZE in endpoints,
+                )
+            )
+    route = choose(candidates, principal.livemode, only)
+    if not route.accounts:
+        raise NoRoute(
+            "no connector account can take this payment",
+            param="instrument",
+            considered=dict(route.considered),
+        )
+    return route

@@ -1,0 +1,114 @@
+"""Continue after 3-D Secure or a redirect: the payer comes back once, and the PSP is asked what became of it."""
+
+import hmac
+from collections.abc import Mapping
+
+from msgspec import structs
+
+from scrooge.connectors.connector import Connector
+from scrooge.crash import reach
+from scrooge.domain.attempt import Attempt, State
+from scrooge.domain.news import continuing, hear
+from scrooge.domain.outcome import ReversalKind, Reversed
+from scrooge.domain.payment import Payment, authorization_of
+from scrooge.errors import MalformedId, NotFound, NothingToAuthenticate
+from scrooge.flows.authorize import visible
+from scrooge.flows.keys import Keyed, earlier, guard_of
+from scrooge.flows.perform import (
+    GRACE,
+    SECOND,
+    account_of,
+    apply,
+    ask,
+    ask_and_apply,
+    change_of,
+    command_of,
+)
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.storage import payments
+from scrooge.storage.directory import Principal
+
+
+async def come_back(s: Scrooge, token: str, details: Mapping[str, str]) -> tuple[Payment, str | None]:
+    """The payer's browser is here: (payment, where to send it). Coming twice asks once. Raises NotFound."""
+    payment_id, _, secret = token.partition(".")
+    try:
+        p = await payments.read(s.db, payment_id)
+    except MalformedId:
+        p = None
+    attempt = next((a for a in p.attempts if same(a.return_token, secret)), None) if p else None
+    if p is None or attempt is None:
+        raise NotFound("no payer is expected here")
+    if attempt.state is State.ACTION_REQUIRED:
+        p = await continued(s, p, attempt, details) or p
+    return p, p.return_url
+
+
+def same(a: str | None, b: str) -> bool:
+    return a is not None and hmac.compare_digest(a.encode(), b.encode())
+
+
+async def authenticate(
+    s: Scrooge, principal: Principal, payment_id: str, details: Mapping[str, str], keyed: Keyed
+) -> tuple[Payment, bool]:
+    """The same, told by the caller, whose own page the payer came back to. Raises NothingToAuthenticate."""
+    p = await visible(s, principal, payment_id)
+    before = await earlier(s, principal, keyed)
+    if before is not None:
+        return before[0], True
+    attempt = authorization_of(p)
+    if attempt is None or attempt.state is not State.ACTION_REQUIRED:
+        raise NothingToAuthenticate("the payment does not wait for the payer")
+    after = await continued(s, p, attempt, details, (principal, keyed))
+    if after is None:  # The payer's browser, or a copy of this request, was faster.
+        before = await earlier(s, principal, keyed)
+        return (before[0], True) if before else (await visible(s, principal, payment_id), False)
+    return after, False
+
+
+async def continued(
+    s: Scrooge,
+    p: Payment,
+    attempt: Attempt,
+    details: Mapping[str, str],
+    key: tuple[Principal, Keyed] | None = None,
+) -> Payment | None:
+    """Records that we ask, asks, applies. None: somebody else did so first."""
+    account = await account_of(s, attempt)
+    connector = s.connectors[account.connector]
+    command = command_of(p, attempt, account, details=details)
+    request = connector.continuation.build(command)
+    sent_at = now()
+    deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
+    after = structs.replace(continuing(p, attempt.id, sent_at), deadline_at=deadline, answered=False)
+    async with s.db.transaction() as connection:
+        if key is not None:
+            principal, keyed = key
+            guard = guard_of(principal, keyed)
+            if not await payments.claim_key(connection, guard, principal.caller, p.id, attempt.id, deadline):
+                return None
+        change = await change_of(s, p, after, {attempt.id: request})
+        if not await payments.save(connection, [change]):
+            return None
+    reach("continue.after")
+    after = structs.replace(after, version=p.version + 1)
+    return await ask_and_apply(s, after, attempt.id, connector.continuation, request, answered=True)
+
+
+async def abandon(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector) -> Payment:
+    """The payer never came back. The PSP is told to end it; where only we can go on, we never will."""
+    if connector.abandon is None:
+        gone = Reversed("the payer did not come back in time", ReversalKind.EXPIRED)
+        return await only_if_unchanged(s, p, attempt, gone)
+    account = await account_of(s, attempt)
+    request = connector.abandon.build(command_of(p, attempt, account))
+    outcome = await ask(s, p, attempt.id, connector.abandon, request, first=False)
+    return await apply(s, p, attempt.id, outcome)
+
+
+async def only_if_unchanged(s: Scrooge, p: Payment, attempt: Attempt, gone: Reversed) -> Payment:
+    """Concludes by compare-and-set alone: if the payer comes back at this moment, one of the two loses."""
+    after = hear(p, attempt.id, gone, now())
+    if await payments.save(s.db, [await change_of(s, p, after)]):
+        return structs.replace(after, version=p.version + 1)
+    return await payments.read(s.db, p.id) or p

@@ -1,0 +1,150 @@
+"""Capture, void, refund: one shape. Decided under the payment's lock, then asked, then applied."""
+
+from msgspec import structs
+
+from scrooge.connectors.connector import Connector, Request, render
+from scrooge.crash import reach
+from scrooge.domain.attempt import Attempt, Operation
+from scrooge.domain.payment import ROOM, Payment, decide
+from scrooge.errors import (
+    AmountMustBePositive,
+    CurrencyMismatch,
+    ReferenceExists,
+    UnsupportedOperation,
+)
+from scrooge.flows.authorize import visible
+from scrooge.flows.keys import Keyed, earlier, guard_of
+from scrooge.flows.perform import (
+    GRACE,
+    SECOND,
+    account_of,
+    ask_and_apply,
+    change_of,
+    command_of,
+)
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.ids import bucket_in, new_id, retyped
+from scrooge.money import Money
+from scrooge.storage import payments
+from scrooge.storage.directory import Principal
+
+PREFIXES = {Operation.CAPTURE: "cap", Operation.VOID: "voi", Operation.REFUND: "ref"}
+
+
+async def modify(
+    s: Scrooge,
+    principal: Principal,
+    payment_id: str,
+    operation: Operation,
+    amount: Money | None,
+    reference: str | None,
+    final: bool,
+    keyed: Keyed,
+) -> tuple[Payment, str, bool]:
+    """(payment, attempt, whether an earlier request with this key did it). `amount` None: all that is left.
+
+    Raises the Problems of what cannot be asked; never one for what a PSP answers.
+    """
+    p = await visible(s, principal, payment_id)
+    before = await earlier(s, principal, keyed)
+    if before is None:
+        recorded = await record(s, principal, p, operation, amount, reference, final, keyed)
+        if recorded is not None:
+            after, attempt_id, request = recorded
+            connector = await connector_of(s, after.attempt(attempt_id))
+            endpoint = connector.endpoints[operation]
+            after = await ask_and_apply(s, after, attempt_id, endpoint, request, answered=False)
+            return after, attempt_id, False
+        before = await earlier(s, principal, keyed)
+    assert before is not None
+    assert before[1] is not None
+    return before[0], before[1], True
+
+
+async def record(
+    s: Scrooge,
+    principal: Principal,
+    p: Payment,
+    operation: Operation,
+    amount: Money | None,
+    reference: str | None,
+    final: bool,
+    keyed: Keyed,
+) -> tuple[Payment, str, Request] | None:
+    """Decides under the lock and commits the attempt. None: the key was used meanwhile."""
+    check_amount(p, amount)
+    async with s.turn(p.id), s.db.transaction() as connection:
+        current = await payments.lock(connection, p.id)
+        assert current is not None
+        after, request = await decided(s, current, operation, amount, reference, final)
+        attempt = after.attempts[-1]
+        deadline = attempt.sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
+        guard = guard_of(principal, keyed)
+        if not await payments.claim_key(connection, guard, principal.caller, p.id, attempt.id, deadline):
+            return None
+        reach("record.before")
+        change = await change_of(s, current, after, {attempt.id: request})
+        written = await payments.save(connection, [change])
+        assert p.id in written, "the payment row was locked, so nobody else can have changed it"
+    reach("record.after")
+    return structs.replace(after, version=current.version + 1), attempt.id, request
+
+
+async def decided(
+    s: Scrooge,
+    p: Payment,
+    operation: Operation,
+    amount: Money | None,
+    reference: str | None,
+    final: bool,
+) -> tuple[Payment, Request]:
+    """May we ask, and with which bytes? Everything that can be refused is refused here."""
+    number = len(p.attempts) + 1
+    check_reference(p, operation, reference)
+    authorization = [a for a in p.attempts if a.operation is Operation.AUTHORIZE][-1:]
+    account_id = authorization[0].connector_account if authorization else ""
+    minor = amount.minor if amount is not None else None
+    room = ROOM[operation](p)
+    after = decide(
+        p, operation, minor, id=new_id("att", bucket_in(p.id)), number=number,
+        connector_account=account_id, reference=f"{p.id}-{number}", caller_reference=reference,
+        final=operation is Operation.CAPTURE and final, sent_at=now(),
+    )  # fmt: skip
+    attempt = after.attempts[-1]
+    account = await account_of(s, attempt)
+    connector = s.connectors[account.connector]
+    check_capability(connector, attempt, room)
+    return after, render(connector, command_of(after, attempt, account))
+
+
+def check_capability(connector: Connector, attempt: Attempt, room: int) -> None:
+    """Raises UnsupportedOperation for a partial operation that the PSP does not know."""
+    partial = attempt.minor < room
+    if attempt.operation is Operation.VOID and partial and not connector.partial_void:
+        raise UnsupportedOperation(f"{connector.name} voids all that is left, or nothing", param="amount")
+    if attempt.operation is Operation.CAPTURE and partial and not attempt.final and not connector.multi_capture:
+        raise UnsupportedOperation(
+            f"{connector.name} captures once: a partial capture needs final true, which releases the rest",
+            param="final",
+        )
+
+
+def check_reference(p: Payment, operation: Operation, reference: str | None) -> None:
+    for a in p.attempts:
+        if reference is not None and a.operation is operation and a.caller_reference == reference:
+            raise ReferenceExists(
+                f"this payment has a {operation} with this reference",
+                param="reference",
+                existing_id=retyped(a.id, PREFIXES[operation]),
+            )
+
+
+def check_amount(p: Payment, amount: Money | None) -> None:
+    if amount is not None and amount.currency != p.currency:
+        raise CurrencyMismatch(f"the payment is in {p.currency}", param="amount.currency")
+    if amount is not None and amount.minor <= 0:
+        raise AmountMustBePositive("an amount to move is more than zero", param="amount.value")
+
+
+async def connector_of(s: Scrooge, attempt: Attempt) -> Connector:
+    return s.connectors[(await account_of(s, attempt)).connector]

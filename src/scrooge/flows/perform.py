@@ -1,0 +1,213 @@
+"""The one road every operation travels: record; ask; apply. Nothing else calls a PSP, and all news
+about an attempt, wherever it comes from, is applied here.
+"""
+
+import asyncpg
+import structlog
+from msgspec import structs
+
+from scrooge.connectors.connector import Command, Endpoint, Request
+from scrooge.connectors.send import Answer, send
+from scrooge.crash import reach
+from scrooge.domain.attempt import Attempt, Operation, State
+from scrooge.domain.news import hear
+from scrooge.domain.outcome import Outcome, Unknown
+from scrooge.domain.payment import Payment
+from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable, NotFound
+from scrooge.flows.announce import announcement
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.ledger.postings import Journal, journal
+from scrooge.metrics import ATTEMPTS, BREAKS, PSP_SECONDS
+from scrooge.storage import payments
+from scrooge.storage.directory import ConnectorAccount
+from scrooge.storage.payments import Announcement, Change
+
+log = structlog.get_logger()
+SECOND = 1_000_000
+GRACE = 2 * SECOND  # between the PSP's deadline and the handler's
+EXPIRY_MARGIN = 3600 * SECOND
+
+
+async def account_of(s: Scrooge, attempt: Attempt) -> ConnectorAccount:
+    account = await s.directory.account_by_id(attempt.connector_account)
+    if account is None:
+        raise NotFound("the connector account of this payment is gone")
+    return account
+
+
+def command_of(p: Payment, a: Attempt, account: ConnectorAccount, **more: object) -> Command:
+    """The attempt in the connector's terms; `more` is what only building needs (token, details)."""
+    parent = p.attempt(a.parent) if a.parent else None
+    command = Command(
+        operation=a.operation,
+        amount=p.money(a.minor),
+        reference=a.reference,
+        payment=p.id,
+        merchant_account=account.merchant_account,
+        sale=a.sale,
+        final=a.final,
+        psp_reference=a.psp_reference,
+        parent_psp_reference=parent.psp_reference if parent else None,
+        customer=p.customer,
+        initiator=p.initiator,
+        statement_descriptor=p.statement_descriptor,
+    )
+    return structs.replace(command, **more) if more else command
+
+
+# --- 2. ask ---------------------------------------------------------------------------------
+
+
+async def ask(s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, request: Request, *, first: bool) -> Outcome:
+    """One question to the PSP, with no transaction and no connection held. Never raises for what a PSP does."""
+    a = p.attempt(attempt_id)
+    account = await account_of(s, a)
+    wire = s.directory.wire(account)
+    command = command_of(p, a, account)
+    reach("send.before")
+    answer: Answer = await send(
+        s.http,
+        wire,
+        endpoint,
+        command,
+        request,
+        first=first,
+        timeout=s.settings.psp_timeout_seconds,
+    )
+    reach("send.after")
+    name, kind = account.connector, type(answer.outcome).__name__.lower()
+    ATTEMPTS.labels(name, a.operation, kind).inc()
+    PSP_SECONDS.labels(name, a.operation).observe(answer.seconds)
+    log.info(
+        "psp_answered",
+        payment=p.id,
+        attempt=a.id,
+        operation=a.operation,
+        connector=name,
+        outcome=kind,
+        http_status=answer.status,
+        milliseconds=round(answer.seconds * 1000, 1),
+        first=first,
+    )
+    return answer.outcome
+
+
+# --- 3. apply -------------------------------------------------------------------------------
+
+
+async def apply(s: Scrooge, known: Payment, attempt_id: str, outcome: Outcome, *, answered: bool = False) -> Payment:
+    """The one door for news: state, postings and event in one commit. Repetition changes nothing.
+
+    Tries with the payment as `known`; when somebody else changed it meanwhile, decides again under its lock.
+    `answered` marks the request that made the payment as done. Raises ContradictoryOutcome, having opened
+    a break, and DatabaseUnavailable.
+    """
+    try:
+        after = heard(known, attempt_id, outcome, answered)
+        if after == known:
+            return known
+        reach("apply.before")
+        if known.id in await payments.save(s.db, [await change_of(s, known, after)]):
+            reach("apply.after")
+            return structs.replace(after, version=known.version + 1)
+        async with s.turn(known.id), s.db.transaction() as connection:
+            current = await payments.lock(connection, known.id)
+            assert current is not None, known.id
+            after = heard(current, attempt_id, outcome, answered)
+            if after == current:
+                return current
+            written = await payments.save(connection, [await change_of(s, current, after)])
+            assert known.id in written, "the payment row was locked, so nobody else can have changed it"
+        return structs.replace(after, version=current.version + 1)
+    except ContradictoryOutcome as error:
+        await keep_contradiction(s, known, attempt_id, outcome, error)
+        raise
+
+
+def heard(p: Payment, attempt_id: str, outcome: Outcome, answered: bool) -> Payment:
+    after = hear(p, attempt_id, outcome, now())
+    return structs.replace(after, answered=True) if answered and not after.answered else after
+
+
+async def keep_contradiction(
+    s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, error: ContradictoryOutcome
+) -> None:
+    """Refused whole and kept for an operator."""
+    kind = type(outcome).__name__.lower()
+    BREAKS.labels("contradictory_outcome").inc()
+    log.error("contradictory_outcome", payment=p.id, attempt=attempt_id, outcome=kind, detail=error.detail)
+    await payments.open_break(
+        s.db,
+        "contradictory_outcome",
+        f"{attempt_id}:{kind}",
+        {"why": error.detail, "outcome": kind, "psp_reference": outcome.psp_reference},
+        payment=p,
+        attempt=attempt_id,
+        connector_account=p.attempt(attempt_id).connector_account,
+    )
+
+
+async def ask_and_apply(
+    s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, request: Request, *, answered: bool
+) -> Payment:
+    """Steps 2 and 3 after a record. Whatever happens once the PSP was called, the caller gets a payment."""
+    outcome = await ask(s, p, attempt_id, endpoint, request, first=True)
+    return await apply_or_unknown(s, p, attempt_id, outcome, answered=answered)
+
+
+async def apply_or_unknown(s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, *, answered: bool) -> Payment:
+    """When the news cannot be kept now, the record stays `sent`, the resolver asks again, and we say unknown."""
+    try:
+        return await apply(s, p, attempt_id, outcome, answered=answered)
+    except ContradictoryOutcome:
+        return await payments.read(s.db, p.id) or p
+    except (DatabaseUnavailable, asyncpg.PostgresError, OSError, TimeoutError) as error:
+        log.error("outcome_not_kept", payment=p.id, attempt=attempt_id, error=type(error).__name__)
+        return hear(p, attempt_id, Unknown("the outcome could not be kept yet"), now())
+
+
+# --- what a change brings with it -----------------------------------------------------------
+
+
+async def change_of(s: Scrooge, before: Payment, after: Payment, requests: dict[str, Request] | None = None) -> Change:
+    """A change with its journals, its events and the times to ask about what is still open."""
+    journals: list[Journal] = []
+    events: list[Announcement] = []
+    ask_at: dict[str, int] = {}
+    known = {a.id: a for a in before.attempts}
+    for a in after.attempts:
+        old = known.get(a.id)
+        if a == old:
+            continue
+        names = {
+            "psp": (await account_of(s, a)).name,
+            "caller": await s.directory.caller_name(after.caller),
+        }
+        posted = journal(before, after, a.id, names)
+        if posted is not None:
+            journals.append(posted)
+        event = announcement(after, old, a)
+        if event is not None:
+            events.append(event)
+        when = await time_to_ask(s, after, a)
+        if when is not None:
+            ask_at[a.id] = when
+    return Change(before, after, tuple(journals), tuple(events), requests or {}, ask_at)
+
+
+async def time_to_ask(s: Scrooge, p: Payment, a: Attempt) -> int | None:
+    """When to ask the PSP about an attempt by ourselves, in Unix microseconds; None: never."""
+    recovery = s.connectors[(await account_of(s, a)).connector].recovery
+    match a.state:
+        case State.SENT:
+            return a.sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
+        case State.UNKNOWN:
+            return now() + recovery.ask_after * SECOND
+        case State.PENDING:
+            return now() + recovery.expected.get(a.operation, 3600) * SECOND
+        case State.ACTION_REQUIRED:
+            return now() + s.settings.challenge_seconds * SECOND
+        case State.APPROVED if a.operation is Operation.AUTHORIZE and not a.sale and a.closed is None:
+            return a.expires_at * SECOND + EXPIRY_MARGIN if a.expires_at else None
+        case _:
+            return None

@@ -1,0 +1,180 @@
+"""Notifications: verified, stored raw, answered; applied later, in any order and any number of times."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+import structlog
+
+from scrooge.connectors.connector import Notification
+from scrooge.crash import reach
+from scrooge.domain.attempt import OPEN, Attempt, Operation, State
+from scrooge.domain.outcome import (
+    Approved,
+    Declined,
+    Outcome,
+    Pending,
+    Rejected,
+    ReversalKind,
+    Reversed,
+)
+from scrooge.domain.payment import Payment
+from scrooge.errors import ContradictoryOutcome, NotFound, NotificationRefused
+from scrooge.flows.perform import SECOND, apply
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.metrics import NOTIFICATIONS
+from scrooge.storage import inbox, payments
+
+log = structlog.get_logger()
+OURS = re.compile(r"(pay_[0-9A-HJKMNP-TV-Z]{26})-([0-9]{1,5})")
+PARK_TRIES = 14  # with the inbox's spacing: about four hours
+
+
+async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
+    """Verify, store, and what to answer (status, body). Raises NotFound, NotificationRefused."""
+    account = await s.directory.account_by_id(account_id)
+    if account is None:
+        raise NotFound("no such connector account")
+    connector = s.connectors[account.connector]
+    wire = s.directory.wire(account)
+    if not connector.verify(raw, headers, wire.credentials, now() // SECOND):
+        NOTIFICATIONS.labels(account.connector, "refused").inc()
+        log.warning("notification_refused", connector_account=account.id)
+        raise NotificationRefused("the signature does not verify")
+    try:
+        items = connector.notifications(raw)
+    except Exception as error:  # Authentic, so it must not be lost, whatever it is.
+        log.error("notification_unreadable", connector_account=account.id, error=type(error).__name__)
+        items = [Notification(event_id=hashlib.sha256(raw).hexdigest(), kind="unreadable")]
+    reach("inbox.before")
+    new = await inbox.keep(s.db, account.id, items, raw)
+    reach("inbox.after")
+    NOTIFICATIONS.labels(account.connector, "stored").inc(new)
+    NOTIFICATIONS.labels(account.connector, "repeated").inc(len(items) - new)
+    return connector.accepted
+
+
+async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
+    """Applies one stored notification, or leaves it for its next turn."""
+    reach("receive.claimed")
+    n = row.notification
+    assert n.outcome is not None
+    found = await match(s, row.connector_account, n)
+    if found is None:
+        if row.tries >= PARK_TRIES:
+            await orphaned(s, row)
+        return
+    p, attempt, outcome = found
+    state, note = "applied", None
+    if outcome is not None:
+        try:
+            await apply(s, p, attempt.id, outcome)
+        except ContradictoryOutcome as error:
+            state, note = "contradicted", error.detail
+    NOTIFICATIONS.labels("*", state).inc()
+    await inbox.file(s.db, row, state, note)
+
+
+async def orphaned(s: Scrooge, row: inbox.Unread) -> None:
+    """News about nothing we know, long enough: kept, and shown to an operator."""
+    n = row.notification
+    await payments.open_break(
+        s.db,
+        "orphan_notification",
+        f"{row.connector_account}:{n.event_id}",
+        {
+            "event_id": n.event_id,
+            "kind": n.kind,
+            "reference": n.reference,
+            "psp_reference": n.psp_reference,
+        },
+        connector_account=row.connector_account,
+    )
+    await inbox.file(s.db, row, "unhandled", "no attempt of ours matches")
+
+
+# --- which attempt is it about? -------------------------------------------------------------
+
+
+async def match(s: Scrooge, account_id: str, n: Notification) -> tuple[Payment, Attempt, Outcome | None] | None:
+    """By our reference, else by the PSP's, else by the authorization it builds on. None: not known yet."""
+    for payment_id in await candidates(s, account_id, n):
+        p = await payments.read(s.db, payment_id)
+        if p is None:
+            continue
+        mine = [a for a in p.attempts if a.connector_account == account_id]
+        attempt = pick(mine, n)
+        if attempt is not None:
+            return p, attempt, told(attempt, n)
+    return None
+
+
+async def candidates(s: Scrooge, account_id: str, n: Notification) -> list[str]:
+    ours = OURS.fullmatch(n.reference or "")
+    if ours is not None:
+        return [ours[1]]
+    found: list[str] = []
+    for psp_reference in (n.psp_reference, n.parent_psp_reference):
+        if psp_reference:
+            rows = await payments.attempts_at_psp(s.db, account_id, psp_reference)
+            found += [payment_id for payment_id, _, _ in rows]
+    return list(dict.fromkeys(found))
+
+
+def pick(attempts: list[Attempt], n: Notification) -> Attempt | None:
+    """The attempt a notification is about, among those of one payment at its account."""
+    by_reference = [a for a in attempts if n.reference and a.reference == n.reference]
+    if by_reference and by_reference[0].operation in {n.operation, None}:
+        return by_reference[0]
+    of_kind = [a for a in attempts if a.operation is n.operation]
+    for same in (
+        [a for a in of_kind if n.psp_reference and a.psp_reference == n.psp_reference],
+        [a for a in of_kind if builds_on(attempts, a, n)],
+    ):
+        if same:
+            return next((a for a in same if a.state in OPEN), same[-1])
+    return authorization_behind(attempts, by_reference, n)
+
+
+def builds_on(attempts: list[Attempt], a: Attempt, n: Notification) -> bool:
+    parent = next((p for p in attempts if p.id == a.parent), None)
+    return bool(n.parent_psp_reference and parent is not None and parent.psp_reference == n.parent_psp_reference)
+
+
+def authorization_behind(attempts: list[Attempt], by_reference: list[Attempt], n: Notification) -> Attempt | None:
+    """A capture that came with the authorization (a sale), or a void we did not ask for."""
+    names = {n.psp_reference, n.parent_psp_reference} - {None}
+    for a in by_reference + [a for a in attempts if a.psp_reference in names]:
+        if a.operation is Operation.AUTHORIZE and (
+            (n.operation is Operation.CAPTURE and a.sale) or n.operation is Operation.VOID
+        ):
+            return a
+    return None
+
+
+def told(attempt: Attempt, n: Notification) -> Outcome | None:
+    """The news in terms of the attempt it was matched to; None when it teaches nothing about that one."""
+    outcome = n.outcome
+    if attempt.operation is n.operation or outcome is None:
+        return sized(attempt, outcome)
+    if n.operation is Operation.CAPTURE:  # The capture half of a sale.
+        failed = isinstance(outcome, Declined | Rejected | Reversed)
+        return Reversed("the capture of the sale failed", psp_reference=None) if failed else None
+    if isinstance(outcome, Approved | Reversed):  # Voided at the PSP, not by us.
+        return Reversed("canceled at the PSP", ReversalKind.CANCELED)
+    return None
+
+
+def sized(attempt: Attempt, outcome: Outcome | None) -> Outcome | None:
+    """An approval of another amount than asked is not applied as news: it is kept pending for an inquiry."""
+    if isinstance(outcome, Approved) and outcome.amount is not None:
+        if outcome.amount.minor != attempt.minor and not outcome.partial:
+            log.critical(
+                "psp_amount_differs",
+                attempt=attempt.id,
+                asked=attempt.minor,
+                got=outcome.amount.minor,
+            )
+            waiting = attempt.state in {State.SENT, State.UNKNOWN}
+            return Pending(outcome.psp_reference) if waiting else None
+    return outcome

@@ -1,0 +1,85 @@
+"""Find out what happened to attempts whose answer was lost. Time makes us ask; time never concludes."""
+
+import structlog
+
+from scrooge.connectors.connector import Connector
+from scrooge.crash import reach
+from scrooge.domain.attempt import OPEN, Attempt, Operation, State
+from scrooge.domain.outcome import Outcome, Unknown
+from scrooge.domain.payment import Payment, authorization_of, standing
+from scrooge.errors import ContradictoryOutcome
+from scrooge.flows.authorize import visible
+from scrooge.flows.challenge import abandon
+from scrooge.flows.perform import SECOND, account_of, apply, ask, command_of
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.metrics import RESOLVED
+from scrooge.storage import payments, work
+from scrooge.storage.directory import Principal
+
+log = structlog.get_logger()
+
+
+async def resolve(s: Scrooge, payment_id: str, attempt_id: str) -> Payment | None:
+    """One question about one attempt, and its answer applied. Contradictions are kept as breaks."""
+    reach("resolve.claimed")
+    p = await payments.read(s.db, payment_id)
+    if p is None:
+        return None
+    attempt = p.attempt(attempt_id)
+    connector = s.connectors[(await account_of(s, attempt)).connector]
+    if attempt.state is State.APPROVED and (attempt.closed is not None or standing(p).uncaptured == 0):
+        await work.stop_asking(s.db, payment_id, attempt_id)
+        return p
+    try:
+        if attempt.state is State.ACTION_REQUIRED:
+            return await abandon(s, p, attempt, connector)
+        outcome = await question(s, p, attempt, connector)
+        if outcome is None:
+            return p
+        after = await apply(s, p, attempt_id, outcome)
+    except ContradictoryOutcome:
+        return await payments.read(s.db, payment_id)
+    moved = after.attempt(attempt_id)
+    if moved.state is not attempt.state:
+        RESOLVED.labels(connector.name, str(moved.state)).inc()
+        log.info("attempt_resolved", payment=p.id, attempt=attempt_id, state=str(moved.state))
+    return after
+
+
+async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector) -> Outcome | None:
+    """Replay or inquire, as the connector's facts allow; None: there is nothing to ask, only to wait."""
+    request, asks = await payments.request_of(s.db, p.id, attempt.id)
+    age = (now() - attempt.sent_at) // SECOND
+    inquiry = connector.inquiries.get(attempt.operation)
+    lost = attempt.state in {State.SENT, State.UNKNOWN}
+    # A stored 5xx is replayed for ever: every second question is an inquiry where the PSP has one.
+    if lost and age < connector.recovery.replay_for and (inquiry is None or asks % 2 == 1):
+        continued = attempt.action is not None  # The payer came back: the question out is the second one.
+        endpoint = connector.continuation if continued else connector.endpoints[attempt.operation]
+        return await ask(s, p, attempt.id, endpoint, request, first=False)
+    if inquiry is None:
+        return None
+    account = await account_of(s, attempt)
+    outcome = await ask(s, p, attempt.id, inquiry, inquiry.build(command_of(p, attempt, account)), first=False)
+    return None if isinstance(outcome, Unknown) and not outcome.psp_reference else outcome
+
+
+async def sync(s: Scrooge, principal: Principal, payment_id: str) -> Payment:
+    """Ask the PSP now about everything that is open, or whether the authorization still stands."""
+    p = await visible(s, principal, payment_id)
+    open_attempts = [a for a in p.attempts if a.state in OPEN and a.state is not State.ACTION_REQUIRED]
+    for a in open_attempts:
+        p = await resolve(s, p.id, a.id) or p
+    last = authorization_of(p)
+    waiting = last is not None and last.state in {State.ACTION_REQUIRED, State.APPROVED}
+    if not open_attempts and last is not None and waiting and not last.sale:
+        connector = s.connectors[(await account_of(s, last)).connector]
+        inquiry = connector.inquiries.get(Operation.AUTHORIZE)
+        if inquiry is not None and last.closed is None:
+            request = inquiry.build(command_of(p, last, await account_of(s, last)))
+            outcome = await ask(s, p, last.id, inquiry, request, first=False)
+            try:
+                p = await apply(s, p, last.id, outcome)
+            except ContradictoryOutcome:
+                p = await payments.read(s.db, p.id) or p
+    return p

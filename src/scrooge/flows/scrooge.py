@@ -1,0 +1,42 @@
+"""What the flows need from the world. Built once, in app.py."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from weakref import WeakValueDictionary
+
+import aiohttp
+
+from scrooge.connectors.connector import Connector
+from scrooge.settings import Settings
+from scrooge.storage.database import Database
+from scrooge.storage.directory import Directory
+
+
+class Scrooge:
+    """The running thing: settings, database, PSP client, connectors, directory."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        db: Database,
+        http: aiohttp.ClientSession,
+        connectors: Mapping[str, Connector],
+        directory: Directory,
+        schema_behind: Callable[[], Awaitable[list[str]]],
+    ) -> None:
+        self.settings, self.db, self.http = settings, db, http
+        self.connectors, self.directory, self.schema_behind = connectors, directory, schema_behind
+        self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, payment_id: str) -> asyncio.Lock:
+        """One change of a payment at a time within this process: waiting here holds no database connection."""
+        lock = self.turns.get(payment_id)
+        if lock is None:
+            lock = self.turns[payment_id] = asyncio.Lock()
+        return lock
+
+
+def now() -> int:
+    """Unix microseconds."""
+    return time.time_ns() // 1000

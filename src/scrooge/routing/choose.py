@@ -1,0 +1,46 @@
+"""Which connector accounts may take a payment, best first, and why the others may not. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+
+class Candidate(Struct, frozen=True):
+    """What routing knows of one account that has a credential for the instrument."""
+
+    account: str
+    name: str
+    active: bool
+    livemode: bool
+    can_authorize: bool
+
+
+class Route(Struct, frozen=True):
+    """`accounts` in the order to try; `considered` says for each name why it was taken or not."""
+
+    accounts: tuple[str, ...]
+    considered: Mapping[str, str]
+
+
+def choose(candidates: Iterable[Candidate], livemode: bool, only: str | None = None) -> Route:
+    """The order is the one in which the instrument's credentials were given. `only` names one account."""
+    accounts: list[str] = []
+    considered: dict[str, str] = {}
+    for c in candidates:
+        why = refusal(c, livemode, only)
+        considered[c.name] = why or "eligible"
+        if why is None:
+            accounts.append(c.account)
+    return Route(tuple(accounts), considered)
+
+
+def refusal(c: Candidate, livemode: bool, only: str | None) -> str | None:
+    if only is not None and only not in (c.account, c.name):
+        return "another account was asked for"
+    if c.livemode is not livemode:
+        return "test and live do not mix"
+    if not c.active:
+        return "paused or draining"
+    if not c.can_authorize:
+        return "its connector cannot authorize"
+    return None

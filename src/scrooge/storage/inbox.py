@@ -1,0 +1,61 @@
+"""The inbox: what PSPs told us, raw and read, until it is applied."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from scrooge.connectors.connector import Notification
+from scrooge.ids import bucket_of, hex_of
+from scrooge.storage.database import Database, load, run
+from scrooge.storage.rows import encoded, public
+
+Q = load(Path(__file__).with_name("work.sql"))
+
+
+class Unread(Struct, frozen=True):
+    bucket: int
+    connector_account: str
+    notification: Notification
+    tries: int
+
+
+async def keep(db: Database, account: str, items: list[Notification], raw: bytes) -> int:
+    """Stores items once each; says how many were new. Kinds we do not handle are kept as such."""
+    rows = [
+        {
+            "bucket": bucket_of(account, n.event_id), "event_id": n.event_id, "kind": n.kind, "item": n,
+            "state": "unread" if n.outcome is not None else "unhandled",
+        }
+        for n in items
+    ]  # fmt: skip
+    kept = await run(db, Q["receive"], hex_of(account), encoded(rows), raw)
+    return int(kept["count"])
+
+
+async def claim(db: Database, limit: int) -> list[Unread]:
+    """Notifications whose turn it is, each handed to one worker only."""
+    return [unread_of(row) for row in await run(db, Q["claim_inbox"], limit)]
+
+
+def unread_of(row: Any) -> Unread:
+    return Unread(
+        row["bucket"],
+        public("con", row["connector_account_id"]) or "",
+        msgspec.json.decode(row["item"], type=Notification),
+        row["tries"],
+    )
+
+
+async def file(db: Database, row: Unread, state: str, note: str | None) -> None:
+    """Ends a notification: applied, contradicted or unhandled."""
+    await run(
+        db,
+        Q["file_notification"],
+        row.bucket,
+        hex_of(row.connector_account),
+        row.notification.event_id,
+        state,
+        note,
+    )

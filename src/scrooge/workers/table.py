@@ -1,0 +1,72 @@
+"""Every background job: what it claims, which flow it runs, how often. Work is rows that exist already."""
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from scrooge import metrics
+from scrooge.flows.receive import apply_one
+from scrooge.flows.resolve import resolve
+from scrooge.flows.scrooge import Scrooge
+from scrooge.storage import inbox, work
+
+BATCH = 64
+KEYS_A_TURN = 1000
+MONTHS_AHEAD = 3
+ASK_FIRST_SECONDS = 3.0
+ASK_MOST_SECONDS = 300.0
+
+
+class Job(Struct, frozen=True):
+    """`run` does one turn and says how many rows it took; a full batch is followed at once by another."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[Scrooge, Callable[[Awaitable[object]], None]], Awaitable[int]]
+
+
+Spawn = Callable[[Awaitable[object]], None]
+
+
+async def ask_psps(s: Scrooge, spawn: Spawn) -> int:
+    most = 20.0 if not s.directory.live_allowed else ASK_MOST_SECONDS
+    claimed = await work.claim_attempts(s.db, BATCH, ASK_FIRST_SECONDS, most)
+    for payment_id, attempt_id in claimed:
+        spawn(resolve(s, payment_id, attempt_id))
+    return len(claimed)
+
+
+async def read_inbox(s: Scrooge, spawn: Spawn) -> int:
+    claimed = await inbox.claim(s.db, BATCH)
+    for row in claimed:
+        spawn(apply_one(s, row))
+    return len(claimed)
+
+
+async def keep_partitions(s: Scrooge, spawn: Spawn) -> int:
+    await work.make_partitions(s.db, MONTHS_AHEAD)
+    return 0
+
+
+async def forget_keys(s: Scrooge, spawn: Spawn) -> int:
+    return await work.forget_keys(s.db, KEYS_A_TURN)
+
+
+async def show_backlog(s: Scrooge, spawn: Spawn) -> int:
+    seen = await work.backlog(s.db)
+    metrics.OLDEST_UNRESOLVED.set(seen["oldest_unresolved_seconds"])
+    metrics.UNRESOLVED.set(seen["unresolved"])
+    metrics.OLDEST_UNREAD.set(seen["oldest_unread_seconds"])
+    metrics.UNHANDLED.set(seen["unhandled"])
+    metrics.OUTBOX_AGE.set(seen["hidden_event_seconds"])
+    metrics.BREAKS_OPEN.set(seen["breaks_open"])
+    return 0
+
+
+JOBS = (
+    Job("ask_psps", 0.5, ask_psps),
+    Job("read_inbox", 0.2, read_inbox),
+    Job("show_backlog", 5.0, show_backlog),
+    Job("keep_partitions", 3600.0, keep_partitions),
+    Job("forget_keys", 600.0, forget_keys),
+)
