@@ -1,0 +1,152 @@
+"""Real parts for every test: a PostgreSQL server, a migrated database, the sandbox as a process of its own."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from scrooge import logs
+from scrooge.storage.embedded import start
+from scrooge.storage.migrate import migrate
+
+os.environ.pop("SCROOGE_DATABASE_URL", None)
+logs.configure("error", "json")
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A server we may make databases on: SCROOGE_TEST_DATABASE_URL, else the embedded one."""
+    given = os.environ.get("SCROOGE_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    folder = Path(tempfile.mkdtemp(prefix="scrooge-test-"))
+    server = start(folder)
+    yield server.url
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def named(url: str, database: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+async def make_database(server_url: str, template: str | None = None) -> str:
+    name = f"scrooge_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(server_url)
+    await connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+    await connection.close()
+    return named(server_url, name)
+
+
+async def drop_database(server_url: str, url: str) -> None:
+    connection = await asyncpg.connect(server_url)
+    await connection.execute(f"DROP DATABASE IF EXISTS {urlsplit(url).path[1:]} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def template_url(server_url: str) -> AsyncIterator[str]:
+    """A migrated database nobody connects to: others are copied from it in a moment."""
+    url = await make_database(server_url)
+    await migrate(url)
+    yield url
+    await drop_database(server_url, url)
+
+
+@pytest.fixture(scope="session")
+async def database_url(server_url: str, template_url: str) -> AsyncIterator[str]:
+    """The migrated database that tests share; they keep apart by merchant."""
+    url = await make_database(server_url, urlsplit(template_url).path[1:])
+    yield url
+    await drop_database(server_url, url)
+
+
+@pytest.fixture
+async def fresh_database_url(server_url: str, template_url: str) -> AsyncIterator[str]:
+    """A migrated database for one test alone: to audit, to break, to count in."""
+    url = await make_database(server_url, urlsplit(template_url).path[1:])
+    yield url
+    await drop_database(server_url, url)
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    """Until the URL answers 200; fails when the process ends first."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        assert process.poll() is None, f"ended with {process.returncode} before it answered {url}"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"{url} did not answer")
+
+
+@contextlib.contextmanager
+def running(*command: str, ready: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours, from ready to ended."""
+    process = subprocess.Popen([sys.executable, *command], env={**os.environ, **(env or {})})
+    try:
+        wait_for(ready, process)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+SANDBOX = """
+import sys
+from scrooge.sandbox.config import SandboxConfig
+from scrooge.sandbox.server import run
+run(SandboxConfig(port=int(sys.argv[1]), latency_ms=float(sys.argv[2]), notify_delay_ms=20.0))
+"""
+
+
+@pytest.fixture(scope="session")
+def sandbox_url() -> Iterator[str]:
+    """The sandbox PSPs, quick and without faults; a test that turns faults on turns them off again."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with running("-c", SANDBOX, str(port), "2", ready=f"{url}/healthz"):
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def world(server_url: str, template_url: str, tmp_path_factory: pytest.TempPathFactory):
+    """A whole Scrooge, shared by the end-to-end tests; each test makes payments of its own."""
+    from tests.world import World
+
+    url = await make_database(server_url, urlsplit(template_url).path[1:])
+    folder = tmp_path_factory.mktemp("world")
+    port = free_port()
+    sandbox = f"http://127.0.0.1:{port}"
+    with running("-c", SANDBOX, str(port), "2", ready=f"{sandbox}/healthz"):
+        world = World(url, sandbox, str(folder))
+        try:
+            await world.open()
+            yield world
+        finally:
+            await world.close()
+    await drop_database(server_url, url)
