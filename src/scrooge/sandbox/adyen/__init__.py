@@ -1,0 +1,1 @@
+"""Adyen's dialect, from its public documentation and OpenAPI documents."""

@@ -1,0 +1,54 @@
+"""What the cardholder's bank says: one decision for every PSP in front of it."""
+
+from typing import Literal
+
+import msgspec
+
+from .cards import DECLINES, Card, Decline
+
+Answer = Literal["approved", "declined", "challenge", "pending"]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The issuer's answer; `decline` is set exactly when it is no."""
+
+    answer: Answer
+    decline: Decline | None = None
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """The circumstances an issuer looks at."""
+
+    merchant_initiated: bool = False
+    authenticated: bool = False  # the payer has passed a challenge for this payment
+    wants_challenge: bool = False  # the merchant asked for 3-D Secure whatever the risk
+    concluding: bool = False  # a pending payment comes to its end
+
+
+def no(reason: str) -> Verdict:
+    """A refusal for this reason."""
+    return Verdict("declined", DECLINES[reason])
+
+
+def decide(card: Card, ask: Ask) -> Verdict:
+    """The issuer's answer to an authorization; the same card and circumstances, the same answer."""
+    outcome = card.outcome
+    if outcome.startswith("pending") and not ask.concluding:
+        return Verdict("pending")
+    if outcome == "pending_declined":
+        return no("do_not_honor")
+    if ask.authenticated:
+        return no("do_not_honor") if outcome == "challenge_declined" else _after_challenge(card)
+    if outcome in {"challenge", "challenge_declined"}:
+        # Nobody is there to be challenged in a merchant-initiated payment: a soft decline.
+        return no("authentication_required") if ask.merchant_initiated else Verdict("challenge")
+    if ask.wants_challenge and not ask.merchant_initiated:
+        return Verdict("challenge")
+    return no(card.decline) if card.decline else Verdict("approved")
+
+
+def _after_challenge(card: Card) -> Verdict:
+    """With authentication done, only cards that refuse for another reason still say no."""
+    if card.decline and card.decline != "authentication_required":
+        return no(card.decline)
+    return Verdict("approved")

@@ -1,0 +1,135 @@
+"""The sandbox as one application: PSPs, their challenge page, ground truth and faults."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from .adyen import deeds as adyen_deeds
+from .adyen import notifications as adyen_notifications
+from .adyen import records as adyen_records
+from .adyen.dialect import ADYEN
+from .alarms import Alarms
+from .challenge import challenge_route
+from .config import SandboxConfig
+from .edge import Edge
+from .faults import BadFault, Fault, read_fault
+from .stripe import deeds as stripe_deeds
+from .stripe import events as stripe_events
+from .stripe import records as stripe_records
+from .stripe.dialect import STRIPE
+from .wire import TRANSPORT
+from .world import World
+
+DIALECTS = (STRIPE, ADYEN)
+CONNECTORS = tuple(dialect.name for dialect in DIALECTS)
+
+
+class Sandbox(Starlette):
+    """Starlette that remembers the transport below a request, so that a fault can cut it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Uvicorn's `send` is a method of the request cycle that owns the transport; once wrapped
+        # by middleware it is out of reach.
+        scope[TRANSPORT] = getattr(getattr(send, "__self__", None), "transport", None)
+        await super().__call__(scope, receive, send)
+
+
+def create_app(config: SandboxConfig) -> Starlette:
+    """A sandbox with its own state; its journal is replayed here, its deliveries start with it."""
+    world = World(config, (*stripe_records.KINDS, *adyen_records.KINDS))
+    posts = {"stripe": stripe_events.post, "adyen": adyen_notifications.post}
+    alarms = Alarms(world, posts, stripe_deeds.DEEDS | adyen_deeds.DEEDS)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        alarms.start()
+        yield
+        await alarms.stop()
+        world.state.close()
+
+    answered = {"stripe": stripe_deeds.challenged, "adyen": adyen_deeds.challenged}
+    routes = [Mount(f"/{dialect.name}", Edge(world, dialect)) for dialect in DIALECTS]
+    own = [*control_routes(world), challenge_route(world, answered)]
+    app = Sandbox(routes=[*routes, *own], lifespan=lifespan)
+    app.state.world = world
+    return app
+
+
+def control_routes(world: World) -> list[Route]:
+    """Truth, faults and health."""
+
+    async def truth(request: Request) -> Response:
+        after = request.query_params.get("after", "0")
+        if not (after.isascii() and after.isdigit()):
+            return _problem("after", "must be the number of lines already read")
+        lines = world.truth[int(after) :]
+        body = b"\n".join([*lines, b""]) if lines else b""
+        return Response(body, media_type="application/x-ndjson")
+
+    async def faults(request: Request) -> Response:
+        if request.method == "DELETE":
+            world.faults.clear()
+        elif request.method == "POST":
+            try:
+                raw = msgspec.json.decode(await request.body())
+                world.faults.set(read_fault(raw, CONNECTORS))
+            except msgspec.DecodeError:
+                return _problem("body", "must be JSON")
+            except BadFault as bad:
+                return _problem(bad.field, bad.detail)
+        return _json({"faults": world.faults.listed(), "struck": _struck(world)})
+
+    async def healthz(_: Request) -> Response:
+        return _json({"status": "ok"})
+
+    return [
+        Route("/truth", truth),
+        Route("/faults", faults, methods=["GET", "POST", "DELETE"]),
+        Route("/healthz", healthz),
+    ]
+
+
+def _struck(world: World) -> list[dict[str, str | int]]:
+    """How often each fault really struck: a test that hit nothing proves nothing."""
+    return [
+        {"connector": connector, "kind": kind, "times": times}
+        for (connector, kind), times in sorted(world.faults.struck.items())
+    ]
+
+
+def _json(document: dict[str, str | list[Fault] | list[dict[str, str | int]]]) -> Response:
+    return Response(msgspec.json.encode(document), media_type="application/json")
+
+
+def _problem(field: str, detail: str) -> Response:
+    document = {
+        "title": "Not a valid request",
+        "status": 422,
+        "detail": f"{field} {detail}",
+        "param": field,
+    }
+    return Response(msgspec.json.encode(document), 422, media_type="application/problem+json")
+
+
+def run(config: SandboxConfig) -> None:
+    """Serve until SIGTERM or SIGINT; deliveries that are left wait in the journal, if there is one."""
+    uvicorn.run(
+        create_app(config),
+        host=config.host,
+        port=config.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=5,
+    )

@@ -1,0 +1,1 @@
+"""Stripe's dialect, from its public API reference and OpenAPI document."""
