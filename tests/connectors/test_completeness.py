@@ -2,13 +2,14 @@
 
 import pytest
 
-from connectors.cases import CASES
-from connectors.cases.case import Ask, Cases, Item
 from scrooge.connectors.adyen_replies import DECLINES as ADYEN_DECLINES
 from scrooge.connectors.registry import connectors
 from scrooge.connectors.stripe_declines import DECLINES as STRIPE_DECLINES
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Rejected
+
+from .cases import CASES
+from .cases.case import Ask, Cases, Item
 
 EVERY = pytest.mark.parametrize("cases", CASES.values(), ids=CASES)
 TABLES = {"stripe": STRIPE_DECLINES, "adyen": ADYEN_DECLINES}

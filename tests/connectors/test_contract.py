@@ -13,15 +13,16 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from connectors.cases import CASES
-from connectors.cases.case import NOW, Ask, Cases, Notice, Reply, Story, endpoint_of
-from connectors.conftest import Psp
 from scrooge.connectors.connector import render
 from scrooge.connectors.send import Answer, Wire, send
 from scrooge.domain.attempt import Operation, State, advance
 from scrooge.domain.declines import Decline
 from scrooge.domain.outcome import Rejected, Unknown
 from scrooge.errors import AmountNotRepresentable, UnsupportedOperation
+
+from .cases import CASES
+from .cases.case import NOW, Ask, Cases, Notice, Reply, Story, endpoint_of
+from .conftest import Psp
 
 EVERY = pytest.mark.parametrize("cases", CASES.values(), ids=CASES)
 

@@ -92,8 +92,8 @@ def headers(credentials: Mapping[str, str], request: Request) -> dict[str, str]:
 def answered_once(given: Headers) -> bool:
     """Is this the only answer there is for the key?
 
-    By its specification Adyen names the key in 200 and 422, which it keeps, and not in 400, 401 and 403,
-    which it gives before it looks.
+    By its specification Adyen names the key in 200 and 422, which it keeps, and not in 400,
+    401 and 403, which it gives before it looks.
     """
     return "idempotency-key" in given
 
@@ -154,7 +154,7 @@ def modification(command: Command, what: str, more: Json) -> Request:
 
 
 def proceed(command: Command) -> Request:
-    """The key names the details too: a payer who returns with others must not get the first's answer.
+    """The key names the details too: a payer back with others must not get the first answer.
 
     Raises InvalidField.
     """

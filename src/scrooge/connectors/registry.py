@@ -14,8 +14,8 @@ BUILT_IN = (STRIPE, ADYEN)
 def connectors() -> dict[str, Connector]:
     """By name. An entry point of the group names a Connector value.
 
-    Raises SettingsError for one that is something else, or whose name is taken: what is open at a PSP
-    must never be read by another connector than before.
+    Raises SettingsError for one that is something else, or whose name is taken: what is open at
+    a PSP must never be read by another connector than before.
     """
     found = {connector.name: connector for connector in BUILT_IN}
     for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):

@@ -48,9 +48,7 @@ def amount(money: Money) -> int:
     """Raises AmountNotRepresentable, also where Stripe wants a last digit of zero."""
     count = units(money, EXPONENTS)
     if money.exponent == 3 and count % 10:
-        raise AmountNotRepresentable(
-            f"Stripe takes {money.currency} in steps of 0.010; got {money}"
-        )
+        raise AmountNotRepresentable(f"Stripe takes {money.currency} in steps of 0.010; got {money}")
     return count
 
 
@@ -94,7 +92,7 @@ def authorize(command: Command) -> Request:
         ("amount", str(amount(command.amount))),
         ("currency", command.amount.currency.lower()),
         ("payment_method", token_of(command)),
-        ("payment_method_types[]", "card"),
+        ("automatic_payment_methods[enabled]", "true"),
         ("capture_method", "automatic" if command.sale else "manual"),
         ("confirm", "true"),
         ("metadata[reference]", command.reference),
@@ -105,9 +103,12 @@ def authorize(command: Command) -> Request:
         pairs.append(("customer", command.psp_customer))
     if command.initiator == "merchant":
         pairs.append(("off_session", "true"))
-    elif command.return_url:
+    if command.initiator != "merchant" and command.return_url:
         pairs.append(("return_url", command.return_url))
-    else:  # With nowhere to return to, an authentication could never end: a decline is clearer.
+    else:
+        pairs.append(("automatic_payment_methods[allow_redirects]", "never"))
+    if command.initiator != "merchant" and not command.return_url:
+        # With nowhere to return to, an authentication could never end: a decline is clearer.
         pairs.append(("error_on_requires_action", "true"))
     suffix = statement_suffix(command.statement_descriptor or "")
     if suffix:
@@ -116,7 +117,7 @@ def authorize(command: Command) -> Request:
 
 
 def statement_suffix(descriptor: str) -> str:
-    """Stripe puts the account's own prefix and a star in front: only what is behind a star is ours."""
+    """Stripe puts the account's prefix and a star in front: only what is behind a star is ours."""
     text = NOT_IN_SUFFIX.sub("", descriptor.rpartition("*")[2]).strip()[:SUFFIX_MAX].strip()
     return text if any(character.isalpha() for character in text) else ""
 

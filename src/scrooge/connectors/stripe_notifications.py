@@ -1,7 +1,9 @@
-"""Stripe's events: are they authentic, and which attempt do they tell about? https://docs.stripe.com/webhooks
+"""Stripe's events: are they authentic, and which attempt do they tell about?
 
-Captures and voids have no object of their own at Stripe: they are told from the authorization by how the
-intent is captured, and by why it was canceled.
+https://docs.stripe.com/webhooks
+
+Captures and voids have no object of their own at Stripe: they are told from the authorization by
+how the intent is captured, and by why it was canceled.
 """
 
 import hashlib

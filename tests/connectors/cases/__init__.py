@@ -1,6 +1,6 @@
 """What each PSP says and what it means, as tables: one module a connector."""
 
-from connectors.cases.adyen import ADYEN_CASES
-from connectors.cases.stripe import STRIPE_CASES
+from .adyen import ADYEN_CASES
+from .stripe import STRIPE_CASES
 
 CASES = {found.connector.name: found for found in (STRIPE_CASES, ADYEN_CASES)}

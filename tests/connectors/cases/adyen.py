@@ -4,22 +4,6 @@ from typing import Any
 
 from msgspec import structs
 
-from connectors.cases.adyen_news import FORGERIES, NOTICES, STORIES, signed
-from connectors.cases.adyen_words import (
-    AUTHORIZE,
-    BACK,
-    CAPTURE,
-    CREDENTIALS,
-    REFUND,
-    SALE,
-    VOID,
-    amount,
-    error,
-    payment,
-    received,
-    refusal,
-)
-from connectors.cases.case import Ask, Cases, Item, Reply, declines_in
 from scrooge.connectors.adyen import ADYEN
 from scrooge.connectors.connector import Command
 from scrooge.domain.attempt import Operation
@@ -34,6 +18,23 @@ from scrooge.domain.outcome import (
     Unknown,
 )
 from scrooge.money import Money
+
+from .adyen_news import FORGERIES, NOTICES, STORIES, signed
+from .adyen_words import (
+    AUTHORIZE,
+    BACK,
+    CAPTURE,
+    CREDENTIALS,
+    REFUND,
+    SALE,
+    VOID,
+    amount,
+    error,
+    payment,
+    received,
+    refusal,
+)
+from .case import Ask, Cases, Item, Reply, declines_in
 
 ADYEN_DECLINES = declines_in("""
     authentication_required: 38

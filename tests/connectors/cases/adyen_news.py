@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 
-from connectors.cases.adyen_words import HMAC_KEY, amount
-from connectors.cases.case import NOW, Headers, Notice, Story
 from scrooge.connectors.connector import Notification
 from scrooge.domain.attempt import Operation, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.outcome import Approved, Declined, Rejected, ReversalKind, Reversed
 from scrooge.money import Money
+
+from .adyen_words import HMAC_KEY, amount
+from .case import NOW, Headers, Notice, Story
 
 SIGNED = "pspReference originalReference merchantAccountCode merchantReference"
 

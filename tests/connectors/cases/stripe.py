@@ -4,9 +4,16 @@ from typing import Any
 
 from msgspec import structs
 
-from connectors.cases.case import Ask, Cases, Item, Reply, declines_in
-from connectors.cases.stripe_news import FORGERIES, NOTICES, STORIES, signed
-from connectors.cases.stripe_words import (
+from scrooge.connectors.connector import Command
+from scrooge.connectors.stripe import STRIPE
+from scrooge.domain.attempt import Operation
+from scrooge.domain.declines import Decline
+from scrooge.domain.outcome import Approved, Declined, Pending, Rejected, ReversalKind, Reversed, Unknown
+from scrooge.money import Money
+
+from .case import Ask, Cases, Item, Reply, declines_in
+from .stripe_news import FORGERIES, NOTICES, STORIES, signed
+from .stripe_words import (
     APPROVED,
     AUTHORIZE,
     CAPTURE,
@@ -28,12 +35,6 @@ from connectors.cases.stripe_words import (
     intent,
     refund,
 )
-from scrooge.connectors.connector import Command
-from scrooge.connectors.stripe import STRIPE
-from scrooge.domain.attempt import Operation
-from scrooge.domain.declines import Decline
-from scrooge.domain.outcome import Approved, Declined, Pending, Rejected, ReversalKind, Reversed, Unknown
-from scrooge.money import Money
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 UNEXPECTED = "payment_intent_unexpected_state"

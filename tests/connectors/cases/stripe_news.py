@@ -6,8 +6,13 @@ from typing import Any
 
 import msgspec
 
-from connectors.cases.case import NOW, Headers, Notice, Story
-from connectors.cases.stripe_words import (
+from scrooge.connectors.connector import Notification
+from scrooge.domain.attempt import Operation, State
+from scrooge.domain.outcome import Approved, Pending, ReversalKind, Reversed
+from scrooge.money import Money
+
+from .case import NOW, Headers, Notice, Story
+from .stripe_words import (
     GONE,
     HELD,
     NO_FUNDS,
@@ -19,10 +24,6 @@ from connectors.cases.stripe_words import (
     intent,
     refund,
 )
-from scrooge.connectors.connector import Notification
-from scrooge.domain.attempt import Operation, State
-from scrooge.domain.outcome import Approved, Pending, ReversalKind, Reversed
-from scrooge.money import Money
 
 
 def event(kind: str, about: Any, number: str = "evt_1") -> dict[str, Any]:
