@@ -8,7 +8,7 @@ Operation = Literal["authorize", "sale", "capture", "void", "refund"]
 Outcome = Literal["approved", "declined", "reversed"]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="record"):
     """A row of the state, found by its id among rows of its own type."""
 
     id: str
