@@ -1,7 +1,6 @@
 """Migrations on a real server: applied once, by whoever may, and never half."""
 
 import asyncio
-import os
 import re
 import uuid
 
@@ -12,17 +11,6 @@ from scrooge.errors import DatabaseUnavailable, SettingsError
 from scrooge.storage import embedded
 from scrooge.storage import migrate as migrations
 from scrooge.storage.migrate import MigrationError, SchemaIsNewer, migrate
-
-
-@pytest.fixture(scope="module")
-def server_url(tmp_path_factory):
-    url = os.environ.get("SCROOGE_TEST_DATABASE_URL")
-    if url:
-        yield url
-        return
-    server = embedded.start(tmp_path_factory.mktemp("migrate"))
-    yield server.url
-    server.stop()
 
 
 def aimed(url: str, database: str, user: str | None = None) -> str:

@@ -1,0 +1,101 @@
+-- counted :one
+-- ($1 expected pending times: [{connector, operation, seconds}])
+SELECT (SELECT count(*) FROM payments) AS payments,
+       (SELECT count(*)
+          FROM attempts a
+          LEFT JOIN connector_accounts c ON c.id = a.connector_account_id
+          LEFT JOIN jsonb_to_recordset($1::jsonb) AS e(connector text, operation text, seconds float8)
+            ON e.connector = c.connector AND e.operation = a.operation
+         WHERE a.state IN ('sent', 'unknown')
+            OR (a.state = 'pending'
+                AND a.sent_at < now() - interval '1 second' * coalesce(e.seconds, 3600))) AS unresolved,
+       (SELECT count(*) FROM breaks WHERE closed_at IS NULL) AS breaks;
+
+-- unbalanced_journals :many
+-- Debits and credits differ in a currency, or the journal has no lines at all.
+SELECT count(*) OVER () AS total, j.payment_id, j.id AS journal_id, p.currency, coalesce(p.minor, '0') AS minor
+  FROM journals j
+  LEFT JOIN (SELECT bucket, payment_id, journal_id, currency, sum(minor)::text AS minor, sum(minor) <> 0 AS wrong
+               FROM postings
+              GROUP BY bucket, payment_id, journal_id, currency) p
+    ON p.bucket = j.bucket AND p.payment_id = j.payment_id AND p.journal_id = j.id
+ WHERE p.wrong IS NOT FALSE
+ LIMIT $1;
+
+-- ledger_differs :many
+-- What the attempts' counters say each ledger account of each payment holds, against what was posted. The chart
+-- and its rules are ledger/postings.py; this is the same told from the other end.
+WITH counted AS (
+    SELECT bucket, payment_id, connector_account_id, currency, captured_minor - refunded_minor AS taken,
+           authorized_minor - captured_minor - voided_minor AS held
+      FROM attempts
+     WHERE operation = 'authorize'
+), promised AS (
+    SELECT bucket, payment_id, currency, sum(minor) AS minor
+      FROM attempts
+     WHERE operation = 'refund' AND state IN ('sent', 'unknown', 'pending', 'action_required')
+     GROUP BY bucket, payment_id, currency
+), lines AS (
+    SELECT t.bucket, t.payment_id, 'assets.psp_receivable.' || c.name AS account, t.currency, t.taken AS minor
+      FROM counted t JOIN connector_accounts c ON c.id = t.connector_account_id
+    UNION ALL
+    SELECT t.bucket, t.payment_id, 'liabilities.order_clearing.' || c.name, t.currency, -t.taken
+      FROM counted t
+      JOIN payments p ON p.bucket = t.bucket AND p.id = t.payment_id
+      JOIN callers c ON c.id = p.caller_id
+    UNION ALL
+    SELECT r.bucket, r.payment_id, 'liabilities.order_clearing.' || c.name, r.currency, r.minor
+      FROM promised r
+      JOIN payments p ON p.bucket = r.bucket AND p.id = r.payment_id
+      JOIN callers c ON c.id = p.caller_id
+    UNION ALL
+    SELECT bucket, payment_id, 'liabilities.refunds_pending', currency, -minor FROM promised
+    UNION ALL
+    SELECT bucket, payment_id, 'memo.authorized', currency, held FROM counted
+    UNION ALL
+    SELECT bucket, payment_id, 'memo.contra', currency, -held FROM counted
+), expected AS (
+    SELECT bucket, payment_id, account, currency, sum(minor) AS minor
+      FROM lines
+     GROUP BY bucket, payment_id, account, currency
+), posted AS (
+    SELECT bucket, payment_id, account, currency, sum(minor) AS minor
+      FROM postings
+     GROUP BY bucket, payment_id, account, currency
+)
+SELECT count(*) OVER () AS total, payment_id, account, currency, coalesce(e.minor, 0)::text AS expected,
+       coalesce(p.minor, 0)::text AS posted
+  FROM expected e FULL JOIN posted p USING (bucket, payment_id, account, currency)
+ WHERE coalesce(e.minor, 0) <> coalesce(p.minor, 0)
+ LIMIT $1;
+
+-- events_missing :many
+-- Every attempt that concluded was announced as what it concluded.
+SELECT count(*) OVER () AS total, a.payment_id, a.reference, a.operation, a.state
+  FROM attempts a
+ WHERE a.state IN ('approved', 'declined', 'rejected', 'reversed')
+   AND NOT EXISTS (
+       SELECT FROM events e
+        WHERE e.bucket = a.bucket AND e.payment_id = a.payment_id AND e.attempt_id = a.id
+          AND e.type = CASE WHEN a.sale THEN 'sale' ELSE a.operation END || '_'
+                    || CASE WHEN a.state = 'reversed' AND a.closed = 'expired' THEN 'expired' ELSE a.state END)
+ LIMIT $1;
+
+-- doubles_in_books :many
+-- More than one live authorization, or more captured than the payment is for.
+SELECT count(*) OVER () AS total, a.payment_id
+  FROM attempts a JOIN payments p ON p.bucket = a.bucket AND p.id = a.payment_id
+ WHERE a.operation = 'authorize'
+ GROUP BY a.bucket, a.payment_id, p.minor
+HAVING count(*) FILTER (WHERE a.closed IS NULL AND a.state IN
+           ('sent', 'unknown', 'pending', 'action_required', 'approved', 'reversing')) > 1
+    OR sum(a.captured_minor - a.refunded_minor) > p.minor
+ LIMIT $1;
+
+-- payments :many
+-- Every payment with its attempts: read through a cursor, judged by the domain's own arithmetic.
+SELECT p.*,
+       (SELECT jsonb_agg(to_jsonb(a) - 'request' ORDER BY a.number)
+          FROM attempts a
+         WHERE a.bucket = p.bucket AND a.payment_id = p.id)::text AS tries
+  FROM payments p;
