@@ -16,7 +16,7 @@ from tests.conftest import free_port, wait_for
 
 SERVE = "from scrooge.app import run_serve; from scrooge.settings import load; run_serve(load(), 1)"
 WORKER = "from scrooge.app import run_worker; from scrooge.settings import load; run_worker(load())"
-TOKENS = {"stripe": "pm_card_visa", "adyen": "adyen_visa"}
+TOKENS = {"stripe": "pm_card_visa", "adyen": "stored_visa"}
 
 
 class World:
