@@ -1,0 +1,130 @@
+"""Connectors that are installed, and connector accounts: a merchant's contracts at PSPs."""
+
+from datetime import UTC, datetime, timedelta
+
+from scrooge.api import answers, bodies, pages, show
+from scrooge.api.call import Answer, Call
+from scrooge.errors import BadUrl, ModeMismatch, NotFound
+from scrooge.storage import listing
+from scrooge.storage.directory import ConnectorAccount
+
+HEALTH_OVER = timedelta(minutes=15)
+
+
+async def installed(call: Call) -> Answer:
+    found = [
+        answers.Connector(
+            name=c.name,
+            object="connector",
+            operations=sorted(c.endpoints),
+            multi_capture=c.multi_capture,
+            partial_void=c.partial_void,
+            credentials=dict(c.credentials),
+        )
+        for c in sorted(call.s.connectors.values(), key=lambda c: c.name)
+    ]
+    return Answer(200, answers.ConnectorList(data=found, **pages.listed(call, None, more=False)))
+
+
+async def create(call: Call) -> Answer:
+    body: bodies.CreateConnectorAccount = call.body
+    who = call.principal
+    livemode = body.mode == "live"
+    if livemode is not who.livemode:
+        raise ModeMismatch("the API key is of the other mode", param="mode")
+    try:
+        account = await call.s.directory.add_account(
+            who.merchant, body.name, body.connector, body.merchant_account, livemode,
+            body.credentials, body.base_url, f"key:{who.key_id}",
+        )  # fmt: skip
+    except ValueError:  # From urlsplit, for something like http://[
+        raise BadUrl("base_url is a plain URL with a host", param="base_url") from None
+    return Answer(201, shown(account))
+
+
+async def several(call: Call) -> Answer:
+    who = call.principal
+    found = await call.s.directory.accounts(who.merchant)
+    document = answers.ConnectorAccountList(
+        data=[shown(a) for a in found if a.livemode is who.livemode],
+        **pages.listed(call, None, more=False),
+    )
+    return Answer(200, document)
+
+
+async def read(call: Call) -> Answer:
+    return Answer(200, shown(await account_of(call)))
+
+
+async def change_credentials(call: Call) -> Answer:
+    body: bodies.ChangeCredentials = call.body
+    account = await call.s.directory.change_credentials(
+        await account_of(call), body.credentials, f"key:{call.principal.key_id}"
+    )
+    return Answer(200, shown(account))
+
+
+async def drain(call: Call) -> Answer:
+    """New payments go elsewhere; captures, voids, refunds and questions still go here."""
+    return await turned(call, "draining")
+
+
+async def pause(call: Call) -> Answer:
+    return await turned(call, "paused")
+
+
+async def resume(call: Call) -> Answer:
+    return await turned(call, "active")
+
+
+async def turned(call: Call, state: str) -> Answer:
+    account = await call.s.directory.set_state(await account_of(call), state, f"key:{call.principal.key_id}")
+    return Answer(200, shown(account))
+
+
+async def health(call: Call) -> Answer:
+    account = await account_of(call)
+    since = datetime.now(UTC) - HEALTH_OVER
+    h = await listing.health(call.s.db, account.merchant, account.id, since)
+    final = h.approved + h.declined
+    document = answers.ConnectorAccountHealth(
+        id=account.id,
+        object="connector_account_health",
+        name=account.name,
+        state=account.state,
+        since=show.moment_of(since),
+        attempts=h.attempts,
+        approved=h.approved,
+        declined=h.declined,
+        rejected=h.rejected,
+        open=h.open,
+        approval_rate=f"{h.approved / final:.4f}" if final else None,
+        latency_ms_p50=h.p50,
+        latency_ms_p95=h.p95,
+        unresolved=h.unresolved,
+        oldest_unresolved_at=show.moment(h.oldest) if h.oldest else None,
+    )
+    return Answer(200, document)
+
+
+async def account_of(call: Call) -> ConnectorAccount:
+    """By id or name. Raises NotFound, for one of the other mode as well."""
+    who = call.principal
+    account = await call.s.directory.account(call.path["account"], who.merchant)
+    if account is None or account.livemode is not who.livemode:
+        raise NotFound("no such connector account")
+    return account
+
+
+def shown(a: ConnectorAccount) -> answers.ConnectorAccount:
+    return answers.ConnectorAccount(
+        id=a.id,
+        object="connector_account",
+        name=a.name,
+        connector=a.connector,
+        merchant_account=a.merchant_account,
+        mode="live" if a.livemode else "test",
+        base_url=a.base_url,
+        state=a.state,
+        created_at=show.moment(a.created_at),
+    )

@@ -1,0 +1,405 @@
+"""What callers get back. Encoded as they are, and shown in the OpenAPI document.
+
+A field with `UNSET` is left out when it does not apply; every other field is always there. Moments are
+RFC 3339 in UTC with microseconds.
+"""
+
+from typing import Annotated, Any, Literal, get_args
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from scrooge.api.bodies import Status
+from scrooge.domain.attempt import State
+
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Capturing = Literal["automatic", "manual"]
+
+# Values that the domain computes: texts here, enumerations in the OpenAPI document.
+PaymentStatus = Annotated[str, Meta(extra_json_schema={"enum": list(get_args(Status))})]
+Certainty = Annotated[str, Meta(extra_json_schema={"enum": ["certain", "unknown"]})]
+AccountState = Annotated[str, Meta(extra_json_schema={"enum": ["active", "draining", "paused"]})]
+MODIFIED = ["succeeded", "pending", "processing", "declined", "failed", "reversed"]
+ModificationStatus = Annotated[str, Meta(extra_json_schema={"enum": MODIFIED})]
+AttemptStatus = Annotated[str, Meta(extra_json_schema={"enum": [str(state) for state in State]})]
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """A document we answer with; fields may be added in later versions."""
+
+
+class Amount(Answered, frozen=True, kw_only=True):
+    """A decimal string with exactly the currency's ISO 4217 scale."""
+
+    value: str
+    currency: str
+
+
+class RetryAdvice(Answered, frozen=True, kw_only=True):
+    action: Literal["retry_later", "retry_elsewhere", "authenticate", "new_details", "stop"]
+
+
+class NetworkCodes(Answered, frozen=True, kw_only=True):
+    code: str | None
+    advice_code: str | None
+
+
+class PspCodes(Answered, frozen=True, kw_only=True):
+    connector: str
+    code: str | None
+    message: str | None
+
+
+class Decline(Answered, frozen=True, kw_only=True):
+    """Why the issuer (or the PSP's risk rules) said no. `hard`: the same details can never succeed."""
+
+    category: str
+    hard: bool
+    retry_advice: RetryAdvice
+    network: NetworkCodes
+    psp: PspCodes
+    customer_message_key: str
+
+
+class Unknown(Answered, frozen=True, kw_only=True):
+    """We cannot tell yet, and are asking."""
+
+    since: Moment
+    attempt: str
+    operation: str
+    reason: str | None
+
+
+class NextAction(Answered, frozen=True, kw_only=True):
+    """Where to send the payer. With POST, `fields` is the form to send there."""
+
+    type: Literal["redirect"]
+    url: str
+    method: str
+    fields: dict[str, str]
+    expires_at: Moment
+
+
+class PaymentInstrument(Answered, frozen=True, kw_only=True):
+    id: str
+    brand: str | None
+    iin: str | None
+    last4: str | None
+    exp: str | None
+
+
+class Attempt(Answered, frozen=True, kw_only=True):
+    """One request to one PSP. `status` is its state; `reference` is ours at the PSP."""
+
+    id: str
+    object: Literal["attempt"]
+    number: int
+    operation: Literal["authorize", "capture", "void", "refund"]
+    connector_account: str
+    status: AttemptStatus
+    amount: Amount
+    sale: bool
+    final: bool
+    closed: Literal["voided", "expired"] | None
+    parent: str | None
+    reference: str
+    caller_reference: str | None
+    psp_reference: str | None
+    network_transaction_id: str | None
+    checks: dict[str, str]
+    decline: Decline | None
+    reason: str | None
+    expires_at: Moment | None
+    sent_at: Moment
+    concluded_at: Moment | None
+    latency_ms: float | None
+
+
+class Moved(Answered, frozen=True, kw_only=True):
+    """One thing that happened to a payment, in the order it happened."""
+
+    seq: int
+    at: Moment
+    type: str
+    ref: str | None
+    content: dict[str, Any]
+
+
+class Posting(Answered, frozen=True, kw_only=True):
+    """Debits are positive, credits negative."""
+
+    account: str
+    amount: Amount
+
+
+class Journal(Answered, frozen=True, kw_only=True):
+    id: str
+    object: Literal["journal"]
+    effect: str
+    attempt: str
+    created_at: Moment
+    postings: list[Posting]
+
+
+class Payment(Answered, frozen=True, kw_only=True):
+    id: str
+    object: Literal["payment"]
+    version: int
+    livemode: bool
+    reference: str
+    caller: str
+    merchant: str
+    status: PaymentStatus
+    outcome_certainty: Certainty
+    amount: Amount
+    amount_authorized: Amount
+    amount_captured: Amount
+    amount_refunded: Amount
+    amount_voided: Amount
+    instrument: PaymentInstrument | None
+    customer: str | None
+    initiator: Literal["customer", "merchant"]
+    purpose: str | None
+    capture: Capturing
+    decline: Decline | None
+    connector_account: str | None
+    latest_attempt: str | None
+    attempt_count: int
+    return_url: str | None
+    statement_descriptor: str | None
+    metadata: dict[str, str]
+    created_at: Moment
+    unknown: Unknown | UnsetType = UNSET
+    next_action: NextAction | UnsetType = UNSET
+    attempts: list[Attempt] | UnsetType = UNSET
+    timeline: list[Moved] | UnsetType = UNSET
+    journals: list[Journal] | UnsetType = UNSET
+
+
+class PaymentState(Answered, frozen=True, kw_only=True):
+    id: str
+    status: PaymentStatus
+
+
+class Modification(Answered, frozen=True, kw_only=True):
+    """Of a payment: a capture, a void or a refund."""
+
+    id: str
+    status: ModificationStatus
+    outcome_certainty: Certainty
+    amount: Amount
+    reference: str | None
+    attempt: str
+    connector_account: str
+    psp_reference: str | None
+    decline: Decline | None
+    reason: str | None
+    created_at: Moment
+
+
+class Capture(Modification, frozen=True, kw_only=True):
+    object: Literal["capture"]
+    final: bool
+    payment: PaymentState
+
+
+class Void(Modification, frozen=True, kw_only=True):
+    object: Literal["void"]
+    payment: PaymentState
+
+
+class Refund(Modification, frozen=True, kw_only=True):
+    object: Literal["refund"]
+    payment: str
+
+
+class Listed(Answered, frozen=True, kw_only=True):
+    """A page. `next_cursor` is null on the last one; `query` repeats the filters."""
+
+    object: Literal["list"]
+    has_more: bool
+    next_cursor: str | None
+    query: dict[str, str]
+
+
+class PaymentList(Listed, frozen=True, kw_only=True):
+    data: list[Payment]
+
+
+class CaptureList(Listed, frozen=True, kw_only=True):
+    data: list[Capture]
+
+
+class VoidList(Listed, frozen=True, kw_only=True):
+    data: list[Void]
+
+
+class RefundList(Listed, frozen=True, kw_only=True):
+    data: list[Refund]
+
+
+class Card(Answered, frozen=True, kw_only=True):
+    brand: str | None
+    iin: str | None
+    last4: str | None
+    exp: str | None
+
+
+class Credential(Answered, frozen=True, kw_only=True):
+    connector_account: str
+    psp_token: str
+    psp_customer: str | None
+
+
+class Instrument(Answered, frozen=True, kw_only=True):
+    id: str
+    object: Literal["instrument"]
+    livemode: bool
+    customer: str
+    card: Card
+    credentials: list[Credential]
+    created_at: Moment
+
+
+class InstrumentList(Listed, frozen=True, kw_only=True):
+    data: list[Instrument]
+
+
+class Deleted(Answered, frozen=True, kw_only=True):
+    id: str
+    object: Literal["instrument"]
+    deleted: bool
+
+
+class Event(Answered, frozen=True, kw_only=True):
+    """Something that became true. `object_version` is the payment's version it belongs to."""
+
+    id: str
+    object: Literal["event"]
+    type: str
+    created_at: Moment
+    payment: str
+    attempt: str
+    object_version: int
+    livemode: bool
+    data: dict[str, Any]
+
+
+class EventList(Listed, frozen=True, kw_only=True):
+    """`next_cursor` is always given: ask again `after` it, however empty the page."""
+
+    data: list[Event]
+
+
+class ConnectorAccount(Answered, frozen=True, kw_only=True):
+    """Credentials are never shown."""
+
+    id: str
+    object: Literal["connector_account"]
+    name: str
+    connector: str
+    merchant_account: str
+    mode: Literal["test", "live"]
+    base_url: str | None
+    state: AccountState
+    created_at: Moment
+
+
+class ConnectorAccountList(Listed, frozen=True, kw_only=True):
+    data: list[ConnectorAccount]
+
+
+class ConnectorAccountHealth(Answered, frozen=True, kw_only=True):
+    """Counts the attempts to authorize among the merchant's newest payments."""
+
+    id: str
+    object: Literal["connector_account_health"]
+    name: str
+    state: AccountState
+    since: Moment
+    attempts: int
+    approved: int
+    declined: int
+    rejected: int
+    open: int
+    approval_rate: str | None
+    latency_ms_p50: float | None
+    latency_ms_p95: float | None
+    unresolved: int
+    oldest_unresolved_at: Moment | None
+
+
+class Connector(Answered, frozen=True, kw_only=True):
+    """`credentials` says which names a connector account needs, and whether each is required."""
+
+    name: str
+    object: Literal["connector"]
+    operations: list[str]
+    multi_capture: bool
+    partial_void: bool
+    credentials: dict[str, bool]
+
+
+class ConnectorList(Listed, frozen=True, kw_only=True):
+    data: list[Connector]
+
+
+class LedgerAccount(Answered, frozen=True, kw_only=True):
+    """Debits are positive: `balance` is debits less credits."""
+
+    id: str
+    object: Literal["ledger_account"]
+    account: str
+    currency: str
+    balance: Amount
+    debits: Amount
+    credits: Amount
+
+
+class LedgerAccountList(Listed, frozen=True, kw_only=True):
+    data: list[LedgerAccount]
+
+
+class LedgerEntry(Answered, frozen=True, kw_only=True):
+    """One posting. A debit is positive, a credit negative."""
+
+    object: Literal["ledger_entry"]
+    journal: str
+    line: int
+    effect: str
+    payment: str
+    attempt: str
+    amount: Amount
+    direction: Literal["debit", "credit"]
+    created_at: Moment
+
+
+class LedgerEntryList(Listed, frozen=True, kw_only=True):
+    data: list[LedgerEntry]
+
+
+class TrialBalanceCurrency(Answered, frozen=True, kw_only=True):
+    """`total` is zero, or the books are wrong: run `scrooge check`."""
+
+    currency: str
+    debits: Amount
+    credits: Amount
+    total: Amount
+    accounts: list[LedgerAccount]
+
+
+class TrialBalance(Answered, frozen=True, kw_only=True):
+    object: Literal["trial_balance"]
+    as_of: Moment
+    balanced: bool
+    currencies: list[TrialBalanceCurrency]
+
+
+class Check(Answered, frozen=True, kw_only=True):
+    name: str
+    ok: bool
+    detail: str
+
+
+class Health(Answered, frozen=True, kw_only=True):
+    status: Literal["ok", "unavailable"]
+    checks: list[Check]

@@ -1,0 +1,209 @@
+"""What callers may send. These structs are the contract: decoded strictly, and shown in the OpenAPI document.
+
+Every text is bounded, no field is ignored, nothing is converted: a number where a text belongs is refused.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Text = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+Reference = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=128, pattern=r"^[^\u0000-\u001f\u007f]+$",
+        description="Yours, unique for ever for this merchant and caller.", examples=["order-9912"],
+    ),
+]  # fmt: skip
+ModificationReference = Annotated[
+    str,
+    Meta(
+        min_length=1, max_length=128, pattern=r"^[^\u0000-\u001f\u007f]+$",
+        description="Yours, unique within the payment.", examples=["ship-1"],
+    ),
+]  # fmt: skip
+Name = Annotated[str, Meta(max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", examples=["stripe_eu"])]
+Url = Annotated[
+    str,
+    Meta(max_length=1024, pattern=r"^https?://[A-Za-z0-9\[][!-~]*$", examples=["https://shop.example/return"]),
+]
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
+MetadataKey = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+MetadataText = Annotated[str, Meta(max_length=500, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+Metadata = Annotated[dict[MetadataKey, MetadataText], Meta(max_length=50, examples=[{"plan": "premium"}])]
+
+
+class Body(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A request body; a field that does not exist is refused."""
+
+
+class AmountAsked(Body, frozen=True, kw_only=True):
+    """A decimal string with exactly the decimals of the currency in ISO 4217, more than zero."""
+
+    value: Annotated[str, Meta(max_length=32, examples=["12.99"])]
+    currency: Annotated[str, Meta(max_length=3, examples=["EUR"])]
+
+
+class CreatePayment(Body, frozen=True, kw_only=True):
+    reference: Reference
+    amount: AmountAsked
+    instrument: Annotated[
+        str,
+        Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$", examples=["ins_01K9YH4V9GYB7T2D4Z8QW3M5N6"]),
+    ]
+    customer: Text | None = None
+    initiator: Literal["customer", "merchant"] = "customer"
+    purpose: Annotated[str, Meta(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    capture: Literal["automatic", "manual"] = "automatic"
+    return_url: Url | None = None
+    statement_descriptor: Annotated[str, Meta(min_length=1, max_length=22, pattern=r"^[ -~]+$")] | None = None
+    metadata: Metadata = {}
+    connector_account: (
+        Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$", description="Id or name: only this one.")]
+        | None
+    ) = None
+
+
+class AuthorizePayment(Body, frozen=True, kw_only=True):
+    """After a decline, a void or an expiry; without an instrument the payment's own is used again."""
+
+    instrument: Id | None = None
+
+
+class AuthenticatePayment(Body, frozen=True, kw_only=True):
+    """What the payer brought back from the authentication, as the return URL received it."""
+
+    details: Annotated[
+        dict[
+            Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$")],
+            Annotated[str, Meta(max_length=8192)],
+        ],
+        Meta(max_length=20),
+    ] = {}
+
+
+class CapturePayment(Body, frozen=True, kw_only=True):
+    """Without an amount: all that is left. `final`: the PSP may release the rest."""
+
+    amount: AmountAsked | None = None
+    reference: ModificationReference | None = None
+    final: bool = False
+
+
+class VoidPayment(Body, frozen=True, kw_only=True):
+    """Without an amount: all that is left."""
+
+    amount: AmountAsked | None = None
+    reference: ModificationReference | None = None
+
+
+class RefundPayment(Body, frozen=True, kw_only=True):
+    """Without an amount: all that is left."""
+
+    reference: ModificationReference
+    amount: AmountAsked | None = None
+
+
+class Nothing(Body, frozen=True, kw_only=True):
+    """No body, or an empty object."""
+
+
+class InstrumentCard(Body, frozen=True, kw_only=True):
+    """What may be shown of a card. The number itself is never sent here."""
+
+    brand: Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z0-9_]+$", examples=["visa"])] | None = None
+    iin: Annotated[str, Meta(pattern=r"^[0-9]{6,8}$", max_length=8, examples=["424242"])] | None = None
+    last4: Annotated[str, Meta(pattern=r"^[0-9]{4}$", max_length=4, examples=["4242"])] | None = None
+    exp: Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", max_length=7, examples=["2029-03"])] | None = None
+
+
+class InstrumentCredential(Body, frozen=True, kw_only=True):
+    """The instrument as one PSP knows it."""
+
+    connector_account: Annotated[Id, Meta(description="Id or name.", examples=["stripe_eu"])]
+    psp_token: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-~]+$", examples=["pm_card_visa"])]
+    psp_customer: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-~]+$")] | None = None
+
+
+class CreateInstrument(Body, frozen=True, kw_only=True):
+    customer: Text
+    credentials: Annotated[list[InstrumentCredential], Meta(min_length=1, max_length=16)]
+    card: InstrumentCard | None = None
+
+
+Secrets = Annotated[
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$")],
+        Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[ -~]+$")],
+    ],
+    Meta(max_length=20, extra_json_schema={"writeOnly": True}),
+]
+
+
+class CreateConnectorAccount(Body, frozen=True, kw_only=True):
+    name: Name
+    connector: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$", examples=["stripe"])]
+    merchant_account: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+    mode: Literal["test", "live"]
+    credentials: Secrets
+    base_url: Url | None = None
+
+
+class ChangeCredentials(Body, frozen=True, kw_only=True):
+    """The credentials named replace those of the same name; the others stay."""
+
+    credentials: Secrets
+
+
+# --- queries ----------------------------------------------------------------------------------
+
+Limit = Annotated[int, Meta(ge=1, le=100)]
+Cursor = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[A-Za-z0-9_-]+$")]
+MOMENT = {"anyOf": [{"format": "date-time"}, {"format": "date"}]}
+Moment = Annotated[str, Meta(max_length=40, extra_json_schema=MOMENT, examples=["2026-11-20T10:00:00Z"])]
+Status = Literal[
+    "requires_action", "processing", "authorized", "partially_captured", "captured", "partially_refunded",
+    "refunded", "voided", "declined", "failed", "expired",
+]  # fmt: skip
+
+
+class NoQuery(Body, frozen=True, kw_only=True):
+    """No query parameters."""
+
+
+class Expand(Body, frozen=True, kw_only=True):
+    expand: (
+        Annotated[
+            str,
+            Meta(max_length=64, pattern="^(attempts|timeline|journals)(,(attempts|timeline|journals)){0,2}$"),
+        ]
+        | None
+    ) = None
+
+
+class PaymentFilter(Body, frozen=True, kw_only=True):
+    status: Status | None = None
+    reference: Text | None = None
+    customer: Text | None = None
+    created_from: Moment | None = field(name="created[gte]", default=None)
+    created_after: Moment | None = field(name="created[gt]", default=None)
+    created_until: Moment | None = field(name="created[lte]", default=None)
+    created_before: Moment | None = field(name="created[lt]", default=None)
+    limit: Limit = 20
+    cursor: Cursor | None = None
+
+
+class Page(Body, frozen=True, kw_only=True):
+    limit: Limit = 20
+    cursor: Cursor | None = None
+
+
+class InstrumentFilter(Body, frozen=True, kw_only=True):
+    customer: Text
+    limit: Limit = 20
+
+
+class EventFilter(Body, frozen=True, kw_only=True):
+    after: Cursor | None = None
+    limit: Limit = 20
+    types: Annotated[str, Meta(min_length=1, max_length=512, pattern="^[a-z_]+(,[a-z_]+){0,31}$")] | None = None

@@ -1,0 +1,81 @@
+"""What a handler gets and what it gives back."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from scrooge.api.answers import PaymentInstrument
+from scrooge.api.bodies import Body, NoQuery
+from scrooge.errors import Problem
+from scrooge.flows.keys import Keyed
+from scrooge.flows.scrooge import Scrooge
+from scrooge.storage.directory import Principal
+
+CARDS_MAX = 20_000
+
+# What is shown of instruments, which never changes: spares a read per payment.
+Cards = OrderedDict[str, PaymentInstrument]
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One request, authenticated and decoded. `filters` are the query parameters as they came."""
+
+    s: Scrooge
+    cards: Cards
+    route: "Route"
+    path: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
+    filters: dict[str, str]
+    raw: bytes
+    query: Any
+    body: Any
+    known: Principal | None
+    keyed: Keyed | None
+    target: str  # the path as it came
+    query_text: str
+
+    @property
+    def principal(self) -> Principal:
+        assert self.known is not None, "the route has a scope"
+        return self.known
+
+    @property
+    def key(self) -> Keyed:
+        assert self.keyed is not None, "the route is idempotent"
+        return self.keyed
+
+
+class Answer(Struct, frozen=True):
+    """`document` is a struct to encode, or bytes to send as they are. `payment` is for the log."""
+
+    status: int
+    document: Any = b""
+    headers: dict[str, str] = {}
+    media_type: str = "application/json"
+    payment: str | None = None
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One line of the URL table. `scope` None: no API key is asked for.
+
+    `answers` maps a status to what is answered (None: no JSON document); `problems` are those a caller of this
+    route can meet beside those every route has. `raw`: the body is not JSON of ours, the handler reads it.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    scope: str | None
+    answers: dict[int, Any]
+    body: type[Body] | None = None
+    query: type[Body] = NoQuery
+    problems: tuple[type[Problem], ...] = ()
+    idempotent: bool = False
+    raw: bool = False
+    tag: str = ""

@@ -1,0 +1,77 @@
+"""From an HTTP request to a call of a handler, and back: the same steps, in the same order, for every route."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from scrooge.api import parsing
+from scrooge.api.auth import authenticate
+from scrooge.api.bodies import Body
+from scrooge.api.call import Answer, Call, Cards, Route
+from scrooge.api.pan import refuse_in_body
+from scrooge.api.shell import Seen
+from scrooge.errors import MethodNotAllowed
+from scrooge.flows.keys import Keyed
+from scrooge.flows.scrooge import Scrooge
+
+
+class Door:
+    """One path. An object, not a function, so that every method of it comes here."""
+
+    def __init__(self, s: Scrooge, cards: Cards, routes: list[Route]) -> None:
+        self.s, self.cards = s, cards
+        self.routes = {r.method: r for r in routes}
+        if "GET" in self.routes:
+            self.routes["HEAD"] = self.routes["GET"]
+        self.path = routes[0].path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        seen: Seen = scope["seen"]
+        seen.route = self.path
+        route = self.routes.get(scope["method"])
+        if route is None:
+            raise MethodNotAllowed("this path does not take this method", allowed=sorted(self.routes))
+        call = await self.called(route, scope, receive, seen)
+        answer = await route.handler(call)
+        seen.payment = answer.payment or call.path.get("payment")
+        await response_of(answer)(scope, receive, send)
+
+    async def called(self, route: Route, scope: Scope, receive: Receive, seen: Seen) -> Call:
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        principal = None
+        if route.scope is not None:
+            principal = await authenticate(self.s, headers, route.scope)
+            seen.caller = principal.caller_name
+        query, filters = None, {}
+        text = scope["query_string"].decode("latin-1")
+        if not route.raw:
+            query, filters = parsing.query_of(text, route.query)
+        raw = await parsing.read_body(receive, headers, self.s.settings.body_max_bytes)
+        key = parsing.idempotency_key(headers, required=route.idempotent) if principal else ""
+        body = None if route.raw else body_of(route, headers, raw)
+        target: str = scope["path"]
+        keyed = Keyed(key, parsing.fingerprint(route.method, target, body)) if route.idempotent else None
+        return Call(
+            s=self.s, cards=self.cards, route=route, path=scope["path_params"], headers=headers,
+            filters=filters, raw=raw, query=query, body=body, known=principal, keyed=keyed, target=target,
+            query_text=text,
+        )  # fmt: skip
+
+
+def body_of(route: Route, headers: dict[str, str], raw: bytes) -> Body | None:
+    """A body in which every field may be left out may be left out itself."""
+    if route.body is None:
+        return None
+    refuse_in_body(raw)
+    if not raw and not any(f.required for f in msgspec.structs.fields(route.body)):
+        return route.body()
+    parsing.require_json(headers)
+    return parsing.decode(raw, route.body)
+
+
+def response_of(answer: Answer) -> Response:
+    document: Any = answer.document
+    content = document if isinstance(document, bytes) else msgspec.json.encode(document)
+    return Response(content, answer.status, answer.headers, media_type=answer.media_type)

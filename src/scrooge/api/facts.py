@@ -1,0 +1,36 @@
+"""The names behind the ids of payments, fetched for a whole page at once."""
+
+from scrooge.api.answers import PaymentInstrument
+from scrooge.api.call import CARDS_MAX, Call
+from scrooge.api.show import Facts
+from scrooge.domain.payment import Payment
+from scrooge.storage import listing
+from scrooge.storage.directory import ConnectorAccount
+
+
+async def facts_of(call: Call, payments: list[Payment]) -> Facts:
+    directory = call.s.directory
+    accounts: dict[str, ConnectorAccount] = {}
+    for account_id in {a.connector_account for p in payments for a in p.attempts}:
+        account = await directory.account_by_id(account_id)
+        assert account is not None, "connector accounts are never deleted"
+        accounts[account_id] = account
+    return Facts(
+        merchant=call.principal.merchant_name,
+        callers={c: await directory.caller_name(c) for c in {p.caller for p in payments}},
+        accounts=accounts,
+        cards=await cards_of(call, {p.instrument for p in payments if p.instrument}),
+        challenge_seconds=call.s.settings.challenge_seconds,
+    )
+
+
+async def cards_of(call: Call, instruments: set[str]) -> dict[str, PaymentInstrument]:
+    """What is shown of instruments. It never changes, so it is read once per process."""
+    missing = [i for i in instruments if i not in call.cards]
+    if missing:
+        for c in await listing.cards(call.s.db, missing):
+            call.cards[c.id] = PaymentInstrument(id=c.id, brand=c.brand, iin=c.iin, last4=c.last4, exp=c.exp)
+    found = {i: call.cards[i] for i in instruments if i in call.cards}
+    while len(call.cards) > CARDS_MAX:
+        call.cards.popitem(last=False)
+    return found

@@ -1,0 +1,89 @@
+"""Instruments: what a payer pays with, by the tokens that PSPs gave for it. Never card numbers."""
+
+import time
+
+from scrooge.api import answers, bodies, pages, show
+from scrooge.api.call import Answer, Call
+from scrooge.errors import InvalidField, ModeMismatch, NotFound, UnknownConnectorAccount
+from scrooge.ids import bucket_of, new_id, number_of
+from scrooge.storage import instruments
+from scrooge.storage.instruments import Credential, Instrument
+
+
+async def create(call: Call) -> Answer:
+    body: bodies.CreateInstrument = call.body
+    merchant = call.principal.merchant
+    card = body.card or bodies.InstrumentCard()
+    instrument = Instrument(
+        id=new_id("ins", bucket_of(merchant, body.customer)), merchant=merchant,
+        livemode=call.principal.livemode, customer=body.customer, brand=card.brand, iin=card.iin,
+        last4=card.last4, exp=card.exp, credentials=await credentials_of(call, body.credentials),
+        created_at=time.time_ns() // 1000,
+    )  # fmt: skip
+    await instruments.add(call.s.db, instrument)
+    return Answer(201, await shown(call, instrument))
+
+
+async def credentials_of(call: Call, asked: list[bodies.InstrumentCredential]) -> tuple[Credential, ...]:
+    """Raises UnknownConnectorAccount, ModeMismatch, InvalidField for two at one connector account."""
+    found: dict[str, Credential] = {}
+    for position, c in enumerate(asked):
+        param = f"credentials.{position}.connector_account"
+        account = await call.s.directory.account(c.connector_account, call.principal.merchant)
+        if account is None:
+            raise UnknownConnectorAccount("no such connector account", param=param)
+        if account.livemode is not call.principal.livemode:
+            raise ModeMismatch("the connector account is of the other mode", param=param)
+        if account.id in found:
+            raise InvalidField("one credential per connector account", param=param)
+        found[account.id] = Credential(account.id, c.psp_token, c.psp_customer)
+    return tuple(found.values())
+
+
+async def read(call: Call) -> Answer:
+    return Answer(200, await shown(call, await instrument_of(call)))
+
+
+async def delete(call: Call) -> Answer:
+    instrument = await instrument_of(call)
+    if not await instruments.delete(call.s.db, instrument.merchant, instrument.id):
+        raise NotFound("no such instrument")
+    return Answer(200, answers.Deleted(id=instrument.id, object="instrument", deleted=True))
+
+
+async def of_customer(call: Call) -> Answer:
+    query: bodies.InstrumentFilter = call.query
+    who = call.principal
+    found = await instruments.of_customer(call.s.db, who.merchant, query.customer, who.livemode, query.limit)
+    document = answers.InstrumentList(
+        data=[await shown(call, i) for i in found], **pages.listed(call, None, more=False)
+    )
+    return Answer(200, document)
+
+
+async def instrument_of(call: Call) -> Instrument:
+    """Raises NotFound, for one of the other mode as well."""
+    number_of(call.path["instrument"], "ins")
+    found = await instruments.read(call.s.db, call.principal.merchant, call.path["instrument"])
+    if found is None or found.livemode is not call.principal.livemode:
+        raise NotFound("no such instrument")
+    return found
+
+
+async def shown(call: Call, i: Instrument) -> answers.Instrument:
+    credentials = []
+    for c in i.credentials:
+        account = await call.s.directory.account_by_id(c.connector_account)
+        assert account is not None, "connector accounts are never deleted"
+        credentials.append(
+            answers.Credential(connector_account=account.name, psp_token=c.psp_token, psp_customer=c.psp_customer)
+        )
+    return answers.Instrument(
+        id=i.id,
+        object="instrument",
+        livemode=i.livemode,
+        customer=i.customer,
+        card=answers.Card(brand=i.brand, iin=i.iin, last4=i.last4, exp=i.exp),
+        credentials=credentials,
+        created_at=show.moment(i.created_at),
+    )

@@ -1,0 +1,61 @@
+"""Captures, voids and refunds of a payment: one shape, three names."""
+
+from typing import Any
+
+from scrooge.api import answers, bodies, pages, show
+from scrooge.api.call import Answer, Call
+from scrooge.api.facts import facts_of
+from scrooge.api.parsing import money_of
+from scrooge.api.payments import headers_of, payment_id
+from scrooge.domain.attempt import Operation
+from scrooge.flows import authorize
+from scrooge.flows.modify import modify
+from scrooge.money import Money
+
+
+async def capture(call: Call) -> Answer:
+    body: bodies.CapturePayment = call.body
+    return await modified(call, Operation.CAPTURE, body.amount, body.reference, body.final)
+
+
+async def void(call: Call) -> Answer:
+    body: bodies.VoidPayment = call.body
+    return await modified(call, Operation.VOID, body.amount, body.reference)
+
+
+async def refund(call: Call) -> Answer:
+    body: bodies.RefundPayment = call.body
+    return await modified(call, Operation.REFUND, body.amount, body.reference)
+
+
+async def modified(
+    call: Call, operation: Operation, asked: bodies.AmountAsked | None, reference: str | None,
+    final: bool = False,
+) -> Answer:  # fmt: skip
+    amount: Money | None = money_of(asked) if asked is not None else None
+    p, attempt_id, replayed = await modify(
+        call.s, call.principal, payment_id(call), operation, amount, reference, final, call.key
+    )
+    shown = show.modification(p, p.attempt(attempt_id), await facts_of(call, [p]))
+    status = 202 if shown.outcome_certainty == "unknown" else 201
+    return Answer(status, shown, headers_of(status, replayed), payment=p.id)
+
+
+async def captures(call: Call) -> Answer:
+    return await made(call, Operation.CAPTURE, answers.CaptureList)
+
+
+async def voids(call: Call) -> Answer:
+    return await made(call, Operation.VOID, answers.VoidList)
+
+
+async def refunds(call: Call) -> Answer:
+    return await made(call, Operation.REFUND, answers.RefundList)
+
+
+async def made(call: Call, operation: Operation, kind: Any) -> Answer:
+    """All of them, oldest first: a payment has few."""
+    p = await authorize.visible(call.s, call.principal, payment_id(call))
+    facts = await facts_of(call, [p])
+    found = [show.modification(p, a, facts) for a in p.attempts if a.operation is operation]
+    return Answer(200, kind(data=found, **pages.listed(call, None, more=False)), payment=p.id)

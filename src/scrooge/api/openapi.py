@@ -1,0 +1,294 @@
+"""The OpenAPI 3.1 document, made from the URL table and the very structs that decode and encode."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import iso4217
+import msgspec
+
+from scrooge import errors as e
+from scrooge.api.bodies import Body
+from scrooge.api.call import Answer, Call, Route
+from scrooge.money import MINOR_MAX, exponent_of
+
+VERSION = "1.0.0"
+REF = "#/components/schemas/{name}"
+PARAMETERS = {
+    "payment": ("^pay_[0-9A-HJKMNP-TV-Z]{26}$", "pay_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
+    "instrument": ("^ins_[0-9A-HJKMNP-TV-Z]{26}$", "ins_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
+    "account": ("^[A-Za-z0-9_-]{1,64}$", "stripe_eu"),
+    "ledger_account": ("^[a-z0-9_.-]{1,200}:[A-Z]{3}$", "assets.psp_receivable.stripe_eu:EUR"),
+    "token": ("^[A-Za-z0-9_.-]{1,200}$", "pay_01K9YH4V9GYB7T2D4Z8QW3M5N6.0123abcd"),
+}
+HEADERS = {
+    "Scrooge-Request-Id": {
+        "description": "Names this request in our logs.", "required": True,
+        "schema": {"type": "string", "pattern": "^req_"},
+    },
+    "Idempotent-Replayed": {
+        "description": "Present when an earlier request with this key did it.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+    "Link": {"description": 'The next page, rel="next" (RFC 8288).', "schema": {"type": "string"}},
+    "WWW-Authenticate": {"schema": {"type": "string"}},
+    "Allow": {"schema": {"type": "string"}},
+    "Location": {"schema": {"type": "string"}},
+}  # fmt: skip
+KEY_PARAMETER = {
+    "name": "Idempotency-Key", "in": "header", "required": True,
+    "description": "The same for every repetition of one request; kept for at least 30 days.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]{1,255}$"},
+    "example": "5f1c7a0e-checkout-9912",
+}  # fmt: skip
+ABOUT = """Payments through every PSP by one contract. Amounts are decimal strings with exactly the currency's
+ISO 4217 scale. A declined payment is an answer (201), not an error; 202 with `outcome_certainty` "unknown" says that
+we cannot tell yet and are asking. Refusals are RFC 9457 problem documents. API keys are made with the command
+`scrooge keys create` only, and connector accounts' credentials can be written, never read."""
+
+
+def document(routes: Sequence[Route]) -> dict[str, Any]:
+    names = structs_of(routes)
+    _, components = msgspec.json.schema_components(names, ref_template=REF)
+    components["AmountAsked"] |= {"anyOf": amounts()}
+    components["Problem"] = problem_schema()
+    paths: dict[str, dict[str, Any]] = defaultdict(dict)
+    for route in routes:
+        paths[route.path][route.method.lower()] = operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Scrooge", "version": VERSION, "description": ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name} for name in dict.fromkeys(tag(r) for r in routes)],
+        "paths": dict(paths),
+        "components": {
+            "schemas": components,
+            "headers": HEADERS,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }  # fmt: skip
+
+
+def structs_of(routes: Sequence[Route]) -> list[type]:
+    found = [r.body for r in routes if r.body]
+    found += [answer for r in routes for answer in r.answers.values() if answer is not None]
+    return list(dict.fromkeys(found))
+
+
+def operation(route: Route) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "operationId": operation_id(route),
+        "summary": route.summary,
+        "tags": [tag(route)],
+        "parameters": parameters(route),
+        "responses": responses(route),
+        "security": [{"key": []}] if route.scope else [],
+    }
+    if route.scope:
+        shown["description"] = f"Needs the scope `{route.scope}`."
+    if route.body is not None:
+        required = any(f.required for f in msgspec.structs.fields(route.body))
+        content = {"application/json": {"schema": {"$ref": REF.format(name=route.body.__name__)}}}
+        shown["requestBody"] = {"required": required, "content": content}
+    elif route.raw and route.method == "POST":
+        shown["requestBody"] = {"required": False, "content": {"*/*": {"schema": {}}}}
+    return shown
+
+
+def operation_id(route: Route) -> str:
+    words = [w.strip("{}").replace("-", "_") for w in route.path.split("/") if w and w != "v1"]
+    return "_".join([route.method.lower(), *words]).replace(".", "_")
+
+
+def tag(route: Route) -> str:
+    first = route.path.removeprefix("/v1/").strip("/").split("/")[0]
+    return first if route.path.startswith("/v1/") else "outside"
+
+
+def parameters(route: Route) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for part in route.path.split("/"):
+        if part.startswith("{"):
+            pattern, example = PARAMETERS[part.strip("{}")]
+            schema = {"type": "string", "pattern": pattern}
+            found.append({
+                "name": part.strip("{}"), "in": "path", "required": True, "schema": schema, "example": example,
+            })  # fmt: skip
+    if not route.raw:
+        found += query_parameters(route.query)
+    return [*found, KEY_PARAMETER] if route.idempotent else found
+
+
+def query_parameters(kind: type[Body]) -> list[dict[str, Any]]:
+    schema = msgspec.json.schema(kind)["$defs"][kind.__name__]
+    found = []
+    for name, inner in schema["properties"].items():
+        inner = {k: v for k, v in inner.items() if k != "default" or v is not None}
+        either = [option for option in inner.get("anyOf", ()) if option != {"type": "null"}]
+        plain = either[0] if len(either) == 1 else inner
+        required = name in schema["required"]
+        found.append({"name": name, "in": "query", "required": required, "schema": plain})
+    return found
+
+
+# --- answers --------------------------------------------------------------------------------
+
+
+def responses(route: Route) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for status, kind in route.answers.items():
+        content: dict[str, Any] = {"*/*": {"schema": {}}}
+        if kind is not None:
+            content = {"application/json": {"schema": {"$ref": REF.format(name=kind.__name__)}}}
+        found[str(status)] = {"description": said(status), "headers": headers(route, status), "content": content}
+    by_status: dict[int, list[type[e.Problem]]] = defaultdict(list)
+    for problem in problems_of(route):
+        by_status[problem.status].append(problem)
+    for status, kinds in sorted(by_status.items()):
+        codes = sorted({k.code for k in kinds})
+        schema = {
+            "allOf": [
+                {"$ref": REF.format(name="Problem")},
+                {"properties": {"code": {"enum": codes}, "status": {"const": status}}},
+            ]
+        }
+        response = {
+            "description": "; ".join(sorted({k.title for k in kinds})),
+            "headers": headers(route, status),
+            "content": {"application/problem+json": {"schema": schema}},
+        }
+        if str(status) in found:  # Readiness: the document says what is missing.
+            found[str(status)]["content"] |= response["content"]
+        else:
+            found[str(status)] = response
+    return found
+
+
+def problems_of(route: Route) -> tuple[type[e.Problem], ...]:
+    """Those of the table, and those that every route of its kind can meet."""
+    found: list[type[e.Problem]] = [e.InternalError, e.MethodNotAllowed, *route.problems]
+    found += [e.BodyTooLarge, e.RequestTimeout]
+    if not route.raw:
+        found += [e.InvalidField, e.UnknownField, e.PanRefused]
+    if any(f.required for f in msgspec.structs.fields(route.query)):
+        found.append(e.MissingField)
+    if route.scope is not None:
+        found += [e.Unauthenticated, e.ScopeMissing, e.DatabaseUnavailable, e.IdempotencyKeyInvalid]
+    elif route.raw:
+        found.append(e.DatabaseUnavailable)
+    if route.body is not None:
+        found += [e.MalformedJson, e.MissingField, e.UnsupportedMediaType]
+    return tuple(dict.fromkeys(found))
+
+
+def headers(route: Route, status: int) -> dict[str, Any]:
+    names = ["Scrooge-Request-Id"]
+    if route.idempotent and status in {201, 202}:
+        names.append("Idempotent-Replayed")
+    if status in {202, 409, 503}:
+        names.append("Retry-After")
+    if status == 200 and {"cursor", "after"} & set(route.query.__struct_encode_fields__):
+        names.append("Link")
+    if status == 401 and route.scope is not None:
+        names.append("WWW-Authenticate")
+    if status == 405:
+        names.append("Allow")
+    if status == 303:
+        names.append("Location")
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def said(status: int) -> str:
+    return {
+        200: "Done",
+        201: "Done; declined and failed payments too",
+        202: "We cannot tell yet, and are asking",
+        303: "Back to the shop",
+        503: "Not ready",
+    }[status]
+
+
+def problem_schema() -> dict[str, Any]:
+    codes = sorted({p.code for p in every_problem(e.Problem)})
+    return {
+        "title": "Problem",
+        "description": "RFC 9457. `code` never changes; `param` names the field.",
+        "type": "object",
+        "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
+        "properties": {
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string"},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "code": {"type": "string", "enum": codes},
+            "detail": {"type": "string"},
+            "param": {"type": "string"},
+            "instance": {"type": "string"},
+            "request_id": {"type": "string", "pattern": "^req_"},
+        },
+    }
+
+
+def every_problem(kind: type[e.Problem]) -> list[type[e.Problem]]:
+    return [p for sub in kind.__subclasses__() for p in (sub, *every_problem(sub))]
+
+
+def amounts() -> list[dict[str, Any]]:
+    """What a decoder cannot say but a schema can: how many decimals each currency takes."""
+    found = []
+    for exponent, currencies in currencies_of().items():
+        whole = f"(0|[1-9][0-9]{{0,{len(str(MINOR_MAX)) - exponent - 1}}})"
+        zero = "0" if exponent == 0 else rf"0\.0{{{exponent}}}"
+        rest = "" if exponent == 0 else rf"\.[0-9]{{{exponent}}}"
+        value = {"type": "string", "pattern": f"^(?!{zero}$){whole}{rest}$"}
+        found.append({"properties": {"value": value, "currency": {"enum": currencies}}})
+    return found
+
+
+def currencies_of() -> dict[int, list[str]]:
+    """The currencies that payments are made in, by their number of decimals."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for currency in iso4217.Currency:
+        try:
+            found[exponent_of(currency.code)].append(currency.code)
+        except e.UnknownCurrency:
+            continue  # Metals, funds, test codes.
+    return dict(sorted(found.items()))
+
+
+# --- as pages -------------------------------------------------------------------------------
+
+
+def pages(routes: Sequence[Route]) -> tuple[Route, ...]:
+    """/openapi.json and /docs, written once."""
+    encoded = msgspec.json.encode(document(routes))
+    page = table(routes).encode()
+
+    async def openapi(call: Call) -> Answer:
+        return Answer(200, encoded)
+
+    async def docs(call: Call) -> Answer:
+        return Answer(200, page, {"Content-Security-Policy": "default-src 'none'"}, "text/html")
+
+    return (
+        Route(method="GET", path="/openapi.json", handler=openapi, scope=None, answers={200: None}, summary=""),
+        Route(method="GET", path="/docs", handler=docs, scope=None, answers={200: None}, summary=""),
+    )
+
+
+def table(routes: Sequence[Route]) -> str:
+    rows = "".join(
+        f"<tr><td>{r.method}</td><td><code>{escape(r.path)}</code></td>"
+        f"<td><code>{r.scope or ''}</code></td><td>{escape(r.summary)}</td></tr>\n"
+        for r in routes
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Scrooge: HTTP API</title>\n'
+        f"<h1>Scrooge: HTTP API</h1>\n<p>{escape(ABOUT)}</p>\n"
+        '<p>For programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1).</p>\n<table>\n'
+        f"<tr><th>Method</th><th>Path</th><th>Scope</th><th></th></tr>\n{rows}</table>\n</html>\n"
+    )

@@ -1,0 +1,119 @@
+"""Payments: create, read, list, authorize again, authenticate, ask the PSP now."""
+
+from datetime import UTC, datetime
+
+from scrooge.api import answers, bodies, pages, show
+from scrooge.api.call import Answer, Call
+from scrooge.api.facts import facts_of
+from scrooge.api.parsing import money_of
+from scrooge.api.timeline import expanded
+from scrooge.domain.payment import Payment, certain
+from scrooge.errors import InvalidField
+from scrooge.flows import authorize, challenge, resolve
+from scrooge.flows.authorize import Wanted
+from scrooge.ids import number_of
+from scrooge.storage import listing
+from scrooge.storage.listing import BEGINNING, END, Filter
+from scrooge.storage.rows import microseconds
+
+ASK_AGAIN_SECONDS = 5
+
+
+async def create(call: Call) -> Answer:
+    body: bodies.CreatePayment = call.body
+    wanted = Wanted(
+        reference=body.reference, amount=money_of(body.amount), instrument=body.instrument,
+        customer=body.customer, initiator=body.initiator, purpose=body.purpose, capture=body.capture,
+        return_url=body.return_url, statement_descriptor=body.statement_descriptor,
+        metadata=body.metadata, connector_account=body.connector_account,
+    )  # fmt: skip
+    p, replayed = await authorize.create(call.s, call.principal, wanted, call.key)
+    return await answer_of(call, p, replayed)
+
+
+async def authorize_again(call: Call) -> Answer:
+    body: bodies.AuthorizePayment = call.body
+    p, replayed = await authorize.again(call.s, call.principal, payment_id(call), body.instrument, call.key)
+    return await answer_of(call, p, replayed)
+
+
+async def authenticate(call: Call) -> Answer:
+    body: bodies.AuthenticatePayment = call.body
+    p, replayed = await challenge.authenticate(call.s, call.principal, payment_id(call), body.details, call.key)
+    return await answer_of(call, p, replayed)
+
+
+async def sync(call: Call) -> Answer:
+    p = await resolve.sync(call.s, call.principal, payment_id(call))
+    return await answer_of(call, p, replayed=False, done=200)
+
+
+async def read(call: Call) -> Answer:
+    query: bodies.Expand = call.query
+    p = await authorize.visible(call.s, call.principal, payment_id(call))
+    facts = await facts_of(call, [p])
+    parts = frozenset(query.expand.split(",")) if query.expand else frozenset()
+    return Answer(200, await expanded(call.s.db, p, facts, parts), payment=p.id)
+
+
+async def several(call: Call) -> Answer:
+    query: bodies.PaymentFilter = call.query
+    before = pages.position_of(call, query.cursor, "cursor", tuple[str])[0] if query.cursor else None
+    found, place = await listing.page(call.s.db, filter_of(call), before, query.limit)
+    facts = await facts_of(call, found)
+    cursor = pages.cursor_of(call, [place]) if place else None
+    document = answers.PaymentList(
+        data=[show.payment(p, facts) for p in found],
+        **pages.listed(call, cursor, more=cursor is not None),
+    )
+    return Answer(200, document, pages.link(call, cursor))
+
+
+def filter_of(call: Call) -> Filter:
+    query: bodies.PaymentFilter = call.query
+    starts = [
+        moment_of(query.created_from, "created[gte]", BEGINNING),
+        moment_of(query.created_after, "created[gt]", BEGINNING - 1) + 1,
+    ]
+    ends = [
+        moment_of(query.created_before, "created[lt]", END),
+        moment_of(query.created_until, "created[lte]", END) + 1,
+    ]
+    return Filter(
+        merchant=call.principal.merchant, livemode=call.principal.livemode, status=query.status,
+        reference=query.reference, customer=query.customer, made_from=max(starts),
+        made_before=min(ends),
+    )  # fmt: skip
+
+
+def moment_of(text: str | None, param: str, otherwise: int) -> int:
+    """RFC 3339, or a day in UTC, as Unix microseconds within the years that can be asked for."""
+    if text is None:
+        return otherwise
+    try:
+        at = datetime.fromisoformat(text.upper())
+        if "T" not in text.upper():
+            at = at.replace(tzinfo=UTC)
+        if at.tzinfo is None:
+            raise ValueError("no offset")
+        return min(max(microseconds(at) or 0, BEGINNING), END)
+    except ValueError:
+        raise InvalidField("a moment like 2026-11-20T10:00:00Z, or a day like 2026-11-20", param=param) from None
+
+
+def payment_id(call: Call) -> str:
+    """From the path. Raises MalformedId, shown as not found."""
+    number_of(call.path["payment"], "pay")
+    return call.path["payment"]
+
+
+async def answer_of(call: Call, p: Payment, replayed: bool, done: int = 201) -> Answer:
+    """202 while we cannot tell what happened; a repeated request gets the same as the first."""
+    facts = await facts_of(call, [p])
+    status = done if certain(p) else 202
+    return Answer(status, show.payment(p, facts), headers_of(status, replayed), payment=p.id)
+
+
+def headers_of(status: int, replayed: bool) -> dict[str, str]:
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
+    return {**headers, "Retry-After": str(ASK_AGAIN_SECONDS)} if status == 202 else headers

@@ -1,0 +1,56 @@
+"""Problems as RFC 9457 documents, for callers; and how a bug looks from outside: bare, with a request id."""
+
+import traceback
+
+import msgspec
+import structlog
+from starlette.responses import Response
+
+from scrooge.errors import (
+    BodyTooLarge,
+    DatabaseUnavailable,
+    InternalError,
+    MethodNotAllowed,
+    Problem,
+    RequestInProgress,
+    RequestTimeout,
+    Unauthenticated,
+)
+
+log = structlog.get_logger()
+
+
+def respond(problem: Problem, instance: str, request_id: str) -> Response:
+    document = problem.document(instance, request_id)
+    return Response(
+        msgspec.json.encode(document),
+        problem.status,
+        headers_of(problem),
+        media_type="application/problem+json",
+    )
+
+
+def headers_of(problem: Problem) -> dict[str, str]:
+    match problem:
+        case Unauthenticated():
+            return {"WWW-Authenticate": "Bearer"}
+        case RequestInProgress() | DatabaseUnavailable():
+            return {"Retry-After": str(problem.members.get("retry_after", 1))}
+        case MethodNotAllowed():
+            return {"Allow": ", ".join(problem.members.get("allowed", ()))}
+        case BodyTooLarge() | RequestTimeout():
+            return {"Connection": "close"}  # The rest of the body is not worth reading.
+        case _:
+            return {}
+
+
+def bug(error: Exception, request_id: str) -> InternalError:
+    """Logged with where it happened but not with what it says: messages may carry what was sent."""
+    frames = traceback.extract_tb(error.__traceback__)[-12:]
+    log.error(
+        "internal_error",
+        request_id=request_id,
+        error=type(error).__name__,
+        frames=[f"{f.filename.rpartition('scrooge/')[2]}:{f.lineno} {f.name}" for f in frames],
+    )
+    return InternalError("something is wrong with us; the request id finds it in our logs")

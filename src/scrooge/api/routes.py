@@ -1,0 +1,128 @@
+"""The URL table: every path, what it takes, what it answers, what it refuses, and the scope its API key needs.
+
+The OpenAPI document, the human page at /docs and the router are all made from this table.
+"""
+
+from scrooge import errors as e
+from scrooge.api import accounts, events, health, instruments, ledger, outside, payments
+from scrooge.api import answers as a
+from scrooge.api import bodies as b
+from scrooge.api import modifications as m
+from scrooge.api.call import Route
+
+READ, WRITE, REFUND = "payments:read", "payments:write", "refunds:write"
+CONNECTORS, CONNECTORS_WRITE = "connectors:read", "connectors:write"
+
+AMOUNT = (e.AmountScaleMismatch, e.AmountMustBePositive, e.AmountOutOfRange, e.UnknownCurrency)
+KEYED = (
+    e.IdempotencyKeyMissing, e.IdempotencyKeyInvalid, e.IdempotencyKeyReused, e.RequestInProgress,
+    e.ReferenceExists,
+)  # fmt: skip
+ROUTED = (e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.NoRoute, e.AmountNotRepresentable)
+MOVED = (
+    *AMOUNT, *KEYED, e.NotFound, e.AmountExceedsRoom, e.AuthorizationNotApproved, e.AuthorizationExpired,
+    e.CurrencyMismatch, e.UnsupportedOperation, e.AmountNotRepresentable,
+)  # fmt: skip
+PAYMENT = {201: a.Payment, 202: a.Payment}
+ACCOUNT = "/v1/connector-accounts/{account}"
+
+# fmt: off
+ROUTES = (
+    # --- payments ---
+    Route(method="POST", path="/v1/payments", handler=payments.create, scope=WRITE, body=b.CreatePayment,
+          answers=PAYMENT, idempotent=True, problems=(*AMOUNT, *KEYED, *ROUTED, e.UnknownConnectorAccount),
+          summary="Create a payment and authorize it; captures too, unless capture is manual"),
+    Route(method="GET", path="/v1/payments", handler=payments.several, scope=READ, query=b.PaymentFilter,
+          answers={200: a.PaymentList}, summary="List payments, newest first; a page may be shorter than limit"),
+    Route(method="GET", path="/v1/payments/{payment}", handler=payments.read, scope=READ, query=b.Expand,
+          answers={200: a.Payment}, problems=(e.NotFound,),
+          summary="Read a payment; expand=attempts,timeline,journals"),
+    Route(method="POST", path="/v1/payments/{payment}/authorizations", handler=payments.authorize_again,
+          scope=WRITE, body=b.AuthorizePayment, answers=PAYMENT, idempotent=True,
+          problems=(*KEYED, *ROUTED, e.NotFound, e.AuthorizationLive),
+          summary="Authorize again after a decline, a void or an expiry"),
+    Route(method="POST", path="/v1/payments/{payment}/authentications", handler=payments.authenticate,
+          scope=WRITE, body=b.AuthenticatePayment, answers=PAYMENT, idempotent=True,
+          problems=(*KEYED, e.NotFound, e.NothingToAuthenticate, e.UnsupportedOperation),
+          summary="Go on after the payer authenticated on a page of yours"),
+    Route(method="POST", path="/v1/payments/{payment}/captures", handler=m.capture, scope=WRITE, body=b.CapturePayment,
+          answers={201: a.Capture, 202: a.Capture}, idempotent=True, problems=MOVED,
+          summary="Capture what was authorized, or a part of it"),
+    Route(method="GET", path="/v1/payments/{payment}/captures", handler=m.captures, scope=READ,
+          answers={200: a.CaptureList}, problems=(e.NotFound,), summary="List the captures of a payment"),
+    Route(method="POST", path="/v1/payments/{payment}/voids", handler=m.void, scope=WRITE, body=b.VoidPayment,
+          answers={201: a.Void, 202: a.Void}, idempotent=True, problems=MOVED,
+          summary="Release what was authorized and not captured"),
+    Route(method="GET", path="/v1/payments/{payment}/voids", handler=m.voids, scope=READ,
+          answers={200: a.VoidList}, problems=(e.NotFound,), summary="List the voids of a payment"),
+    Route(method="POST", path="/v1/payments/{payment}/refunds", handler=m.refund, scope=REFUND, body=b.RefundPayment,
+          answers={201: a.Refund, 202: a.Refund}, idempotent=True, problems=MOVED,
+          summary="Give back what was captured, or a part of it"),
+    Route(method="GET", path="/v1/payments/{payment}/refunds", handler=m.refunds, scope=READ,
+          answers={200: a.RefundList}, problems=(e.NotFound,), summary="List the refunds of a payment"),
+    Route(method="POST", path="/v1/payments/{payment}/sync", handler=payments.sync, scope=WRITE, body=b.Nothing,
+          answers={200: a.Payment, 202: a.Payment}, problems=(e.NotFound,),
+          summary="Ask the PSP now what became of it"),
+    # --- instruments ---
+    Route(method="POST", path="/v1/instruments", handler=instruments.create, scope="instruments:write",
+          body=b.CreateInstrument, answers={201: a.Instrument},
+          problems=(e.UnknownConnectorAccount, e.ModeMismatch), summary="Keep a payer's tokens at one or more PSPs"),
+    Route(method="GET", path="/v1/instruments", handler=instruments.of_customer, scope="instruments:read",
+          query=b.InstrumentFilter, answers={200: a.InstrumentList}, summary="List a customer's newest instruments"),
+    Route(method="GET", path="/v1/instruments/{instrument}", handler=instruments.read, scope="instruments:read",
+          answers={200: a.Instrument}, problems=(e.NotFound,), summary="Read an instrument"),
+    Route(method="DELETE", path="/v1/instruments/{instrument}", handler=instruments.delete,
+          scope="instruments:write", answers={200: a.Deleted}, problems=(e.NotFound,),
+          summary="Forget an instrument's tokens for good"),
+    # --- events ---
+    Route(method="GET", path="/v1/events", handler=events.feed, scope="events:read", query=b.EventFilter,
+          answers={200: a.EventList}, summary="Read what happened, in order, each event once"),
+    # --- connectors ---
+    Route(method="GET", path="/v1/connectors", handler=accounts.installed, scope=CONNECTORS,
+          answers={200: a.ConnectorList}, summary="List the installed connectors and what they can do"),
+    Route(method="POST", path="/v1/connector-accounts", handler=accounts.create, scope=CONNECTORS_WRITE,
+          body=b.CreateConnectorAccount, answers={201: a.ConnectorAccount},
+          problems=(e.UnknownConnector, e.BadCredentials, e.BadUrl, e.ModeMismatch, e.NameTaken),
+          summary="Add a contract at a PSP; its credentials are never shown again"),
+    Route(method="GET", path="/v1/connector-accounts", handler=accounts.several, scope=CONNECTORS,
+          answers={200: a.ConnectorAccountList}, summary="List connector accounts"),
+    Route(method="GET", path=ACCOUNT, handler=accounts.read, scope=CONNECTORS,
+          answers={200: a.ConnectorAccount}, problems=(e.NotFound,), summary="Read a connector account"),
+    Route(method="PATCH", path=ACCOUNT, handler=accounts.change_credentials, scope=CONNECTORS_WRITE,
+          body=b.ChangeCredentials, answers={200: a.ConnectorAccount}, problems=(e.NotFound, e.BadCredentials),
+          summary="Replace the credentials that are named"),
+    Route(method="POST", path=f"{ACCOUNT}/drain", handler=accounts.drain, scope=CONNECTORS_WRITE, body=b.Nothing,
+          answers={200: a.ConnectorAccount}, problems=(e.NotFound,), summary="Send new payments elsewhere"),
+    Route(method="POST", path=f"{ACCOUNT}/pause", handler=accounts.pause, scope=CONNECTORS_WRITE, body=b.Nothing,
+          answers={200: a.ConnectorAccount}, problems=(e.NotFound,), summary="Stop using it for now"),
+    Route(method="POST", path=f"{ACCOUNT}/resume", handler=accounts.resume, scope=CONNECTORS_WRITE,
+          body=b.Nothing, answers={200: a.ConnectorAccount}, problems=(e.NotFound,), summary="Use it again"),
+    Route(method="GET", path=f"{ACCOUNT}/health", handler=accounts.health, scope=CONNECTORS,
+          answers={200: a.ConnectorAccountHealth}, problems=(e.NotFound,),
+          summary="How its newest payments went, and what is unresolved"),
+    # --- ledger ---
+    Route(method="GET", path="/v1/ledger/accounts", handler=ledger.accounts, scope="ledger:read",
+          answers={200: a.LedgerAccountList}, summary="List ledger accounts with their balances"),
+    Route(method="GET", path="/v1/ledger/accounts/{ledger_account}/entries", handler=ledger.entries,
+          scope="ledger:read", query=b.Page, answers={200: a.LedgerEntryList}, problems=(e.NotFound,),
+          summary="List the postings of a ledger account, newest first"),
+    Route(method="GET", path="/v1/ledger/trial-balance", handler=ledger.trial_balance, scope="ledger:read",
+          answers={200: a.TrialBalance}, summary="Every balance by currency; each total is zero"),
+    # --- called by PSPs, payers, load balancers ---
+    Route(method="POST", path="/notifications/{account}", handler=outside.notification, scope=None, raw=True,
+          answers={200: None}, problems=(e.NotificationRefused, e.NotFound),
+          summary="For PSPs: a notification, verified and stored before it is answered"),
+    Route(method="GET", path="/return/{token}", handler=outside.come_back, scope=None, raw=True,
+          answers={200: None, 303: None}, problems=(e.NotFound, e.InvalidField),
+          summary="For payers: back from an authentication"),
+    Route(method="POST", path="/return/{token}", handler=outside.come_back, scope=None, raw=True,
+          answers={200: None, 303: None}, problems=(e.NotFound, e.InvalidField),
+          summary="For payers: back from an authentication, by a form"),
+    Route(method="GET", path="/healthz", handler=health.alive, scope=None, answers={200: a.Health},
+          summary="Liveness"),
+    Route(method="GET", path="/readyz", handler=health.ready, scope=None, answers={200: a.Health, 503: a.Health},
+          summary="Readiness: database and migrations"),
+    Route(method="GET", path="/metrics", handler=health.metrics, scope=None, answers={200: None},
+          summary="Prometheus"),
+)
+# fmt: on

@@ -1,0 +1,178 @@
+"""From domain values to answers. Pure: what names need the database, `facts.py` has fetched."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from msgspec import UNSET, Struct, UnsetType
+
+from scrooge.api import answers
+from scrooge.domain.attempt import Attempt, Operation, State
+from scrooge.domain.declines import Decline
+from scrooge.domain.payment import Payment, authorization_of, certain, standing, status_of
+from scrooge.ids import retyped
+from scrooge.money import decimal, exponent_of
+from scrooge.storage.directory import ConnectorAccount
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+LOST = frozenset({State.SENT, State.UNKNOWN})
+MODIFIED = {
+    State.SENT: "processing",
+    State.UNKNOWN: "processing",
+    State.PENDING: "pending",
+    State.ACTION_REQUIRED: "pending",
+    State.APPROVED: "succeeded",
+    State.DECLINED: "declined",
+    State.REJECTED: "failed",
+    State.REVERSED: "reversed",
+}
+
+
+class Facts(Struct, frozen=True):
+    """The names behind ids. `caller` by id; accounts by id; `cards` by instrument id."""
+
+    merchant: str
+    callers: Mapping[str, str]
+    accounts: Mapping[str, ConnectorAccount]
+    cards: Mapping[str, answers.PaymentInstrument]
+    challenge_seconds: int
+
+
+def moment(microseconds: int) -> str:
+    """Unix microseconds as RFC 3339 in UTC, always with microseconds."""
+    return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds") + "Z"
+
+
+def moment_of(at: datetime) -> str:
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def amount(minor: int, currency: str) -> answers.Amount:
+    return answers.Amount(value=decimal(minor, exponent_of(currency)), currency=currency)
+
+
+def payment(p: Payment, facts: Facts) -> answers.Payment:
+    t = standing(p)
+    status = status_of(p)
+    authorization = authorization_of(p)
+    last = p.attempts[-1] if p.attempts else None
+    declined = authorization if authorization and authorization.state is State.DECLINED else None
+    return answers.Payment(
+        id=p.id,
+        object="payment",
+        version=p.version,
+        livemode=p.livemode,
+        reference=p.reference,
+        caller=facts.callers[p.caller],
+        merchant=facts.merchant,
+        status=status,
+        outcome_certainty="certain" if certain(p) else "unknown",
+        amount=amount(p.minor, p.currency),
+        amount_authorized=amount(t.authorized, p.currency),
+        amount_captured=amount(t.captured, p.currency),
+        amount_refunded=amount(t.refunded, p.currency),
+        amount_voided=amount(t.voided, p.currency),
+        instrument=facts.cards.get(p.instrument) if p.instrument else None,
+        customer=p.customer,
+        initiator="merchant" if p.initiator == "merchant" else "customer",
+        purpose=p.purpose,
+        capture="automatic" if p.sale else "manual",
+        decline=decline(declined, facts) if declined and status == "declined" else None,
+        connector_account=facts.accounts[last.connector_account].name if last else None,
+        latest_attempt=last.id if last else None,
+        attempt_count=len(p.attempts),
+        return_url=p.return_url,
+        statement_descriptor=p.statement_descriptor,
+        metadata=p.metadata,
+        created_at=moment(p.created_at),
+        unknown=unknown(p),
+        next_action=next_action(authorization, facts),
+    )
+
+
+def unknown(p: Payment) -> answers.Unknown | UnsetType:
+    lost = [a for a in p.attempts if a.state in LOST]
+    if not lost:
+        return UNSET
+    first = lost[0]
+    return answers.Unknown(
+        since=moment(first.sent_at), attempt=first.id, operation=first.operation, reason=first.reason
+    )
+
+
+def next_action(a: Attempt | None, facts: Facts) -> answers.NextAction | UnsetType:
+    if a is None or a.state is not State.ACTION_REQUIRED or a.action is None:
+        return UNSET
+    return answers.NextAction(
+        type="redirect",
+        url=a.action.url,
+        method=a.action.method,
+        fields=a.action.fields,
+        expires_at=moment(a.sent_at + facts.challenge_seconds * 1_000_000),
+    )
+
+
+def decline(a: Attempt, facts: Facts) -> answers.Decline | None:
+    if a.decline is None:
+        return None
+    reason = Decline(a.decline)
+    return answers.Decline(
+        category=reason,
+        hard=reason.hard,
+        retry_advice=answers.RetryAdvice(action=reason.advice.value),
+        network=answers.NetworkCodes(code=a.network_code, advice_code=a.advice_code),
+        psp=answers.PspCodes(
+            connector=facts.accounts[a.connector_account].connector, code=a.raw_code, message=a.raw_message
+        ),
+        customer_message_key=f"decline.{reason}",
+    )
+
+
+def attempt(a: Attempt, currency: str, facts: Facts) -> answers.Attempt:
+    return answers.Attempt(
+        id=a.id,
+        object="attempt",
+        number=a.number,
+        operation=a.operation.value,
+        connector_account=facts.accounts[a.connector_account].name,
+        status=a.state.value,
+        amount=amount(a.money, currency),
+        sale=a.sale,
+        final=a.final,
+        closed=a.closed.value if a.closed else None,
+        parent=a.parent,
+        reference=a.reference,
+        caller_reference=a.caller_reference,
+        psp_reference=a.psp_reference,
+        network_transaction_id=a.network_transaction_id,
+        checks=a.checks,
+        decline=decline(a, facts),
+        reason=a.reason,
+        expires_at=moment(a.expires_at * 1_000_000) if a.expires_at else None,
+        sent_at=moment(a.sent_at),
+        concluded_at=moment(a.concluded_at) if a.concluded_at else None,
+        latency_ms=(a.concluded_at - a.sent_at) / 1000 if a.concluded_at else None,
+    )
+
+
+def modification(p: Payment, a: Attempt, facts: Facts) -> answers.Capture | answers.Void | answers.Refund:
+    """A capture, a void or a refund: an attempt under its own name."""
+    shared = {
+        "status": MODIFIED[a.state],
+        "outcome_certainty": "unknown" if a.state in LOST else "certain",
+        "amount": amount(a.money, p.currency),
+        "reference": a.caller_reference,
+        "attempt": a.id,
+        "connector_account": facts.accounts[a.connector_account].name,
+        "psp_reference": a.psp_reference,
+        "decline": decline(a, facts),
+        "reason": a.reason,
+        "created_at": moment(a.sent_at),
+    }
+    state = answers.PaymentState(id=p.id, status=status_of(p))
+    match a.operation:
+        case Operation.CAPTURE:
+            return answers.Capture(id=retyped(a.id, "cap"), object="capture", final=a.final, payment=state, **shared)
+        case Operation.VOID:
+            return answers.Void(id=retyped(a.id, "voi"), object="void", payment=state, **shared)
+        case _:
+            return answers.Refund(id=retyped(a.id, "ref"), object="refund", payment=p.id, **shared)

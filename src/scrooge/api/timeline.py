@@ -1,0 +1,60 @@
+"""A payment with what `expand` asks for: its attempts, its journals, and all of it in the order it happened."""
+
+from typing import Any
+
+from msgspec import structs
+
+from scrooge.api import answers, show
+from scrooge.api.show import Facts
+from scrooge.domain.payment import Payment
+from scrooge.storage import books, listing
+from scrooge.storage.books import Entries
+
+SENT, HEARD, POSTED = 1, 2, 3  # Of things that bear the same time, causes come first.
+Row = tuple[int, int, str, str | None, dict[str, Any]]
+
+
+async def expanded(db: Any, p: Payment, facts: Facts, parts: frozenset[str]) -> answers.Payment:
+    """`parts` of attempts, timeline, journals."""
+    shown = show.payment(p, facts)
+    journals = await books.journals_of(db, p.id) if parts & {"journals", "timeline"} else []
+    if "attempts" in parts:
+        shown = structs.replace(shown, attempts=[show.attempt(a, p.currency, facts) for a in p.attempts])
+    if "journals" in parts:
+        shown = structs.replace(shown, journals=[journal_of(j) for j in journals])
+    if "timeline" in parts:
+        events = await listing.events_of(db, p.id)
+        shown = structs.replace(shown, timeline=timeline(p, facts, events, journals))
+    return shown
+
+
+def timeline(p: Payment, facts: Facts, events: list[listing.Event], journals: list[Entries]) -> list[answers.Moved]:
+    """Made from what is kept: the payment, its attempts, its events and its journals."""
+    rows: list[Row] = [(p.created_at, 0, "payment_created", p.id, {"caller": facts.callers[p.caller]})]
+    for a in p.attempts:
+        content = {
+            "number": a.number,
+            "connector_account": facts.accounts[a.connector_account].name,
+            "amount": show.amount(a.minor, p.currency),
+        }
+        rows.append((a.sent_at, SENT, f"{'sale' if a.sale else a.operation}_sent", a.id, content))
+    rows += [(e.created_at, HEARD, e.type, e.attempt, e.content) for e in events]
+    rows += [(j.created_at, POSTED, "journal_posted", j.id, {"effect": j.effect}) for j in journals]
+    rows.sort(key=lambda row: row[:2])
+    return [
+        answers.Moved(seq=seq, at=show.moment(at), type=kind, ref=ref, content=content)
+        for seq, (at, _, kind, ref, content) in enumerate(rows, start=1)
+    ]
+
+
+def journal_of(j: Entries) -> answers.Journal:
+    return answers.Journal(
+        id=j.id,
+        object="journal",
+        effect=j.effect,
+        attempt=j.attempt,
+        created_at=show.moment(j.created_at),
+        postings=[
+            answers.Posting(account=line.account, amount=show.amount(line.minor, line.currency)) for line in j.lines
+        ],
+    )
