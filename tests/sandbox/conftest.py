@@ -178,7 +178,7 @@ def listening(adyen: Adyen.Adyen, merchant: str, url: str, **more: str) -> str:
         {"type": "standard", "url": url, "active": True, "communicationFormat": "json"} | more,
         merchant,
     ).message
-    return api.generate_hmac_key({}, merchant, webhook["id"]).message["hmacKey"]
+    return api.generate_hmac_key(merchant, webhook["id"]).message["hmacKey"]
 
 
 def decode(body: bytes) -> Any:

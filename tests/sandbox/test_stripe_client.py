@@ -281,8 +281,13 @@ def test_without_a_test_key_nothing_happens(sandbox: Server):
 
 @pytest.mark.parametrize(
     ("currency", "units", "iso", "minor"),
-    [("isk", 120000, "ISK", 1200), ("jpy", 1200, "JPY", 1200), ("mga", 5, "MGA", 500)]
-    + [("kwd", 1250, "KWD", 1250), ("ugx", 500000, "UGX", 5000)],
+    [
+        ("isk", 120000, "ISK", 1200),
+        ("jpy", 1200, "JPY", 1200),
+        ("mga", 5, "MGA", 500),
+        ("kwd", 1250, "KWD", 1250),
+        ("ugx", 500000, "UGX", 5000),
+    ],
 )
 def test_truth_counts_in_iso_minor_units(sandbox, stripe_client, currency, units, iso, minor):
     intent = pay(stripe_client, currency, amount=units, currency=currency)
