@@ -83,6 +83,8 @@ REFUSALS = (
         Decline.BLOCKED_BY_PSP,
     ),
 )
+# Adyen has one reason for cards that must not be used; the issuer's code tells more.
+BLOCKED = {"41": Decline.LOST_CARD, "43": Decline.STOLEN_CARD}
 DECLINES = {code: decline for code, _, decline in REFUSALS}
 CODES = {text.lower(): code for code, text, _ in REFUSALS}
 
@@ -155,20 +157,22 @@ def next_action(action: Json) -> NextAction:
     if method not in {"GET", "POST"}:
         raise UnreadableReply(f"redirect by {method}")
     fields = action.get("data") or {}
-    return NextAction(
-        web_address(action["url"]), method, {str(k): str(v) for k, v in fields.items()}
-    )
+    return NextAction(web_address(action["url"]), method, {str(k): str(v) for k, v in fields.items()})
 
 
 def declined(found: Json, reason: str) -> Declined:
     """`found` is a reply or an item of a notification; the latter has words, but no code."""
     extra = found.get("additionalData") or {}
     code = str(found.get("refusalReasonCode") or CODES.get(reason.strip().lower(), ""))
+    issuer = code_part(extra.get("refusalReasonRaw"))
+    decline = DECLINES.get(code, Decline.UNMAPPED)
+    if decline is Decline.RESTRICTED_CARD:
+        decline = BLOCKED.get(issuer or "", decline)
     return Declined(
-        DECLINES.get(code, Decline.UNMAPPED),
+        decline,
         code or words(reason),
         words(reason),
-        code_part(extra.get("refusalReasonRaw")),
+        issuer,
         code_part(extra.get("merchantAdviceCode")),
         optional(found.get("pspReference")),
     )
