@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from scrooge.api import answers, bodies, pages, show
+from scrooge.api import bodies, pages, reports, show
 from scrooge.api.call import Answer, Call
 from scrooge.errors import BadUrl, ModeMismatch, NotFound
 from scrooge.storage import listing
@@ -13,7 +13,7 @@ HEALTH_OVER = timedelta(minutes=15)
 
 async def installed(call: Call) -> Answer:
     found = [
-        answers.Connector(
+        reports.Connector(
             name=c.name,
             object="connector",
             operations=sorted(c.endpoints),
@@ -23,7 +23,7 @@ async def installed(call: Call) -> Answer:
         )
         for c in sorted(call.s.connectors.values(), key=lambda c: c.name)
     ]
-    return Answer(200, answers.ConnectorList(data=found, **pages.listed(call, None, more=False)))
+    return Answer(200, reports.ConnectorList(data=found, **pages.listed(call, None, more=False)))
 
 
 async def create(call: Call) -> Answer:
@@ -45,7 +45,7 @@ async def create(call: Call) -> Answer:
 async def several(call: Call) -> Answer:
     who = call.principal
     found = await call.s.directory.accounts(who.merchant)
-    document = answers.ConnectorAccountList(
+    document = reports.ConnectorAccountList(
         data=[shown(a) for a in found if a.livemode is who.livemode],
         **pages.listed(call, None, more=False),
     )
@@ -87,7 +87,7 @@ async def health(call: Call) -> Answer:
     since = datetime.now(UTC) - HEALTH_OVER
     h = await listing.health(call.s.db, account.merchant, account.id, since)
     final = h.approved + h.declined
-    document = answers.ConnectorAccountHealth(
+    document = reports.ConnectorAccountHealth(
         id=account.id,
         object="connector_account_health",
         name=account.name,
@@ -116,8 +116,8 @@ async def account_of(call: Call) -> ConnectorAccount:
     return account
 
 
-def shown(a: ConnectorAccount) -> answers.ConnectorAccount:
-    return answers.ConnectorAccount(
+def shown(a: ConnectorAccount) -> reports.ConnectorAccount:
+    return reports.ConnectorAccount(
         id=a.id,
         object="connector_account",
         name=a.name,

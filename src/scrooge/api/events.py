@@ -1,6 +1,6 @@
 """The feed: every event once, in an order that nothing can slip behind."""
 
-from scrooge.api import answers, bodies, pages, show
+from scrooge.api import bodies, pages, reports, show
 from scrooge.api.call import Answer, Call
 from scrooge.storage import listing
 
@@ -16,8 +16,8 @@ async def feed(call: Call) -> Answer:
     who = call.principal
     found, place, more = await listing.feed(call.s.db, who.merchant, who.livemode, after, types, query.limit)
     cursor = pages.cursor_of(call, list(place))
-    data = [
-        answers.Event(
+    shown = [
+        reports.Event(
             id=e.id,
             object="event",
             type=e.type,
@@ -30,5 +30,5 @@ async def feed(call: Call) -> Answer:
         )
         for e in found
     ]
-    document = answers.EventList(data=data, **pages.listed(call, cursor, more=more))
+    document = reports.EventList(data=shown, **pages.listed(call, cursor, more=more))
     return Answer(200, document, pages.link(call, cursor, "after") if more else {})

@@ -6,7 +6,7 @@ import os
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from scrooge.api import answers
+from scrooge.api import reports
 from scrooge.api.call import Answer, Call
 from scrooge.errors import DatabaseUnavailable
 
@@ -15,7 +15,7 @@ CHECK_SECONDS = 3.0
 
 async def alive(call: Call) -> Answer:
     """The process answers. Says nothing about the database: a restart would not mend it."""
-    return Answer(200, answers.Health(status="ok", checks=[]))
+    return Answer(200, reports.Health(status="ok", checks=[]))
 
 
 async def ready(call: Call) -> Answer:
@@ -23,28 +23,28 @@ async def ready(call: Call) -> Answer:
     if checks[0].ok:
         checks.append(await migrations(call))
     ok = all(c.ok for c in checks)
-    return Answer(200 if ok else 503, answers.Health(status="ok" if ok else "unavailable", checks=checks))
+    return Answer(200 if ok else 503, reports.Health(status="ok" if ok else "unavailable", checks=checks))
 
 
-async def database(call: Call) -> answers.Check:
+async def database(call: Call) -> reports.Check:
     try:
         async with asyncio.timeout(CHECK_SECONDS), call.s.db.connection() as connection:
             await connection.fetchval("SELECT 1")
     except (DatabaseUnavailable, TimeoutError, OSError):
-        return answers.Check(name="database", ok=False, detail="the database cannot be reached")
-    return answers.Check(name="database", ok=True, detail="reachable")
+        return reports.Check(name="database", ok=False, detail="the database cannot be reached")
+    return reports.Check(name="database", ok=True, detail="reachable")
 
 
-async def migrations(call: Call) -> answers.Check:
+async def migrations(call: Call) -> reports.Check:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             behind = await call.s.schema_behind()
     except (DatabaseUnavailable, TimeoutError, OSError):
-        return answers.Check(name="migrations", ok=False, detail="the schema cannot be read")
+        return reports.Check(name="migrations", ok=False, detail="the schema cannot be read")
     if behind:
         detail = f"run scrooge migrate: {', '.join(behind)}"
-        return answers.Check(name="migrations", ok=False, detail=detail)
-    return answers.Check(name="migrations", ok=True, detail="up to date")
+        return reports.Check(name="migrations", ok=False, detail=detail)
+    return reports.Check(name="migrations", ok=True, detail="up to date")
 
 
 async def metrics(call: Call) -> Answer:

@@ -4,7 +4,7 @@ import re
 import time
 from itertools import groupby
 
-from scrooge.api import answers, bodies, pages, show
+from scrooge.api import bodies, pages, reports, show
 from scrooge.api.call import Answer, Call
 from scrooge.errors import NotFound
 from scrooge.storage import books
@@ -16,7 +16,7 @@ ACCOUNT = re.compile(r"([a-z0-9_.-]{1,200}):([A-Z]{3})", re.ASCII)
 async def accounts(call: Call) -> Answer:
     who = call.principal
     found = [account_of(b) for b in await books.balances(call.s.db, who.merchant, who.livemode)]
-    document = answers.LedgerAccountList(data=found, **pages.listed(call, None, more=False))
+    document = reports.LedgerAccountList(data=found, **pages.listed(call, None, more=False))
     return Answer(200, document)
 
 
@@ -25,7 +25,7 @@ async def trial_balance(call: Call) -> Answer:
     found = await books.balances(call.s.db, who.merchant, who.livemode)
     found.sort(key=lambda b: (b.currency, b.account))
     currencies = [of_currency(currency, list(group)) for currency, group in groupby(found, lambda b: b.currency)]
-    document = answers.TrialBalance(
+    document = reports.TrialBalance(
         object="trial_balance",
         as_of=show.moment(time.time_ns() // 1000),
         balanced=sum(abs(sum(b.minor for b in found if b.currency == c.currency)) for c in currencies) == 0,
@@ -34,8 +34,8 @@ async def trial_balance(call: Call) -> Answer:
     return Answer(200, document)
 
 
-def of_currency(currency: str, found: list[Balance]) -> answers.TrialBalanceCurrency:
-    return answers.TrialBalanceCurrency(
+def of_currency(currency: str, found: list[Balance]) -> reports.TrialBalanceCurrency:
+    return reports.TrialBalanceCurrency(
         currency=currency,
         debits=show.amount(sum(b.debits for b in found), currency),
         credits=show.amount(sum(b.credits for b in found), currency),
@@ -44,8 +44,8 @@ def of_currency(currency: str, found: list[Balance]) -> answers.TrialBalanceCurr
     )
 
 
-def account_of(b: Balance) -> answers.LedgerAccount:
-    return answers.LedgerAccount(
+def account_of(b: Balance) -> reports.LedgerAccount:
+    return reports.LedgerAccount(
         id=f"{b.account}:{b.currency}",
         object="ledger_account",
         account=b.account,
@@ -71,8 +71,8 @@ async def entries(call: Call) -> Answer:
         raise NotFound("no such ledger account")
     more, found = len(found) > query.limit, found[: query.limit]
     cursor = pages.cursor_of(call, list(found[-1].position)) if more else None
-    data = [
-        answers.LedgerEntry(
+    shown = [
+        reports.LedgerEntry(
             object="ledger_entry",
             journal=e.journal,
             line=e.line,
@@ -85,5 +85,5 @@ async def entries(call: Call) -> Answer:
         )
         for e in found
     ]
-    document = answers.LedgerEntryList(data=data, **pages.listed(call, cursor, more=more))
+    document = reports.LedgerEntryList(data=shown, **pages.listed(call, cursor, more=more))
     return Answer(200, document, pages.link(call, cursor))

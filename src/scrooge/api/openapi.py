@@ -11,10 +11,10 @@ import msgspec
 from scrooge import errors as e
 from scrooge.api.bodies import Body
 from scrooge.api.call import Answer, Call, Route
+from scrooge.api.responses import HEADERS, REF, problem_schema, responses
 from scrooge.money import MINOR_MAX, exponent_of
 
 VERSION = "1.0.0"
-REF = "#/components/schemas/{name}"
 PARAMETERS = {
     "payment": ("^pay_[0-9A-HJKMNP-TV-Z]{26}$", "pay_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "instrument": ("^ins_[0-9A-HJKMNP-TV-Z]{26}$", "ins_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
@@ -22,21 +22,6 @@ PARAMETERS = {
     "ledger_account": ("^[a-z0-9_.-]{1,200}:[A-Z]{3}$", "assets.psp_receivable.stripe_eu:EUR"),
     "token": ("^[A-Za-z0-9_.-]{1,200}$", "pay_01K9YH4V9GYB7T2D4Z8QW3M5N6.0123abcd"),
 }
-HEADERS = {
-    "Scrooge-Request-Id": {
-        "description": "Names this request in our logs.", "required": True,
-        "schema": {"type": "string", "pattern": "^req_"},
-    },
-    "Idempotent-Replayed": {
-        "description": "Present when an earlier request with this key did it.",
-        "schema": {"type": "string", "enum": ["true"]},
-    },
-    "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
-    "Link": {"description": 'The next page, rel="next" (RFC 8288).', "schema": {"type": "string"}},
-    "WWW-Authenticate": {"schema": {"type": "string"}},
-    "Allow": {"schema": {"type": "string"}},
-    "Location": {"schema": {"type": "string"}},
-}  # fmt: skip
 KEY_PARAMETER = {
     "name": "Idempotency-Key", "in": "header", "required": True,
     "description": "The same for every repetition of one request; kept for at least 30 days.",
@@ -134,107 +119,6 @@ def query_parameters(kind: type[Body]) -> list[dict[str, Any]]:
         required = name in schema["required"]
         found.append({"name": name, "in": "query", "required": required, "schema": plain})
     return found
-
-
-# --- answers --------------------------------------------------------------------------------
-
-
-def responses(route: Route) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for status, kind in route.answers.items():
-        content: dict[str, Any] = {"*/*": {"schema": {}}}
-        if kind is not None:
-            content = {"application/json": {"schema": {"$ref": REF.format(name=kind.__name__)}}}
-        found[str(status)] = {"description": said(status), "headers": headers(route, status), "content": content}
-    by_status: dict[int, list[type[e.Problem]]] = defaultdict(list)
-    for problem in problems_of(route):
-        by_status[problem.status].append(problem)
-    for status, kinds in sorted(by_status.items()):
-        codes = sorted({k.code for k in kinds})
-        schema = {
-            "allOf": [
-                {"$ref": REF.format(name="Problem")},
-                {"properties": {"code": {"enum": codes}, "status": {"const": status}}},
-            ]
-        }
-        response = {
-            "description": "; ".join(sorted({k.title for k in kinds})),
-            "headers": headers(route, status),
-            "content": {"application/problem+json": {"schema": schema}},
-        }
-        if str(status) in found:  # Readiness: the document says what is missing.
-            found[str(status)]["content"] |= response["content"]
-        else:
-            found[str(status)] = response
-    return found
-
-
-def problems_of(route: Route) -> tuple[type[e.Problem], ...]:
-    """Those of the table, and those that every route of its kind can meet."""
-    found: list[type[e.Problem]] = [e.InternalError, e.MethodNotAllowed, *route.problems]
-    found += [e.BodyTooLarge, e.RequestTimeout]
-    if not route.raw:
-        found += [e.InvalidField, e.UnknownField, e.PanRefused]
-    if any(f.required for f in msgspec.structs.fields(route.query)):
-        found.append(e.MissingField)
-    if route.scope is not None:
-        found += [e.Unauthenticated, e.ScopeMissing, e.DatabaseUnavailable, e.IdempotencyKeyInvalid]
-    elif route.raw:
-        found.append(e.DatabaseUnavailable)
-    if route.body is not None:
-        found += [e.MalformedJson, e.MissingField, e.UnsupportedMediaType]
-    return tuple(dict.fromkeys(found))
-
-
-def headers(route: Route, status: int) -> dict[str, Any]:
-    names = ["Scrooge-Request-Id"]
-    if route.idempotent and status in {201, 202}:
-        names.append("Idempotent-Replayed")
-    if status in {202, 409, 503}:
-        names.append("Retry-After")
-    if status == 200 and {"cursor", "after"} & set(route.query.__struct_encode_fields__):
-        names.append("Link")
-    if status == 401 and route.scope is not None:
-        names.append("WWW-Authenticate")
-    if status == 405:
-        names.append("Allow")
-    if status == 303:
-        names.append("Location")
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def said(status: int) -> str:
-    return {
-        200: "Done",
-        201: "Done; declined and failed payments too",
-        202: "We cannot tell yet, and are asking",
-        303: "Back to the shop",
-        503: "Not ready",
-    }[status]
-
-
-def problem_schema() -> dict[str, Any]:
-    codes = sorted({p.code for p in every_problem(e.Problem)})
-    return {
-        "title": "Problem",
-        "description": "RFC 9457. `code` never changes; `param` names the field.",
-        "type": "object",
-        "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "code": {"type": "string", "enum": codes},
-            "detail": {"type": "string"},
-            "param": {"type": "string"},
-            "instance": {"type": "string"},
-            "request_id": {"type": "string", "pattern": "^req_"},
-        },
-    }
-
-
-def every_problem(kind: type[e.Problem]) -> list[type[e.Problem]]:
-    return [p for sub in kind.__subclasses__() for p in (sub, *every_problem(sub))]
 
 
 def amounts() -> list[dict[str, Any]]:
