@@ -1,5 +1,7 @@
 """The sandbox as one application: PSPs, their challenge page, ground truth and faults."""
 
+import signal
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -119,7 +121,12 @@ def _problem(field: str, detail: str) -> Response:
 
 
 def run(config: SandboxConfig) -> None:
-    """Serve until SIGTERM or SIGINT; deliveries that are left wait in the journal, if there is one."""
+    """Serve until SIGTERM or SIGINT, then end with exit code 0.
+
+    Deliveries that are left wait in the journal, if there is one.
+    """
+    # Uvicorn stops gracefully and then raises the signal again for whoever handled it before.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         create_app(config),
         host=config.host,
