@@ -33,7 +33,7 @@ from scrooge.money import Money
 
 BODY_SECONDS = 10.0
 PARAM_MAX = 100
-MISSING = re.compile(r"Object missing required field `(.+)`(?: - at `\$(.*)`)?", re.DOTALL)
+MISSING = re.compile(r"Object missing required field `(.+?)`(?: - at `\$(.*)`)?", re.DOTALL)
 UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$(.*)`)?", re.DOTALL)
 OTHER = re.compile(r"(.*?)(?: - at (?:`key` in )?`\$(.*)`)?", re.DOTALL)
 CONTROL = re.compile(r"[\x00-\x1f]")
