@@ -3,10 +3,11 @@
 import pytest
 
 from scrooge.connectors.adyen_replies import DECLINES as ADYEN_DECLINES
+from scrooge.connectors.kit import NOT_FOUND
 from scrooge.connectors.registry import connectors
 from scrooge.connectors.stripe_declines import DECLINES as STRIPE_DECLINES
 from scrooge.domain.attempt import Operation
-from scrooge.domain.outcome import Rejected
+from scrooge.domain.outcome import Rejected, Unknown
 
 from .cases import CASES
 from .cases.case import Ask, Cases, Item
@@ -45,6 +46,9 @@ def test_no_question_that_found_nothing_rejects(cases: Cases) -> None:
     for row in cases.replies:
         if row.ask is not Ask.SEND:
             assert not isinstance(row.expected, Rejected), row.claim
+        if isinstance(row.expected, Unknown):
+            assert row.expected.absent is row.expected.reason.startswith(NOT_FOUND), row.claim
+            assert not (row.expected.absent and row.ask is not Ask.INQUIRE), row.claim
 
 
 @EVERY

@@ -38,7 +38,7 @@ from .stripe_words import (
 
 REPLAYED = {"Idempotent-Replayed": "true"}
 UNEXPECTED = "payment_intent_unexpected_state"
-NOBODY = Unknown("not found by reference")
+NOBODY = Unknown("not found by reference", absent=True)
 
 
 def declined(code: str) -> Reply:
@@ -156,7 +156,7 @@ REPLIES = (
     reply(I.SERVER_ERROR, "an error of theirs", AUTHORIZE, error("api_error"), Unknown("HTTP 500"),
           status=500),
     reply(I.SERVER_ERROR, "an empty one", AUTHORIZE, b"", Unknown("HTTP 503"), status=503),
-    reply(I.SERVER_ERROR, "a stored one", AUTHORIZE, error("api_error"), Unknown("HTTP 500"),
+    reply(I.SERVER_ERROR, "a stored one", AUTHORIZE, error("api_error"), Unknown("HTTP 500", stored=True),
           status=500, headers=REPLAYED, first=False),
     reply(I.UNREADABLE, "a web page", AUTHORIZE, b"<html>",
           Unknown("HTTP 200, unreadable: DecodeError")),
@@ -188,6 +188,8 @@ REPLIES = (
           Unknown("HTTP 200, unreadable: UnreadableReply", "pi_1")),
     reply(I.UNREADABLE, "another amount than asked", AUTHORIZE, {**HELD, "amount_capturable": 129900},
           Unknown("the PSP approved 1299.00 EUR, asked was 12.99 EUR", "pi_1")),
+    reply(I.UNREADABLE, "a sale that received another amount", SALE, {**SOLD, "amount_received": 99},
+          Unknown("the PSP approved 0.99 EUR, asked was 12.99 EUR", "pi_1")),
     reply(I.UNREADABLE, "another currency than asked", AUTHORIZE, {**HELD, "currency": "usd"},
           Unknown("the PSP approved 12.99 USD, asked was 12.99 EUR", "pi_1")),
     reply(I.UNREADABLE, "a capture accepted but not done", CAPTURE, HELD,
@@ -230,26 +232,26 @@ REPLIES = (
     found("lapsed", KNOWN, intent("canceled", cancellation_reason="automatic"),
           Reversed("canceled at Stripe: automatic", ReversalKind.EXPIRED, "pi_1")),
     found("no such id", KNOWN, error("invalid_request_error"),
-          Unknown("not found: Stripe has no such object"), status=404),
+          Unknown("not found: Stripe has no such object", absent=True), status=404),
     found("a question refused says nothing", KNOWN, error("rate_limit_error"),
           Unknown("the inquiry was refused with HTTP 429"), status=429),
     found("our capture", CAPTURE, TAKEN, Approved("pi_1", Money(1000, "EUR"))),
     found("an earlier capture is not this one", CAPTURE,
           {**TAKEN, "metadata": {"capture_reference": "pay_1-9"}},
-          Unknown("not found: pi_1 is succeeded without this capture")),
+          Unknown("not found: pi_1 is succeeded without this capture", absent=True)),
     found("a capture of another amount is not believed", CAPTURE, {**TAKEN, "amount_received": 1299},
           Unknown("the PSP approved 12.99 EUR, asked was 10.00 EUR", "pi_1")),
     found("no capture yet", CAPTURE, HELD,
-          Unknown("not found: pi_1 is requires_capture without this capture")),
+          Unknown("not found: pi_1 is requires_capture without this capture", absent=True)),
     found("our void", VOID, GONE, Approved("pi_1", Money(1299, "EUR"))),
-    found("no void yet", VOID, HELD, Unknown("not found: pi_1 is requires_capture, not canceled")),
+    found("no void yet", VOID, HELD, Unknown("not found: pi_1 is requires_capture, not canceled", absent=True)),
     found("our refund by id", structs.replace(REFUND, psp_reference="re_1"), refund("succeeded"),
           Approved("re_1", Money(1000, "EUR"))),
     found("our refund among others", REFUND,
           listed(refund("succeeded", id="re_0", metadata={}), refund("succeeded")),
           Approved("re_1", Money(1000, "EUR"))),
     found("no refund of ours", REFUND, listed(refund("succeeded", metadata={})),
-          Unknown("not found among the refunds of pi_1")),
+          Unknown("not found among the refunds of pi_1", absent=True)),
     reply(I.QUESTION, "the payer succeeded", KNOWN, HELD, APPROVED, ask=Ask.CONTINUE),
     reply(I.QUESTION, "the payer failed", KNOWN,
           intent("requires_payment_method",
