@@ -1,0 +1,110 @@
+"""The OpenAPI document is valid, complete, and true: a fuzzer that believes it finds nothing wrong."""
+
+from typing import Any
+
+import msgspec
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from schemathesis.checks import load_all_checks
+from schemathesis.config import SchemathesisConfig
+from schemathesis.generation import GenerationMode
+
+from scrooge import errors
+from scrooge.api.openapi import document
+from scrooge.api.responses import every_problem, problems_of
+from scrooge.api.routes import ROUTES
+from scrooge.storage.directory import SCOPES
+from tests.world import World
+
+DOCUMENT = msgspec.json.decode(msgspec.json.encode(document(ROUTES)))
+OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
+EXAMPLES = 25
+
+
+def test_the_document_is_valid_openapi_3_1():
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_every_operation_is_named_once_and_says_what_it_does():
+    operations = [DOCUMENT["paths"][path][method] for path, method in OPERATIONS]
+    assert len({o["operationId"] for o in operations}) == len(operations)
+    assert all(o["summary"] for o in operations)
+
+
+def test_every_scope_that_a_key_can_have_opens_something():
+    assert {r.scope for r in ROUTES if r.scope} | {"*"} == SCOPES
+
+
+def test_whatever_can_move_money_asks_for_an_idempotency_key():
+    for route in ROUTES:
+        moves = route.method == "POST" and route.scope in {"payments:write", "refunds:write"}
+        assert route.idempotent == (moves and not route.path.endswith("/sync")), route.path
+
+
+def test_every_problem_can_be_met_somewhere():
+    met = {problem for route in ROUTES for problem in problems_of(route)}
+    met |= {errors.MalformedId, errors.ContradictoryOutcome}  # Not found under its other name; kept as a break.
+    assert set(every_problem(errors.Problem)) == met
+
+
+async def test_the_document_is_served_and_so_is_a_page_for_people(world: World):
+    status, served = await world.get("/openapi.json")
+    assert (status, served) == (200, DOCUMENT)
+    async with world.http.get(f"{world.api_url}/docs") as answer:
+        page = await answer.text()
+    assert (answer.status, answer.content_type) == (200, "text/html")
+    assert all(path in page for path in DOCUMENT["paths"])
+    assert "<script" not in page
+
+
+# --- fuzzing --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def checks() -> list[Any]:
+    load_all_checks()
+    names = [
+        "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
+        "response_headers_conformance", "negative_data_rejection", "missing_required_header", "ignored_auth",
+        "unsupported_method",
+    ]  # fmt: skip
+    return schemathesis.checks.CHECKS.get_by_names(names)
+
+
+@pytest.fixture(scope="module")
+async def real(world: World) -> dict[str, str]:
+    """Objects that exist: a fuzzer would never guess their ids."""
+    _, payment = await world.pay("adyen", capture="manual", value="100.00")
+    return {
+        "payment": payment["id"], "instrument": await world.instrument(stripe="pm_card_visa"), "account": "adyen",
+        "ledger_account": "memo.authorized:EUR",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+async def test_a_fuzzer_finds_nothing_wrong(
+    world: World, checks: list[Any], real: dict[str, str], path: str, method: str, mode: GenerationMode
+):
+    schema = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig())
+    schema.config.update(base_url=world.api_url)
+    strategy = schema[path][method].as_strategy(generation_mode=mode)
+
+    @given(case=strategy, existing=st.booleans())
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    def finds_nothing_wrong(case: schemathesis.Case, existing: bool) -> None:
+        if existing and mode is GenerationMode.POSITIVE:
+            case.path_parameters |= {n: real[n] for n in case.path_parameters if n in real}
+            if isinstance(case.body, dict) and "instrument" in case.body:
+                case.body["instrument"] = real["instrument"]
+        key = {"Authorization": f"Bearer {world.key}"}
+        case.call_and_validate(checks=checks, headers=key, timeout=10)
+
+    try:
+        finds_nothing_wrong()
+    except Unsatisfiable:
+        assert mode is GenerationMode.NEGATIVE  # Nothing to send, so nothing to send wrongly.
