@@ -81,7 +81,7 @@ class Edge:
     def _replay(self, call: Call, stored: Answered) -> Reply:
         if stored.fingerprint != self.dialect.fingerprint(call):
             return self.dialect.refuse_changed(call)
-        headers = self.dialect.headers(call, token(14))
+        headers = self.dialect.headers(call, token(16))
         return Reply(stored.status, stored.body, headers | self.dialect.replayed(stored.request_id))
 
     def _executed(self, call: Call, slot: str) -> Reply:
@@ -98,7 +98,7 @@ class Edge:
         return broken
 
     def _stored(self, call: Call, slot: str, reply: Reply) -> Reply:
-        request_id = token(14)
+        request_id = token(16)
         if slot and reply.keep:
             kept = Answered(
                 id=slot,

@@ -4,7 +4,6 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -24,10 +23,6 @@ class Call(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: bytes
     origin: str  # scheme and host by which a browser reaches us
-
-    def parameters(self) -> list[tuple[str, str]]:
-        """The query's names and values, in order."""
-        return parse_qsl(self.query.decode(), keep_blank_values=True)
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -91,10 +86,9 @@ async def send_half(scope: Scope, receive: Receive, send: Send, reply: Reply) ->
 async def cut(scope: Scope, receive: Receive, *, reset: bool = False) -> None:
     """Close the TCP connection without an answer; with `reset`, by RST."""
     transport = scope[TRANSPORT]
-    if reset:
-        linger = struct.pack("ii", 1, 0)
-        raw = transport.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    raw = transport.get_extra_info("socket")
+    if reset and raw is not None:  # None once the client itself has gone.
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
     while (await receive())["type"] != "http.disconnect":
         pass

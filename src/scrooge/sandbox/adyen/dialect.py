@@ -1,6 +1,5 @@
 """Adyen as the edge sees it: paths, keys, and its habits with idempotency keys."""
 
-import base64
 import hashlib
 import re
 from collections.abc import Callable
@@ -137,7 +136,7 @@ def with_wrong_amount(body: bytes) -> bytes:
 
 def headers(call: Call, request_id: str) -> dict[str, str]:
     """Headers of every answer."""
-    own = {"pspreference": base64.b32encode(request_id.encode()).decode()[:16]}
+    own = {"pspreference": request_id.upper()}
     if key := call.headers.get("idempotency-key"):
         own["idempotency-key"] = key
     return own

@@ -82,7 +82,7 @@ def answer(world: World, call: Call) -> Reply:
     try:
         who = _who(call)
         route, id_ = _find(call)
-        form = f.nest(call.parameters()) | f.read(call.body.decode())
+        form = f.read(call.query.decode()) | f.read(call.body.decode())
         f.check_names(form, route.names)
         return Reply(200, msgspec.json.encode(route.act(world, who, form, id_)))
     except Refused as refused:
