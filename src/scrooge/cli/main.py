@@ -1,5 +1,67 @@
-"""The command line."""
+"""The command line: `scrooge COMMAND`. Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 3 found problems."""
+
+import signal
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from scrooge.cli import cards, database, doctor, keys, ledger, processes
+from scrooge.cli.demo import command as demo
+from scrooge.cli.output import FAILED, WRONG_USAGE, say
+from scrooge.errors import Problem, SettingsError
+from scrooge.storage.embedded import EmbeddedError
+from scrooge.storage.migrate import MigrationError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Scrooge, the payment transaction core. Settings are SCROOGE_ variables: docs/settings.md.",
+)
+app.command()(demo.demo)
+app.command()(processes.serve)
+app.command()(processes.worker)
+app.command()(processes.sandbox)
+app.command()(database.migrate)
+app.command()(database.check)
+app.command()(doctor.doctor)
+app.command("test-cards")(cards.list_cards)
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(keys.app, name="keys")
+
+
+def show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"scrooge {version('scrooge')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def scrooge(
+    _: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options that come before a command."""
+
+
+def end(*_: object) -> None:
+    """Told to stop: everything on the way out still happens."""
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def main() -> None:
-    raise SystemExit(2)
+    """What is expected to go wrong ends in a sentence; a stack trace is a bug of ours."""
+    signal.signal(signal.SIGTERM, end)
+    try:
+        app()
+    except SettingsError as error:
+        say(f"scrooge: {error}")
+        raise SystemExit(WRONG_USAGE) from None
+    except Problem as error:
+        say(f"scrooge: {error.detail}")
+        raise SystemExit(FAILED) from None
+    except (EmbeddedError, MigrationError) as error:
+        say(f"scrooge: {error}")
+        raise SystemExit(FAILED) from None

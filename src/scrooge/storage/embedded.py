@@ -35,6 +35,9 @@ class Embedded(Struct, frozen=True):
     folder: Path
     lease: int
 
+    def alive(self) -> bool:
+        return running(self.folder) == self.pid
+
     def stop(self) -> None:
         """Leaves the server, and stops it unless another process uses it."""
         with turn(self.folder.parent):

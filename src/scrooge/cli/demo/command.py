@@ -1,0 +1,251 @@
+"""`demo`: everything on this machine, real payments through the simulated PSPs, and then it keeps serving."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import aiohttp
+import msgspec
+import typer
+from msgspec import Struct
+
+from scrooge.cli.database import audited
+from scrooge.cli.demo import story
+from scrooge.cli.demo.crew import Crew, CrewError, Job
+from scrooge.cli.demo.shop import open_shop, write_private
+from scrooge.cli.demo.traffic import Traffic, clear_faults, planned, set_faults
+from scrooge.cli.output import FAILED, FOUND_PROBLEMS, Json, document, say
+from scrooge.cli.processes import require_free
+from scrooge.errors import SettingsError
+from scrooge.settings import Settings, load
+from scrooge.storage import condition
+from scrooge.storage.database import Database, connect
+from scrooge.storage.export import trial_balance
+from scrooge.storage.migrate import migrate
+
+QUIET_SECONDS = 90.0
+POLL_SECONDS = 0.25
+
+
+class Ports(StrEnum):
+    FIXED = "fixed"
+    AUTO = "auto"
+
+
+class Addresses(Struct, frozen=True):
+    """Where the demo's processes listen."""
+
+    host: str
+    port: int
+    sandbox_port: int
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://{self.host}:{self.sandbox_port}"
+
+
+def demo(
+    payments: Annotated[int, typer.Option(min=0, max=1_000_000, help="How many payments to make.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the payments and the faults.")] = 1,
+    data_dir: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path(".scrooge/demo"),
+    ports: Annotated[Ports, typer.Option(help="auto: take free ports.")] = Ports.FIXED,
+    exit_: Annotated[bool, typer.Option("--exit", help="Stop after the payments.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start everything on this machine, make payments, say what happened, and keep serving."""
+    started = time.monotonic()
+    settings = load()
+    if settings.database_url is not None:
+        say("the demo uses its own embedded database, not SCROOGE_DATABASE_URL")
+    folder = data_dir.expanduser().resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        where = addresses(settings, folder, ports)
+        say(f"starting PostgreSQL, the sandbox PSPs, the API and the worker in {data_dir}")
+        crew = Crew(folder, environment(os.environ, folder, where))
+        try:
+            ok = asyncio.run(Demo(crew, where, started).whole(payments, seed, as_json, exit_))
+        except asyncio.CancelledError:
+            ok = True  # Told to stop, which is what we do.
+        except CrewError as error:
+            say(f"scrooge: {error}")
+            raise typer.Exit(FAILED) from None
+        finally:
+            say("stopping")
+            crew.stop()
+    if not ok:
+        raise typer.Exit(FOUND_PROBLEMS)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One demo in a directory at a time."""
+    with (folder / "demo.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(f"a demo runs in {folder} already: stop it, or give another --data-dir") from None
+        yield
+
+
+def addresses(settings: Settings, folder: Path, ports: Ports) -> Addresses:
+    """Raises SettingsError for a fixed port that is taken. Free ones are kept for the next start here."""
+    if ports is Ports.FIXED:
+        hint = "; or give --ports auto"
+        try:
+            require_free(settings.host, settings.port, "SCROOGE_PORT")
+            require_free(settings.host, settings.sandbox_port, "SCROOGE_SANDBOX_PORT")
+        except SettingsError as error:
+            raise SettingsError(f"{error}{hint}") from None
+        return Addresses(settings.host, settings.port, settings.sandbox_port)
+    kept = folder / "ports.json"
+    try:
+        before = msgspec.json.decode(kept.read_bytes(), type=Addresses)
+        require_free(before.host, before.port, "SCROOGE_PORT")
+        require_free(before.host, before.sandbox_port, "SCROOGE_SANDBOX_PORT")
+        return before
+    except (FileNotFoundError, msgspec.DecodeError, SettingsError):
+        port, sandbox_port = free_ports(settings.host, 2)
+        found = Addresses(settings.host, port, sandbox_port)
+        write_private(kept, found)
+        return found
+
+
+def free_ports(host: str, count: int) -> list[int]:
+    """Held together while they are chosen, so that no two are the same."""
+    probes = [socket.create_server((host, 0)) for _ in range(count)]
+    found = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return found
+
+
+def environment(outer: Mapping[str, str], folder: Path, where: Addresses) -> dict[str, str]:
+    """What the children see: this demo's directory and ports, and PSPs that are given up on sooner."""
+    kept = {k: v for k, v in outer.items() if k not in ("SCROOGE_DATABASE_URL", "SCROOGE_EMBEDDED")}
+    return {
+        "SCROOGE_PSP_TIMEOUT_SECONDS": "2",
+        **kept,
+        "SCROOGE_DATA_DIR": str(folder),
+        "SCROOGE_HOST": where.host,
+        "SCROOGE_PORT": str(where.port),
+        "SCROOGE_SANDBOX_HOST": where.host,
+        "SCROOGE_SANDBOX_PORT": str(where.sandbox_port),
+    }
+
+
+class Demo:
+    """One run of the demo: the crew, and the places that `demo.json` tells."""
+
+    def __init__(self, crew: Crew, where: Addresses, started: float) -> None:
+        self.crew, self.where, self.started = crew, where, started
+        self.run = format(time.time_ns() // 1_000_000, "x")
+        self.api_key = ""
+
+    async def whole(self, payments: int, seed: int, as_json: bool, leave: bool) -> bool:
+        """Whether the money was right. Ends early, cancelled, on SIGINT or SIGTERM."""
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        await migrate(self.crew.database.url)
+        self.hire()
+        await self.crew.ready()
+        watch = asyncio.create_task(self.crew.watch())
+        try:
+            ok = await self.perform(payments, seed, as_json)
+            if not leave:
+                await watch
+        finally:
+            watch.cancel()
+        return ok
+
+    def hire(self) -> None:
+        folder, where = self.crew.folder, self.where
+        state = ("--state", str(folder / "sandbox.state"))
+        self.crew.start(Job("sandbox", ("sandbox", *state), f"{where.sandbox_url}/healthz"))
+        self.crew.start(Job("serve", ("serve",), f"{where.api_url}/healthz"))
+        self.crew.start(Job("worker", ("worker",)))
+
+    async def perform(self, payments: int, seed: int, as_json: bool) -> bool:
+        """Payments with faults, then quiet, then the audit and its story."""
+        url, where = self.crew.database.url, self.where
+        db = await connect(url, size=2)
+        timeout = aiohttp.ClientTimeout(total=60)
+        async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http:
+            shop = await open_shop(self.crew.folder, db, http, where.api_url, where.sandbox_url)
+            self.api_key = shop.keys["checkout"]
+            since = datetime.now(UTC)
+            await set_faults(http, where.sandbox_url, seed)
+            traffic = Traffic(shop, http, counted(payments))
+            run = await traffic.run(planned(shop, payments, seed, self.run))
+            await clear_faults(http, where.sandbox_url)
+        seen = await self.quiet(db, since)
+        outcomes = await condition.statuses(db, since)
+        await db.close()
+        check = await audited(url, where.sandbox_url)
+        told = story.told(run, outcomes, seen, check, self.places(), self.started)
+        self.publish()
+        self.crew.changed = self.publish
+        if as_json:
+            document(told)
+        else:
+            story.show(told, await trial_balance(url), shop, self.run)
+            story.invite({"file": self.crew.folder / "demo.json"}, shop, self.run)
+        return check.ok
+
+    async def quiet(self, db: Database, since: datetime) -> condition.Activity:
+        """Until nothing is open and nothing unread, or long enough."""
+        until = time.monotonic() + QUIET_SECONDS
+        seen = await condition.activity(db, since)
+        if seen.open or seen.unread:
+            say(f"{seen.open} attempts and {seen.unread} notifications are being settled")
+        while (seen.open or seen.unread) and time.monotonic() < until:
+            await asyncio.sleep(POLL_SECONDS)
+            seen = await condition.activity(db, since)
+        return seen
+
+    def places(self) -> dict[str, str | None]:
+        return {
+            "api_url": self.where.api_url,
+            "console_url": None,
+            "vault_url": None,
+            "sandbox_url": self.where.sandbox_url,
+        }
+
+    def publish(self) -> None:
+        """`demo.json`: where everything is, for programs."""
+        content: dict[str, Any] = {
+            **self.places(),
+            "api_key": self.api_key,
+            "vault_key": None,
+            "database_url": self.crew.database.url,
+            "pids": self.crew.pids,
+        }
+        write_private(self.crew.folder / "demo.json", content)
+
+
+def counted(total: int):
+    """Says how far the payments are, about ten times."""
+    step, done = max(1, total // 10), 0
+
+    def one() -> None:
+        nonlocal done
+        done += 1
+        if done % step == 0 or done == total:
+            say(f"{done:,} of {total:,} payments")
+
+    return one

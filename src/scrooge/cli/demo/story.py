@@ -1,0 +1,138 @@
+"""The demo told: one document for programs, and a page that a person enjoys reading."""
+
+from statistics import quantiles
+from typing import Any
+
+from msgspec import Struct
+from rich.panel import Panel
+from rich.table import Table
+
+from scrooge.cli.demo.shop import Shop
+from scrooge.cli.demo.traffic import Run
+from scrooge.cli.output import STDERR
+from scrooge.money import decimal, exponent_of
+from scrooge.storage.condition import Activity
+from scrooge.storage.export import LedgerBalance
+from scrooge.storage.findings import Report
+
+
+class Story(Struct, kw_only=True):
+    """What `scrooge demo --json` prints. `check` is the document of `scrooge check`."""
+
+    payments: int
+    outcomes: dict[str, int]
+    attempts: int
+    unknowns: int
+    resolved: int
+    unresolved: int
+    notifications: int
+    latency_ms: dict[str, float]
+    payments_per_second: float
+    first_payment_seconds: float
+    check: Report
+    urls: dict[str, str | None]
+
+
+def told(
+    run: Run, outcomes: dict[str, int], seen: Activity, check: Report, urls: dict[str, str | None], started: float
+) -> Story:
+    """`started` is the time.monotonic() of the demo's own start."""
+    count = len(run.latencies_ms)
+    return Story(
+        payments=count,
+        outcomes=outcomes,
+        attempts=seen.attempts,
+        unknowns=run.unknowns,
+        resolved=max(0, run.unknowns - seen.open),
+        unresolved=seen.open,
+        notifications=seen.notifications,
+        latency_ms=percentiles(run.latencies_ms),
+        payments_per_second=round(count / run.seconds, 1) if run.seconds else 0.0,
+        first_payment_seconds=round(run.first_at - started, 2) if run.first_at else 0.0,
+        check=check,
+        urls=urls,
+    )
+
+
+def percentiles(latencies_ms: list[float]) -> dict[str, float]:
+    """p50, p95 and p99 in milliseconds."""
+    if len(latencies_ms) < 2:
+        return {name: round(sum(latencies_ms), 1) for name in ("p50", "p95", "p99")}
+    cuts = quantiles(latencies_ms, n=100, method="inclusive")
+    return {f"p{n}": round(cuts[n - 1], 1) for n in (50, 95, 99)}
+
+
+def show(story: Story, balances: list[LedgerBalance], shop: Shop, run: str) -> None:
+    """On stderr, where a person looks."""
+    STDERR.print()
+    STDERR.print(Panel(results(story), title="[bold]What happened", expand=False, padding=(0, 2)))
+    STDERR.print(Panel(books(balances), title="[bold]The books", expand=False, padding=(0, 2)))
+    check = story.check
+    verdict = (
+        f"[green]The money is right[/green]: {check.payments} payments, {check.truth_lines} effects at the PSPs,"
+        f" {check.double_charges} double charges, {check.lost} lost,"
+        f" {check.unbalanced_journals} journals out of balance"
+        if check.ok
+        else "[red]The money is NOT right[/red]: " + "; ".join(check.findings[:5])
+    )
+    STDERR.print(verdict)
+
+
+def results(story: Story) -> Table:
+    table = Table.grid(padding=(0, 3))
+    for status, count in story.outcomes.items():
+        table.add_row(status.replace("_", " "), f"{count:,}", "█" * max(1, round(40 * count / story.payments)))
+    table.add_row()
+    latency = story.latency_ms
+    for what, number in (
+        ("attempts at PSPs", f"{story.attempts:,}"),
+        ("answers lost, found out later", f"{story.resolved} of {story.unknowns}"),
+        ("notifications", f"{story.notifications:,}"),
+        ("payments per second", f"{story.payments_per_second:,.0f}"),
+        ("latency", f"p50 {latency['p50']:.0f}, p95 {latency['p95']:.0f}, p99 {latency['p99']:.0f} ms"),
+    ):
+        table.add_row(what, number)
+    return table
+
+
+def books(balances: list[LedgerBalance]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
+    table.add_column("ledger account", "in balance" if in_balance(balances) else "[red]NOT in balance")
+    table.add_column("currency")
+    table.add_column("balance", justify="right")
+    for b in balances:
+        if b.minor:
+            table.add_row(b.account, b.currency, decimal(b.minor, exponent_of(b.currency)))
+    return table
+
+
+def in_balance(balances: list[LedgerBalance]) -> bool:
+    sums: dict[str, int] = {}
+    for b in balances:
+        sums[b.currency] = sums.get(b.currency, 0) + b.minor
+    return not any(sums.values())
+
+
+def invite(place: dict[str, Any], shop: Shop, run: str) -> None:
+    """Where to go from here: every line works as pasted."""
+    api, key = shop.api_url, shop.keys["checkout"]
+    body = (
+        f'{{"reference": "try-{run}", "amount": {{"value": "12.99", "currency": "EUR"}},'
+        f' "instrument": "{shop.instruments["visa"][0]}", "customer": "payer-visa"}}'
+    )
+    lines = [
+        f"[bold]Serving[/bold]  {api}/docs  {api}/openapi.json  {api}/metrics",
+        f"[bold]Keys[/bold]     {place['file']}",
+        "",
+        "[bold]Try[/bold]",
+        f"curl -s {api}/v1/payments -H 'Authorization: Bearer {key}' -H 'Idempotency-Key: try-{run}'"
+        f" -H 'Content-Type: application/json' -d '{body}'",
+        "",
+        f"curl -s '{api}/v1/payments?limit=3' -H 'Authorization: Bearer {key}'",
+        "",
+        f"curl -s {api}/v1/ledger/trial-balance -H 'Authorization: Bearer {key}'",
+        "",
+        "Ctrl-C stops everything.",
+    ]
+    for line in lines:
+        STDERR.print(line, soft_wrap=True, highlight=False)

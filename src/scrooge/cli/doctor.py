@@ -1,0 +1,167 @@
+"""`doctor`: what is wrong with this installation, and the command that fixes it."""
+
+import asyncio
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+from msgspec import Struct
+
+from scrooge.cli.output import FOUND_PROBLEMS, Json, document, table
+from scrooge.errors import Problem, SettingsError
+from scrooge.settings import Settings, load
+from scrooge.storage import condition, embedded
+from scrooge.storage.migrate import MigrationError, SchemaIsNewer, migrate
+
+OLDEST_POSTGRESQL = 150_000
+CLOCK_SKEW_SECONDS = 2.0
+
+
+class Finding(Struct, frozen=True):
+    """One thing looked at; `fix` is a command or a setting, empty when nothing is wrong."""
+
+    check: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def doctor(as_json: Json = False) -> None:
+    """Say what is wrong with this installation and what fixes it; exit 3 if anything is."""
+    findings = list(examined())
+    healthy = all(f.ok for f in findings)
+    if as_json:
+        document({"ok": healthy, "findings": findings})
+    else:
+        table(("", "check", "found", "fix"), (("ok" if f.ok else "!!", f.check, f.detail, f.fix) for f in findings))
+    if not healthy:
+        raise typer.Exit(FOUND_PROBLEMS)
+
+
+def examined() -> Iterator[Finding]:
+    """In order: what later checks need comes first, and where it is missing they are left out."""
+    yield Finding("python", True, ".".join(map(str, sys.version_info[:3])))
+    try:
+        settings = load()
+    except SettingsError as error:
+        yield Finding("settings", False, str(error), "correct that variable; docs/settings.md lists them all")
+        return
+    yield Finding("settings", True, "usable")
+    yield ports(settings)
+    yield sealing(settings)
+    if settings.database_url is not None:
+        yield from database(settings.database_url)
+    else:
+        yield from embedded_database(settings)
+
+
+def ports(settings: Settings) -> Finding:
+    """Free, or in use by a Scrooge that answers."""
+    where = f"{settings.host}:{settings.port}"
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.settimeout(2)
+        if probe.connect_ex((settings.host, settings.port)):
+            return Finding("port", True, f"{where} is free for `scrooge serve`")
+        try:
+            probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            ours = b" 200 " in probe.recv(64)
+        except OSError:
+            ours = False
+    fix = "" if ours else "set SCROOGE_PORT to a free port"
+    return Finding("port", ours, f"{where} is {'serving' if ours else 'taken by another program'}", fix)
+
+
+def sealing(settings: Settings) -> Finding:
+    """A key beside the data protects nothing from who copies both."""
+    if settings.credentials_key is not None:
+        return Finding("credentials key", True, "SCROOGE_CREDENTIALS_KEY is set")
+    if settings.database_url is None:
+        return Finding("credentials key", True, "kept beside the data, which is good for test mode only")
+    return Finding(
+        "credentials key",
+        False,
+        "not set: live PSP credentials are refused",
+        "set SCROOGE_CREDENTIALS_KEY to a Fernet key from your secret store",
+    )
+
+
+def embedded_database(settings: Settings) -> Iterator[Finding]:
+    """Where there is no data yet, a server on data of its own shows that one can run here."""
+    with tempfile.TemporaryDirectory(prefix="scrooge-doctor-") as spare:
+        exists = (settings.data_dir / "postgres").exists()
+        try:
+            server = embedded.start(settings.data_dir if exists else Path(spare))
+        except embedded.EmbeddedError as error:
+            fix = "set SCROOGE_DATABASE_URL to a PostgreSQL >= 15, or follow the message"
+            yield Finding("embedded database", False, str(error), fix)
+            return
+        try:
+            detail = f"runs on {settings.data_dir}" if exists else "can run here; it has no data yet"
+            yield Finding("embedded database", True, detail)
+            if exists:
+                yield from database(server.url)
+        finally:
+            server.stop()
+
+
+def database(url: str) -> Iterator[Finding]:
+    try:
+        found = asyncio.run(condition.server(url))
+    except (Problem, SettingsError) as error:
+        yield Finding("database", False, str(error), "check SCROOGE_DATABASE_URL and that the server runs")
+        return
+    yield from judged(found)
+    schema = asyncio.run(schema_of(url))
+    yield schema
+    if schema.ok:
+        yield from working(asyncio.run(condition.work(url)))
+
+
+def judged(found: condition.Server) -> Iterator[Finding]:
+    """Does the server keep what it says it has committed?"""
+    major = found.version // 10_000
+    supported = found.version >= OLDEST_POSTGRESQL
+    yield Finding("database", supported, f"PostgreSQL {major}", "" if supported else "upgrade to PostgreSQL >= 15")
+    if found.replica:
+        yield Finding("primary", False, "this is a read-only replica", "point SCROOGE_DATABASE_URL at the primary")
+    durable = found.fsync and found.full_page_writes and found.synchronous_commit not in ("off", "local")
+    yield Finding(
+        "durability",
+        durable,
+        "commits survive a crash" if durable else "a crash can lose what was committed",
+        "" if durable else "ALTER SYSTEM SET fsync, full_page_writes and synchronous_commit to on; reload",
+    )
+    skew = abs(found.at - time.time())
+    together = skew < CLOCK_SKEW_SECONDS
+    yield Finding("clocks", together, f"{skew:.1f} s apart", "" if together else "run NTP on both machines")
+
+
+async def schema_of(url: str) -> Finding:
+    try:
+        behind = (await migrate(url, check=True)).behind
+    except SchemaIsNewer as error:
+        return Finding("schema", True, str(error))
+    except (MigrationError, Problem) as error:
+        return Finding("schema", False, str(error), "scrooge migrate says more")
+    if behind:
+        return Finding("schema", False, f"behind: {', '.join(behind)}", "scrooge migrate")
+    return Finding("schema", True, "up to date")
+
+
+def working(found: condition.Work) -> Iterator[Finding]:
+    """Is the background work being done?"""
+    late = found.overdue + found.unread
+    detail = f"{found.overdue} attempts and {found.unread} notifications wait too long" if late else "nothing waits"
+    yield Finding("worker", not late, detail, "scrooge worker" if late else "")
+    partitions = "next month's exist" if found.next_month else "next month's are missing"
+    yield Finding("partitions", found.next_month, partitions, "" if found.next_month else "scrooge worker")
+    breaks = f"{found.breaks} open" if found.breaks else "none"
+    yield Finding("breaks", not found.breaks, breaks, "scrooge check" if found.breaks else "")
+    create = "scrooge keys create --caller checkout --scopes '*'"
+    yield Finding("API keys", bool(found.keys), f"{found.keys} active", "" if found.keys else create)
+    post = "POST /v1/connector-accounts"
+    yield Finding("connector accounts", True, f"{found.accounts}", "" if found.accounts else post)
