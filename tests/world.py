@@ -176,8 +176,8 @@ class World:
         async with self.http.get(f"{self.sandbox_url}/truth") as answer:
             return [msgspec.json.decode(line) for line in (await answer.read()).splitlines() if line]
 
-    async def fault(self, kind: str, rate: float = 1.0, connector: str = "*") -> None:
-        body = {"connector": connector, "kind": kind, "rate": rate, "seed": 7}
+    async def fault(self, kind: str, rate: float = 1.0, connector: str = "*", **more: Any) -> None:
+        body = {"connector": connector, "kind": kind, "rate": rate, "seed": 7, **more}
         async with self.http.post(f"{self.sandbox_url}/faults", json=body) as answer:
             assert answer.status < 300, await answer.text()
 

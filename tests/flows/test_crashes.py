@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 
+import aiohttp
 import pytest
 
 from tests.flows.test_payments import amount, effects, until
@@ -16,7 +17,7 @@ async def persist(world: World, body: dict[str, object], key: str, path: str = "
     for _ in range(300):
         try:
             status, answer = await world.post(path, body, idempotency=key)
-        except OSError:
+        except (OSError, aiohttp.ClientError):
             await asyncio.sleep(0.1)
             continue
         if status in {201, 202}:

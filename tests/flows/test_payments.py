@@ -127,9 +127,13 @@ async def test_a_decline_that_is_final_stays_where_it_is(world: World):
     assert (p["status"], p["attempt_count"]) == ("declined", 1)
 
 
-@pytest.mark.parametrize(("currency", "value", "minor"), [("JPY", "1299", 1299), ("KWD", "1.250", 1250), ("ISK", "500", 500)])
+@pytest.mark.parametrize(
+    ("currency", "value", "minor"), [("JPY", "1299", 1299), ("KWD", "1.250", 1250), ("ISK", "500", 500)]
+)
 @pytest.mark.parametrize("psp", PSPS)
-async def test_other_currencies_move_exactly_what_was_asked(world: World, psp: str, currency: str, value: str, minor: int):
+async def test_other_currencies_move_exactly_what_was_asked(
+    world: World, psp: str, currency: str, value: str, minor: int
+):
     status, p = await world.pay(psp, value=value, currency=currency)
     assert (status, p["status"]) == (201, "captured"), p
     assert effects(await world.truth(), p["id"]) == {("sale", "approved", minor): 1}
@@ -196,19 +200,22 @@ async def test_a_lost_answer_is_unknown_and_then_found_and_never_a_second_paymen
         await world.no_faults()
     assert (status, p["status"], p["outcome_certainty"]) == (202, "processing", "unknown"), p
     p = await until(world, p["id"], lambda p: p["outcome_certainty"] == "certain")
-    assert p["status"] == "captured"
-    assert effects(await world.truth(), p["id"]) == {("sale", "approved", 1299): 1}
+    truth = effects(await world.truth(), p["id"])
+    if (psp, fault) == ("stripe", "500_before"):  # Stripe answers the key with the stored 500 for ever.
+        assert (p["status"], truth) == ("failed", {})
+    else:
+        assert (p["status"], truth) == ("captured", {("sale", "approved", 1299): 1})
 
 
 @pytest.mark.parametrize("psp", PSPS)
-async def test_a_slow_psp_is_unknown_after_the_deadline_and_found_later(world: World, psp: str):
+async def test_a_psp_slower_than_the_deadline_is_unknown_unless_its_notification_came_first(world: World, psp: str):
     await world.instrument(**{psp: good(psp)})
-    await world.fault("slow", connector=psp)
+    await world.fault("slow", connector=psp, delay_ms=3500)
     try:
         status, p = await world.pay(psp)
     finally:
         await world.no_faults()
-    assert (status, p["outcome_certainty"]) == (202, "unknown")
+    assert (status, p["outcome_certainty"]) in {(202, "unknown"), (201, "certain")}
     p = await until(world, p["id"], lambda p: p["outcome_certainty"] == "certain")
     assert effects(await world.truth(), p["id"]) == {("sale", "approved", 1299): 1}
 
@@ -228,7 +235,9 @@ async def test_a_repeated_notification_changes_nothing(world: World):
 
 @pytest.mark.parametrize("psp", PSPS)
 @pytest.mark.parametrize(("result", "status"), [("success", "captured"), ("fail", "declined")])
-async def test_a_challenge_is_followed_by_the_payer_and_concluded_once(world: World, psp: str, result: str, status: str):
+async def test_a_challenge_is_followed_by_the_payer_and_concluded_once(
+    world: World, psp: str, result: str, status: str
+):
     token = {"stripe": "pm_card_authenticationRequired", "adyen": "stored_challenge_always"}[psp]
     code, p = await world.pay(psp, token=token, return_url="https://shop.example/return")
     assert (code, p["status"], p["next_action"]["type"]) == (201, "requires_action", "redirect")

@@ -42,9 +42,7 @@ async def an_attempt(db: asyncpg.Connection, payment: str, **columns: object) ->
     values = ["now()" if row[n] is None and n in {"sent_at", "ask_at"} else f"${i}" for i, n in enumerate(names, 1)]
     kept = [n for n, v in zip(names, values, strict=True) if v.startswith("$")]
     values = [f"${kept.index(n) + 1}" if v.startswith("$") else v for n, v in zip(names, values, strict=True)]
-    await db.execute(
-        f"INSERT INTO attempts ({', '.join(names)}) VALUES ({', '.join(values)})", *(row[n] for n in kept)
-    )
+    await db.execute(f"INSERT INTO attempts ({', '.join(names)}) VALUES ({', '.join(values)})", *(row[n] for n in kept))
     return attempt
 
 

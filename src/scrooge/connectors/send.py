@@ -105,7 +105,7 @@ def read(
 ) -> Outcome:
     """What a reply means. Never raises: what cannot be read is unknown, loudly."""
     if status >= 500:
-        return Unknown(f"HTTP {status}")
+        return Unknown(f"HTTP {status}", stored=connector.replayed(headers))
     try:
         document = msgspec.json.decode(body) if body else {}
         outcome = endpoint.read(command, status, headers, document)

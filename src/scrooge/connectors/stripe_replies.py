@@ -139,14 +139,14 @@ def capture(command: Command, intent: Json) -> Outcome:
         return Pending(reference)
     if state == "succeeded" and ours:
         return Approved(reference, money(intent, "amount_received"))
-    return Unknown(f"{NOT_FOUND}: {reference} is {state} without this capture", None)
+    return Unknown(f"{NOT_FOUND}: {reference} is {state} without this capture", absent=True)
 
 
 def void(command: Command, intent: Json) -> Outcome:
     reference, state = intent["id"], intent["status"]
     if state == "canceled":
         return Approved(reference)
-    return Unknown(f"{NOT_FOUND}: {reference} is {state}, not canceled", None)
+    return Unknown(f"{NOT_FOUND}: {reference} is {state}, not canceled", absent=True)
 
 
 def refund(found: Json) -> Outcome:
@@ -252,7 +252,7 @@ def asking(read: Callable[[Command, Json], Outcome]) -> Reader:
 
     def answer(command: Command, status: int, headers: Headers, document: Json) -> Outcome:
         if status == 404:
-            return Unknown(f"{NOT_FOUND}: Stripe has no such object")
+            return Unknown(f"{NOT_FOUND}: Stripe has no such object", absent=True)
         if status >= 400:
             return Unknown(f"the inquiry was refused with HTTP {status}")
         return read(command, document)
@@ -267,7 +267,7 @@ def found_authorization(command: Command, document: Json) -> Outcome:
     found = [about(command, intent) for intent in document["data"]]
     if len(found) > 1:
         raise UnreadableReply("two payments have the same reference")
-    return authorization(found[0]) if found else Unknown(f"{NOT_FOUND} by reference")
+    return authorization(found[0]) if found else Unknown(f"{NOT_FOUND} by reference", absent=True)
 
 
 def found_refund(command: Command, document: Json) -> Outcome:
@@ -277,4 +277,4 @@ def found_refund(command: Command, document: Json) -> Outcome:
     for found in document["data"]:
         if (found.get("metadata") or {}).get("reference") == command.reference:
             return refund(found)
-    return Unknown(f"{NOT_FOUND} among the refunds of {command.parent_psp_reference}")
+    return Unknown(f"{NOT_FOUND} among the refunds of {command.parent_psp_reference}", absent=True)

@@ -76,10 +76,16 @@ class Reversed(Struct, frozen=True, tag=True):
 
 
 class Unknown(Struct, frozen=True, tag=True):
-    """Timeout, 5xx, or a body we cannot read. Money may have moved."""
+    """Timeout, 5xx, or a body we cannot read. Money may have moved.
+
+    `absent`: an inquiry found no trace, which is evidence only after the PSP's horizon and once nothing can be
+    executed under the key any more. `stored`: the PSP answers this key with a stored failure, so nothing can.
+    """
 
     reason: str
     psp_reference: str | None = None
+    absent: bool = False
+    stored: bool = False
 
 
 Outcome = Approved | Pending | ActionRequired | Declined | Rejected | Reversed | Unknown

@@ -5,25 +5,27 @@ import re
 from collections.abc import Mapping
 
 import structlog
+from msgspec import structs
 
 from scrooge.connectors.connector import Notification
+from scrooge.connectors.send import checked
 from scrooge.crash import reach
-from scrooge.domain.attempt import OPEN, Attempt, Operation, State
+from scrooge.domain.attempt import OPEN, Attempt, Operation
 from scrooge.domain.outcome import (
     Approved,
     Declined,
     Outcome,
-    Pending,
     Rejected,
     ReversalKind,
     Reversed,
 )
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome, NotFound, NotificationRefused
-from scrooge.flows.perform import SECOND, apply
+from scrooge.flows.perform import SECOND, apply, command_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.metrics import NOTIFICATIONS
 from scrooge.storage import inbox, payments
+from scrooge.storage.directory import ConnectorAccount
 
 log = structlog.get_logger()
 OURS = re.compile(r"(pay_[0-9A-HJKMNP-TV-Z]{26})-([0-9]{1,5})")
@@ -42,7 +44,7 @@ async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, 
         log.warning("notification_refused", connector_account=account.id)
         raise NotificationRefused("the signature does not verify")
     try:
-        items = connector.notifications(raw)
+        items = [mine(n, account) for n in connector.notifications(raw)]
     except Exception as error:  # Authentic, so it must not be lost, whatever it is.
         log.error("notification_unreadable", connector_account=account.id, error=type(error).__name__)
         items = [Notification(event_id=hashlib.sha256(raw).hexdigest(), kind="unreadable")]
@@ -52,6 +54,13 @@ async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, 
     NOTIFICATIONS.labels(account.connector, "stored").inc(new)
     NOTIFICATIONS.labels(account.connector, "repeated").inc(len(items) - new)
     return connector.accepted
+
+
+def mine(n: Notification, account: ConnectorAccount) -> Notification:
+    """What is about another merchant account than this one's is kept, and never applied."""
+    if n.merchant_account in {None, account.merchant_account}:
+        return n
+    return structs.replace(n, kind=f"{n.kind} of another merchant account", outcome=None)
 
 
 async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
@@ -66,13 +75,28 @@ async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
         return
     p, attempt, outcome = found
     state, note = "applied", None
-    if outcome is not None:
+    if isinstance(outcome, Unknown):  # An approval of another amount than asked is not believed.
+        state, note = "contradicted", outcome.reason
+        await differing(s, p, attempt, row, outcome)
+    elif outcome is not None:
         try:
             await apply(s, p, attempt.id, outcome)
         except ContradictoryOutcome as error:
             state, note = "contradicted", error.detail
     NOTIFICATIONS.labels("*", state).inc()
     await inbox.file(s.db, row, state, note)
+
+
+async def differing(s: Scrooge, p: Payment, attempt: Attempt, row: inbox.Unread, outcome: Unknown) -> None:
+    await payments.open_break(
+        s.db,
+        "amount_differs",
+        f"{attempt.id}:{row.notification.event_id}",
+        {"why": outcome.reason, "event_id": row.notification.event_id},
+        payment=p,
+        attempt=attempt.id,
+        connector_account=row.connector_account,
+    )
 
 
 async def orphaned(s: Scrooge, row: inbox.Unread) -> None:
@@ -97,15 +121,16 @@ async def orphaned(s: Scrooge, row: inbox.Unread) -> None:
 
 
 async def match(s: Scrooge, account_id: str, n: Notification) -> tuple[Payment, Attempt, Outcome | None] | None:
-    """By our reference, else by the PSP's, else by the authorization it builds on. None: not known yet."""
+    """By our reference, else by the PSP's, else by the authorization it builds on. None: not known (yet)."""
+    account = await s.directory.account_by_id(account_id)
+    assert account is not None
     for payment_id in await candidates(s, account_id, n):
         p = await payments.read(s.db, payment_id)
         if p is None:
             continue
-        mine = [a for a in p.attempts if a.connector_account == account_id]
-        attempt = pick(mine, n)
+        attempt = pick([a for a in p.attempts if a.connector_account == account_id], n)
         if attempt is not None:
-            return p, attempt, told(attempt, n)
+            return p, attempt, told(p, attempt, account, n)
     return None
 
 
@@ -122,18 +147,24 @@ async def candidates(s: Scrooge, account_id: str, n: Notification) -> list[str]:
 
 
 def pick(attempts: list[Attempt], n: Notification) -> Attempt | None:
-    """The attempt a notification is about, among those of one payment at its account."""
-    by_reference = [a for a in attempts if n.reference and a.reference == n.reference]
-    if by_reference and by_reference[0].operation in {n.operation, None}:
-        return by_reference[0]
+    """The attempt a notification is about, among those of one payment at its account.
+
+    News that names a reference is about that attempt or about nothing of ours: a refund made at the PSP's own
+    site carries the payment's reference and must not be taken for a refund we asked.
+    """
+    if n.reference:
+        named = [a for a in attempts if a.reference == n.reference]
+        return next((a for a in named if a.operation is n.operation or belongs_to_authorization(a, n)), None)
     of_kind = [a for a in attempts if a.operation is n.operation]
-    for same in (
-        [a for a in of_kind if n.psp_reference and a.psp_reference == n.psp_reference],
-        [a for a in of_kind if builds_on(attempts, a, n)],
-    ):
-        if same:
-            return next((a for a in same if a.state in OPEN), same[-1])
-    return authorization_behind(attempts, by_reference, n)
+    same = [a for a in of_kind if n.psp_reference and a.psp_reference == n.psp_reference]
+    if same:
+        return next((a for a in same if a.state in OPEN), same[-1])
+    waiting = [a for a in of_kind if a.state in OPEN and builds_on(attempts, a, n)]
+    if len(waiting) == 1:
+        return waiting[0]
+    names = {n.psp_reference, n.parent_psp_reference} - {None}
+    behind = [a for a in attempts if a.psp_reference in names and belongs_to_authorization(a, n)]
+    return behind[-1] if behind and not waiting else None
 
 
 def builds_on(attempts: list[Attempt], a: Attempt, n: Notification) -> bool:
@@ -141,40 +172,20 @@ def builds_on(attempts: list[Attempt], a: Attempt, n: Notification) -> bool:
     return bool(n.parent_psp_reference and parent is not None and parent.psp_reference == n.parent_psp_reference)
 
 
-def authorization_behind(attempts: list[Attempt], by_reference: list[Attempt], n: Notification) -> Attempt | None:
+def belongs_to_authorization(a: Attempt, n: Notification) -> bool:
     """A capture that came with the authorization (a sale), or a void we did not ask for."""
-    names = {n.psp_reference, n.parent_psp_reference} - {None}
-    for a in by_reference + [a for a in attempts if a.psp_reference in names]:
-        if a.operation is Operation.AUTHORIZE and (
-            (n.operation is Operation.CAPTURE and a.sale) or n.operation is Operation.VOID
-        ):
-            return a
-    return None
+    with_sale = n.operation is Operation.CAPTURE and a.sale
+    return a.operation is Operation.AUTHORIZE and (with_sale or n.operation is Operation.VOID)
 
 
-def told(attempt: Attempt, n: Notification) -> Outcome | None:
+def told(p: Payment, attempt: Attempt, account: ConnectorAccount, n: Notification) -> Outcome | None:
     """The news in terms of the attempt it was matched to; None when it teaches nothing about that one."""
     outcome = n.outcome
     if attempt.operation is n.operation or outcome is None:
-        return sized(attempt, outcome)
+        return checked(command_of(p, attempt, account), outcome) if isinstance(outcome, Approved) else outcome
     if n.operation is Operation.CAPTURE:  # The capture half of a sale.
         failed = isinstance(outcome, Declined | Rejected | Reversed)
-        return Reversed("the capture of the sale failed", psp_reference=None) if failed else None
+        return Reversed("the capture of the sale failed") if failed else None
     if isinstance(outcome, Approved | Reversed):  # Voided at the PSP, not by us.
         return Reversed("canceled at the PSP", ReversalKind.CANCELED)
     return None
-
-
-def sized(attempt: Attempt, outcome: Outcome | None) -> Outcome | None:
-    """An approval of another amount than asked is not applied as news: it is kept pending for an inquiry."""
-    if isinstance(outcome, Approved) and outcome.amount is not None:
-        if outcome.amount.minor != attempt.minor and not outcome.partial:
-            log.critical(
-                "psp_amount_differs",
-                attempt=attempt.id,
-                asked=attempt.minor,
-                got=outcome.amount.minor,
-            )
-            waiting = attempt.state in {State.SENT, State.UNKNOWN}
-            return Pending(outcome.psp_reference) if waiting else None
-    return outcome

@@ -5,7 +5,7 @@ import structlog
 from scrooge.connectors.connector import Connector
 from scrooge.crash import reach
 from scrooge.domain.attempt import OPEN, Attempt, Operation, State
-from scrooge.domain.outcome import Outcome, Unknown
+from scrooge.domain.outcome import Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment, authorization_of, standing
 from scrooge.errors import ContradictoryOutcome
 from scrooge.flows.authorize import visible
@@ -17,6 +17,7 @@ from scrooge.storage import payments, work
 from scrooge.storage.directory import Principal
 
 log = structlog.get_logger()
+TEST_HORIZON = 15  # seconds: in test mode everything that can be resolved is within a minute
 
 
 async def resolve(s: Scrooge, payment_id: str, attempt_id: str) -> Payment | None:
@@ -47,21 +48,33 @@ async def resolve(s: Scrooge, payment_id: str, attempt_id: str) -> Payment | Non
 
 
 async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector) -> Outcome | None:
-    """Replay or inquire, as the connector's facts allow; None: there is nothing to ask, only to wait."""
-    request, asks = await payments.request_of(s.db, p.id, attempt.id)
+    """Replay, and inquire when a replay cannot tell; None: there is nothing to ask, only to wait."""
     age = (now() - attempt.sent_at) // SECOND
     inquiry = connector.inquiries.get(attempt.operation)
     lost = attempt.state in {State.SENT, State.UNKNOWN}
-    # A stored 5xx is replayed for ever: every second question is an inquiry where the PSP has one.
-    if lost and age < connector.recovery.replay_for and (inquiry is None or asks % 2 == 1):
+    replayed: Outcome | None = None
+    if lost and age < connector.recovery.replay_for:
+        request = await payments.request_of(s.db, p.id, attempt.id)
         continued = attempt.action is not None  # The payer came back: the question out is the second one.
         endpoint = connector.continuation if continued else connector.endpoints[attempt.operation]
-        return await ask(s, p, attempt.id, endpoint, request, first=False)
+        replayed = await ask(s, p, attempt.id, endpoint, request, first=False)
+        if not (isinstance(replayed, Unknown) and replayed.stored):
+            return replayed
     if inquiry is None:
-        return None
-    account = await account_of(s, attempt)
-    outcome = await ask(s, p, attempt.id, inquiry, inquiry.build(command_of(p, attempt, account)), first=False)
-    return None if isinstance(outcome, Unknown) and not outcome.psp_reference else outcome
+        return replayed
+    request = inquiry.build(command_of(p, attempt, await account_of(s, attempt)))
+    found = await ask(s, p, attempt.id, inquiry, request, first=False)
+    if isinstance(found, Unknown) and found.absent and replayed is not None and age > horizon(s, p, connector):
+        # The key answers with a stored failure, so nothing can be executed under it any more; the PSP had
+        # time to know of what was; and it knows of nothing.
+        return Rejected("the PSP failed, and has no trace of it")
+    return found if not isinstance(found, Unknown) or found.psp_reference else replayed
+
+
+def horizon(s: Scrooge, p: Payment, connector: Connector) -> int:
+    """Seconds after sending until a PSP that did something must say so when asked."""
+    seen_after = connector.recovery.horizon
+    return s.settings.psp_timeout_seconds + (seen_after if p.livemode else min(seen_after, TEST_HORIZON))
 
 
 async def sync(s: Scrooge, principal: Principal, payment_id: str) -> Payment:

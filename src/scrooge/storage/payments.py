@@ -322,12 +322,11 @@ def attempt_of(r: AttemptRow) -> Attempt:
     )
 
 
-async def request_of(db: Any, payment_id: str, attempt_id: str) -> tuple[Request, int]:
-    """The bytes that were recorded for an attempt, and how often we asked about it."""
+async def request_of(db: Any, payment_id: str, attempt_id: str) -> Request:
+    """The bytes that were recorded for an attempt."""
     row = await run(db, Q["request_of"], *key_of(payment_id), hex_of(attempt_id))
     r = msgspec.json.decode(row["request"])
-    request = Request(r["method"], r["path"], r["body"].encode(), r["content_type"], r["idempotency_key"])
-    return request, row["asks"]
+    return Request(r["method"], r["path"], r["body"].encode(), r["content_type"], r["idempotency_key"])
 
 
 class KeyRow(Struct, frozen=True):

@@ -136,7 +136,7 @@ SELECT p.*,
  WHERE p.bucket = $1 AND p.id = $2;
 
 -- request_of :one
-SELECT request::text, asks FROM attempts WHERE bucket = $1 AND payment_id = $2 AND id = $3;
+SELECT request::text FROM attempts WHERE bucket = $1 AND payment_id = $2 AND id = $3;
 
 -- payment_of_reference :one
 SELECT payment_id
