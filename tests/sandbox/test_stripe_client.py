@@ -260,6 +260,28 @@ def test_a_payment_is_found_by_search_and_list(stripe_client):
     assert intent.id in [row.id for row in listed.auto_paging_iter()]
 
 
+@pytest.mark.parametrize(
+    ("query", "matches"),
+    [
+        (r"metadata['reference']:'it\'s AND me'", True),
+        ("""metadata["reference"]:"it's AND me" AND status:'requires_capture'""", True),
+        (r"status:'succeeded' AND metadata['reference']:'it\'s AND me'", False),
+        ("currency:'eur' AND status:'requires_capture'", True),
+    ],
+)
+def test_searches_are_read_as_stripe_reads_them(stripe_client, query: str, matches: bool):
+    intent = pay(stripe_client, "it's AND me")
+    found = stripe_client.v1.payment_intents.search(params={"query": query})
+    assert [row.id for row in found.data] == [intent.id] * matches
+
+
+@pytest.mark.parametrize("query", ["reference:'x'", "status:'x' OR status:'y'", "status:x", "*"])
+def test_a_search_nobody_can_read_is_refused(stripe_client, query: str):
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        stripe_client.v1.payment_intents.search(params={"query": query})
+    assert refused.value.param == "query"
+
+
 def test_accounts_do_not_see_each_other(sandbox: Server, stripe_client):
     intent = pay(stripe_client, "mine")
     with pytest.raises(stripe.InvalidRequestError) as refused:

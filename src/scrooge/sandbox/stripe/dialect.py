@@ -120,7 +120,7 @@ def _who(call: Call) -> Who:
     if not key:
         message = "You did not provide an API key. You need to provide it as a Bearer token."
         raise Refused(401, "invalid_request_error", message)
-    if not key.startswith("sk_test_"):
+    if not key.startswith(("sk_test_", "rk_test_")):
         raise Refused(401, "invalid_request_error", f"Invalid API Key provided: {key[:8]}****")
     platform = "acct_" + hashlib.sha256(key.encode()).hexdigest()[:16]
     account = call.headers.get("stripe-account") or platform

@@ -15,6 +15,13 @@ Document = dict[str, Any]
 
 _NO_ADDRESS = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
 _BILLING = {"address": _NO_ADDRESS, "email": None, "name": None, "phone": None, "tax_id": None}
+_CHARGE_NULLS: Document = dict.fromkeys(
+    """
+    application application_fee application_fee_amount balance_transaction
+    failure_balance_transaction on_behalf_of receipt_email receipt_number receipt_url review
+    shipping source_transfer transfer_data transfer_group
+    """.split()
+)
 _APPROVED_OUTCOME = {
     "advice_code": None,
     "network_advice_code": None,
@@ -100,16 +107,12 @@ def charge_document(world: World, charge: Charge) -> Document:
     decline = DECLINES[charge.decline] if charge.decline else None
     given_back = auth.refunded_minor + auth.released_minor
     status = "succeeded" if paid else "failed" if decline else "pending"
-    return {
+    return _CHARGE_NULLS | {
         "id": charge.id,
         "object": "charge",
         "amount": intent.amount,
         "amount_captured": units(auth.captured_minor),
         "amount_refunded": units(given_back),
-        "application": None,
-        "application_fee": None,
-        "application_fee_amount": None,
-        "balance_transaction": None,
         "billing_details": _BILLING,
         "calculated_statement_descriptor": intent.facts.get("statement_descriptor"),
         "captured": auth.captured_minor > 0,
@@ -118,30 +121,20 @@ def charge_document(world: World, charge: Charge) -> Document:
         "customer": intent.facts.get("customer"),
         "description": intent.facts.get("description"),
         "disputed": False,
-        "failure_balance_transaction": None,
         "failure_code": intent.error["code"] if decline and intent.error else None,
         "failure_message": intent.error["message"] if decline and intent.error else None,
         "fraud_details": {},
         "livemode": False,
         "metadata": intent.metadata,
-        "on_behalf_of": None,
         "outcome": decline_outcome(decline) if decline else _APPROVED_OUTCOME if paid else None,
         "paid": paid,
         "payment_intent": intent.id,
         "payment_method": charge.payment_method,
         "payment_method_details": {"card": _card_details(auth, charge), "type": "card"},
-        "receipt_email": None,
-        "receipt_number": None,
-        "receipt_url": None,
         "refunded": paid and given_back >= auth.minor,
-        "review": None,
-        "shipping": None,
-        "source_transfer": None,
         "statement_descriptor": intent.facts.get("statement_descriptor"),
         "statement_descriptor_suffix": intent.facts.get("statement_descriptor_suffix"),
         "status": status,
-        "transfer_data": None,
-        "transfer_group": None,
     }
 
 

@@ -18,11 +18,15 @@ from .records import Charge, Event, Intent, Refund, Who
 
 Row = TypeVar("Row", bound=Record)
 
+# One clause of Stripe's search language; a backslash escapes inside quotes.
 _CLAUSE = re.compile(
-    r"""\s*(?P<field>\w+)(\[(?P<q>['"])(?P<key>.*?)(?P=q)\])?\s*:\s*
-    (?P<p>['"])(?P<value>.*?)(?P=p)\s*""",
+    r"""(?P<field>\w+)(\[(?P<q>['"])(?P<key>(?:\\.|(?!(?P=q)).)*)(?P=q)\])?\s*:\s*
+    (?P<p>['"])(?P<value>(?:\\.|(?!(?P=p)).)*)(?P=p)""",
     re.VERBOSE,
 )
+_AND = re.compile(r"\s+AND\s+")
+_ESCAPED = re.compile(r"\\(.)")
+_FIELDS = ("metadata", "status", "currency", "customer")
 _COMPARE = {
     "gt": lambda have, want: have > want,
     "gte": lambda have, want: have >= want,
@@ -90,8 +94,7 @@ def list_events(world: World, who: Who, form: f.Form, _: str) -> Document:
 
 def search_intents(world: World, who: Who, form: f.Form, _: str) -> Document:
     """GET /v1/payment_intents/search: `field:"value"` clauses joined by AND."""
-    query = str(f.required(form, "query"))
-    clauses = [_clause(part) for part in re.split(r"\s+AND\s+", query)]
+    clauses = _clauses(str(f.required(form, "query")).strip())
     pairs = [(key, value) for field, key, value in clauses if field == "metadata"]
     key = ("metadata", who.account, *pairs[0]) if pairs else ("intents", who.account)
     horizon = time.time() - world.config.search_lag_ms / 1000
@@ -116,11 +119,22 @@ def _newest(world: World, kind: type[Row], key: tuple[str, ...]) -> Iterable[Row
     return (world.state.need(kind, id_) for id_ in reversed(world.state.index.get(key, [])))
 
 
-def _clause(text: str) -> tuple[str, str, str]:
-    match = _CLAUSE.fullmatch(text)
-    if match is None or match["field"] not in ("metadata", "status", "currency", "customer"):
-        raise Refused.invalid("query", f"We were unable to parse your search query: {text}")
-    return match["field"], match["key"] or "", match["value"]
+def _clauses(query: str) -> list[tuple[str, str, str]]:
+    """(field, key, value) of each clause; raises Refused where the query cannot be read."""
+    clauses, at = [], 0
+    while match := _CLAUSE.match(query, at):
+        if match["field"] not in _FIELDS:
+            break
+        key, value = (_ESCAPED.sub(r"\1", part or "") for part in match.group("key", "value"))
+        clauses.append((match["field"], key, value))
+        joint = _AND.match(query, match.end())
+        if joint is None:
+            at = match.end()
+            break
+        at = joint.end()
+    if query[at:].strip() or not clauses:
+        raise Refused.invalid("query", f"We were unable to parse your search query: {query}")
+    return clauses
 
 
 def _matches(intent: Intent, field: str, key: str, value: str) -> bool:
