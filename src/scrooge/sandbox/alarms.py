@@ -85,7 +85,7 @@ class Alarms:
         taken = posting is None or await self._post(posting, notice.body)
         tries = notice.tries + 1
         if taken or tries >= _TRIES_MAX:
-            self._world.state.put(structs.replace(notice, done=True))
+            self._world.state.put(structs.replace(notice, done=True, body=b""))
         else:
             pause = min(0.5 * 2 ** (tries - 1), _PAUSE_MAX_SECONDS)
             again = structs.replace(notice, tries=tries, due_at=time.time() + pause)

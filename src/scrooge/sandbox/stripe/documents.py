@@ -16,11 +16,22 @@ Document = dict[str, Any]
 _NO_ADDRESS = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
 _BILLING = {"address": _NO_ADDRESS, "email": None, "name": None, "phone": None, "tax_id": None}
 _CHARGE_NULLS: Document = dict.fromkeys(
-    """
-    application application_fee application_fee_amount balance_transaction
-    failure_balance_transaction on_behalf_of receipt_email receipt_number receipt_url review
-    shipping source_transfer transfer_data transfer_group
-    """.split()
+    [
+        "application",
+        "application_fee",
+        "application_fee_amount",
+        "balance_transaction",
+        "failure_balance_transaction",
+        "on_behalf_of",
+        "receipt_email",
+        "receipt_number",
+        "receipt_url",
+        "review",
+        "shipping",
+        "source_transfer",
+        "transfer_data",
+        "transfer_group",
+    ]
 )
 _APPROVED_OUTCOME = {
     "advice_code": None,
@@ -38,7 +49,7 @@ _APPROVED_OUTCOME = {
 def intent_document(world: World, intent: Intent, expand: frozenset[str] = frozenset()) -> Document:
     """A PaymentIntent; `latest_charge` is an object when asked for."""
     auth = world.state.get(Authorization, intent.charge or "")
-    live = auth if auth is not None and auth.state == "approved" else None
+    live = auth if auth is not None and auth.state in ("approved", "expired") else None
     latest: str | Document | None = intent.charge
     if intent.charge and "latest_charge" in expand:
         latest = charge_document(world, world.state.need(Charge, intent.charge))
