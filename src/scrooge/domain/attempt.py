@@ -45,16 +45,17 @@ class Closed(StrEnum):
 
 # fmt: off
 S = State
-OUTCOMES = (Approved,   Pending,    ActionRequired,    Declined,   Rejected,   Reversed,   Unknown)
+WAITS = State.ACTION_REQUIRED
+OUTCOMES = (Approved,  Pending,    ActionRequired, Declined,   Rejected,   Reversed,   Unknown)
 TABLE: dict[State, tuple[State | None, ...]] = {
-    S.SENT:            (S.APPROVED, S.PENDING,  S.ACTION_REQUIRED, S.DECLINED, S.REJECTED, S.REVERSED, S.UNKNOWN),
-    S.UNKNOWN:         (S.APPROVED, S.PENDING,  S.ACTION_REQUIRED, S.DECLINED, S.REJECTED, S.REVERSED, S.UNKNOWN),
-    S.ACTION_REQUIRED: (S.APPROVED, S.PENDING,  S.ACTION_REQUIRED, S.DECLINED, S.REJECTED, S.REVERSED, S.ACTION_REQUIRED),
-    S.PENDING:         (S.APPROVED, S.PENDING,  None,              S.DECLINED, S.REJECTED, S.REVERSED, S.PENDING),
-    S.APPROVED:        (S.APPROVED, S.APPROVED, None,              None,       None,       S.REVERSED, S.APPROVED),
-    S.DECLINED:        (None,       S.DECLINED, None,              S.DECLINED, None,       None,       S.DECLINED),
-    S.REJECTED:        (None,       None,       None,              None,       S.REJECTED, None,       S.REJECTED),
-    S.REVERSED:        (S.REVERSED, S.REVERSED, None,              None,       None,       S.REVERSED, S.REVERSED),
+    S.SENT:     (S.APPROVED, S.PENDING,  WAITS,    S.DECLINED, S.REJECTED, S.REVERSED, S.UNKNOWN),
+    S.UNKNOWN:  (S.APPROVED, S.PENDING,  WAITS,    S.DECLINED, S.REJECTED, S.REVERSED, S.UNKNOWN),
+    WAITS:      (S.APPROVED, S.PENDING,  WAITS,    S.DECLINED, S.REJECTED, S.REVERSED, WAITS),
+    S.PENDING:  (S.APPROVED, S.PENDING,  None,     S.DECLINED, S.REJECTED, S.REVERSED, S.PENDING),
+    S.APPROVED: (S.APPROVED, S.APPROVED, None,     None,       None,       S.REVERSED, S.APPROVED),
+    S.DECLINED: (None,       S.DECLINED, None,     S.DECLINED, None,       None,       S.DECLINED),
+    S.REJECTED: (None,       None,       None,     None,       S.REJECTED, None,       S.REJECTED),
+    S.REVERSED: (S.REVERSED, S.REVERSED, None,     None,       None,       S.REVERSED, S.REVERSED),
 }
 # fmt: on
 OPEN = frozenset({S.SENT, S.UNKNOWN, S.PENDING, S.ACTION_REQUIRED})

@@ -18,6 +18,7 @@ from scrooge.domain.outcome import (
     Rejected,
     ReversalKind,
     Reversed,
+    Unknown,
 )
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome, NotFound, NotificationRefused

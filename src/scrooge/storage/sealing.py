@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -64,9 +65,7 @@ def sealer_of(settings: Settings) -> Sealer:
         descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(Fernet.generate_key())
-        try:
+        with suppress(FileExistsError):
             os.link(mine, path)  # Atomic: of two processes that start together, one key wins.
-        except FileExistsError:
-            pass
         mine.unlink()
     return Sealer([path.read_text()], settings.secrets_dir)
