@@ -70,13 +70,9 @@ async def scene(world: World) -> Scene:
     _, authorized = await world.pay("stripe", capture="manual", value="20.00")
     _, half = await world.pay("stripe", capture="manual", value="20.00")
     for payment, value in ((half, "5.00"),):
-        status, _ = await world.post(
-            f"/v1/payments/{payment['id']}/captures", {"amount": amount(value), "final": True}
-        )
+        status, _ = await world.post(f"/v1/payments/{payment['id']}/captures", {"amount": amount(value), "final": True})
         assert status == 201
-    status, _ = await world.post(
-        f"/v1/payments/{sale['id']}/refunds", {"reference": "rma-1", "amount": amount("1.00")}
-    )
+    status, _ = await world.post(f"/v1/payments/{sale['id']}/refunds", {"reference": "rma-1", "amount": amount("1.00")})
     assert status == 201
     _, declined = await world.pay("stripe", token="pm_card_visa_chargeDeclined")
     _, at_adyen = await world.pay("adyen", capture="manual", value="20.00")
@@ -91,9 +87,7 @@ async def scene(world: World) -> Scene:
         at_adyen=at_adyen["id"], others_payment="", others_instrument="", deleted=gone["id"], weak_key="",
         other_key=world.other_key, cursor=page["next_cursor"], account=world.accounts["stripe"],
     )  # fmt: skip
-    async with world.http.delete(
-        f"{world.api_url}/v1/instruments/{gone['id']}", headers=world.headers()
-    ) as answer:
+    async with world.http.delete(f"{world.api_url}/v1/instruments/{gone['id']}", headers=world.headers()) as answer:
         assert answer.status == 200
     await others(world, scene)
     return scene

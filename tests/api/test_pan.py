@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from scrooge.api.pan import RANGES, holds_card_number, refuse_in_body, refuse_in_target
 from scrooge.errors import PanRefused
 from scrooge.ids import PREFIXES, new_id
+from scrooge.storage.rows import moment
 
 
 def with_check_digit(digits: str) -> str:
@@ -95,22 +95,32 @@ def test_an_id_of_ours_is_no_card_number(prefix: str, bucket: int):
     assert not holds_card_number(new_id(prefix, bucket))
 
 
-@given(st.datetimes(datetime(2000, 1, 1), datetime(2039, 1, 1)))
-def test_a_timestamp_is_no_card_number(at: datetime):
-    at = at.replace(tzinfo=UTC)
-    for text in (at.isoformat(), at.strftime("%Y%m%d%H%M%S"), str(int(at.timestamp() * 1e6)),
-                 str(int(at.timestamp() * 1e3)), str(int(at.timestamp())), at.strftime("%Y-%m-%d %H:%M:%S.%f")):  # fmt: skip
+@given(st.integers(946_684_800_000_000, 2_177_452_800_000_000))  # Microseconds: 2000 to 2038.
+def test_a_timestamp_is_no_card_number(microseconds: int):
+    at = moment(microseconds)
+    units = [str(microseconds // unit) for unit in (1, 1_000, 1_000_000)]
+    for text in (*units, at.isoformat(), at.strftime("%Y%m%d%H%M%S"), at.strftime("%Y-%m-%d %H:%M:%S.%f")):
         assert not holds_card_number(text), text
 
 
 @pytest.mark.parametrize(
-    "text", ["", "order-9912", "+49 30 1234567", "DE89 3704 0044 0532 0130 00", "12.99", "sub_8123:2026-12", "4242 4242"]
+    "text",
+    [
+        "",
+        "order-9912",
+        "+49 30 1234567",
+        "DE89 3704 0044 0532 0130 00",
+        "12.99",
+        "sub_8123:2026-12",
+        "4242 4242",
+        "4" * 9000,
+    ],
 )
 def test_what_people_send_every_day_is_no_card_number(text: str):
     assert not holds_card_number(text)
 
 
-@pytest.mark.parametrize("text", ["4 " * 120_000, "4" * 250_000, "4111 1111 1111 1112 " * 12_000])
+@pytest.mark.parametrize("text", ["4 " * 120_000, "4111 1111 1111 1112 " * 12_000])
 def test_a_body_made_to_be_slow_is_refused_unread(text: str):
     """Looking at every way to read the last one took seconds."""
     with pytest.raises(PanRefused):

@@ -41,7 +41,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     components["Problem"] = problem_schema()
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for route in routes:
-        paths[route.path][route.method.lower()] = operation(route)
+        paths[route.path][route.method.lower()] = operation(route, routes)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -65,7 +65,7 @@ def structs_of(routes: Sequence[Route]) -> list[type]:
     return list(dict.fromkeys(found))
 
 
-def operation(route: Route) -> dict[str, Any]:
+def operation(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "operationId": operation_id(route),
         "summary": route.summary,
@@ -74,6 +74,9 @@ def operation(route: Route) -> dict[str, Any]:
         "responses": responses(route),
         "security": [{"key": []}] if route.scope else [],
     }
+    for status in {"201", "202"} & set(shown["responses"]):
+        if found := links(route, routes):
+            shown["responses"][status]["links"] = found
     if route.scope:
         shown["description"] = f"Needs the scope `{route.scope}`."
     if route.body is not None:
@@ -83,6 +86,20 @@ def operation(route: Route) -> dict[str, Any]:
     elif route.raw and route.method == "POST":
         shown["requestBody"] = {"required": False, "content": {"*/*": {"schema": {}}}}
     return shown
+
+
+def links(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
+    """Where what was just made can be used: the operations below its path take its id."""
+    found = {}
+    for other in routes:
+        rest = other.path.removeprefix(f"{route.path}/{{")
+        if other.path != rest:
+            name = rest.partition("}")[0]
+            found[operation_id(other)] = {
+                "operationId": operation_id(other),
+                "parameters": {name: "$response.body#/id"},
+            }
+    return found
 
 
 def operation_id(route: Route) -> str:

@@ -24,6 +24,7 @@ MEANINGLESS = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
     r"|(?<![0-9a-zA-Z])[0-9a-fA-F]{32,}(?![0-9a-zA-Z])"
     r"|(?<![0-9a-zA-Z])[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}(?![0-9a-zA-Z])"
+    r"|[0-9]{20,}"
 )
 LONGEST, SHORTEST = 19, 13
 TEXT_MAX = 1100  # No field of ours is longer; a longer text with a row of digits is refused unread.
@@ -102,7 +103,7 @@ def leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def has_row(text: str) -> bool:
     """Is there a row of digits long enough to be a card number?"""
-    return len(text) >= SHORTEST and DIGITS.search(folded(text)) is not None
+    return len(text) >= SHORTEST and DIGITS.search(plain(text)) is not None
 
 
 def holds_card_number(text: str) -> bool:
@@ -110,13 +111,14 @@ def holds_card_number(text: str) -> bool:
         return False
     if len(text) > TEXT_MAX:
         return True
-    plain = MEANINGLESS.sub("#", folded(text))
-    return any(is_card_number(number) for row in DIGITS.finditer(plain) for number in numbers(row[0]))
+    return any(is_card_number(number) for row in DIGITS.finditer(plain(text)) for number in numbers(row[0]))
 
 
-def folded(text: str) -> str:
-    """Full-width digits and special spaces count as well."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+def plain(text: str) -> str:
+    """Without the digits that mean nothing; full-width digits and special spaces count like others."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return MEANINGLESS.sub("#", text) if DIGITS.search(text) else text
 
 
 def numbers(row: str) -> Iterator[str]:
