@@ -7,9 +7,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-STDOUT = Console(highlight=False, soft_wrap=True)
 STDERR = Console(stderr=True, highlight=False, soft_wrap=True)
 DONE, FAILED, WRONG_USAGE, FOUND_PROBLEMS = 0, 1, 2, 3
 
@@ -27,10 +25,12 @@ def say(sentence: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """A result for the eye; `right` names the columns of numbers. Never folded: a pipe reads it too."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        shown.add_column(column, justify="right" if column in right else "left", no_wrap=True)
-    for row in rows:
-        shown.add_row(*map(escape, row))
-    STDOUT.print(shown, soft_wrap=True)
+    """A result for the eye; `right` names the columns of numbers. Never folded or cut: a pipe reads it too."""
+    lines = [tuple(columns), *map(tuple, rows)]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(columns))]
+    for line in lines:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        ]
+        typer.echo("  ".join(cells).rstrip())

@@ -1,4 +1,7 @@
-"""`serve`, `worker` and `sandbox`: the long-running processes."""
+"""`serve`, `worker` and `sandbox`: the long-running processes.
+
+Each imports what it runs when it runs, so that no command waits for the programs of the others.
+"""
 
 import errno
 import os
@@ -11,13 +14,10 @@ from typing import Annotated
 
 import typer
 
-from scrooge import app
 from scrooge.cli import lifeline
 from scrooge.cli.output import FAILED, Json, document, say
 from scrooge.cli.place import place, require_schema, url_of
 from scrooge.errors import SettingsError
-from scrooge.sandbox import server as sandbox_server
-from scrooge.sandbox.config import SandboxConfig
 from scrooge.settings import load
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; loopback unless told otherwise.")]
@@ -31,6 +31,8 @@ def serve(
     as_json: Json = False,
 ) -> None:
     """Serve the API and the notifications endpoint."""
+    from scrooge.app import run_serve
+
     lifeline.hold()
     adopt({"SCROOGE_HOST": host, "SCROOGE_PORT": port})
     with place(load()) as settings:
@@ -39,16 +41,18 @@ def serve(
         # Serving processes of their own read the environment, so what we found out goes there.
         adopt({"SCROOGE_DATABASE_URL": url_of(settings), "SCROOGE_EMBEDDED": "1" if settings.embedded else None})
         started({"api_url": f"http://{settings.host}:{settings.port}", "pid": os.getpid()}, as_json)
-        ended_well(lambda: app.run_serve(settings, workers))
+        ended_well(lambda: run_serve(settings, workers))
 
 
 def worker(as_json: Json = False) -> None:
     """Run the background work: questions to PSPs, notifications, partitions."""
+    from scrooge.app import run_worker
+
     lifeline.hold()
     with place(load()) as settings:
         require_schema(settings)
         started({"pid": os.getpid()}, as_json)
-        app.run_worker(settings)
+        run_worker(settings)
 
 
 def sandbox(
@@ -60,6 +64,9 @@ def sandbox(
     as_json: Json = False,
 ) -> None:
     """Run the simulated PSPs, with ground truth and faults."""
+    from scrooge.sandbox.config import SandboxConfig
+    from scrooge.sandbox.server import run
+
     lifeline.hold()
     adopt({"SCROOGE_SANDBOX_HOST": host, "SCROOGE_SANDBOX_PORT": port})
     settings = load()
@@ -73,7 +80,7 @@ def sandbox(
         seed=seed,
         latency_ms=latency_ms,
     )
-    ended_well(lambda: sandbox_server.run(config))
+    ended_well(lambda: run(config))
 
 
 def adopt(settings: dict[str, str | int | None]) -> None:

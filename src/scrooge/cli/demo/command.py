@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import aiohttp
 import msgspec
 import typer
+import uvloop
 from msgspec import Struct
 
 from scrooge.cli.database import audited
@@ -77,7 +78,8 @@ def demo(
         say(f"starting PostgreSQL, the sandbox PSPs, the API and the worker in {data_dir}")
         crew = Crew(folder, environment(os.environ, folder, where))
         try:
-            ok = asyncio.run(Demo(crew, where, started).whole(payments, seed, as_json, exit_))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                ok = runner.run(Demo(crew, where, started).whole(payments, seed, as_json, exit_))
         except asyncio.CancelledError:
             ok = True  # Told to stop, which is what we do.
         except CrewError as error:

@@ -99,10 +99,10 @@ class Crew:
         self.changed()
 
     def stop(self) -> None:
-        """Ends everything that was started, the database last."""
-        for child in self.children.values():
+        """Ends everything that was started: who asks, then who is asked, the database last."""
+        for name in sorted(self.children, key=lambda name: name == "sandbox"):
+            child = self.children[name]
             child.terminate()
-        for child in self.children.values():
             try:
                 child.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:

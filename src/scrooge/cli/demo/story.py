@@ -80,16 +80,18 @@ def show(story: Story, balances: list[LedgerBalance], shop: Shop, run: str) -> N
 
 def results(story: Story) -> Table:
     table = Table.grid(padding=(0, 3))
+    for _ in range(2):
+        table.add_column(no_wrap=True)
     for status, count in story.outcomes.items():
-        table.add_row(status.replace("_", " "), f"{count:,}", "█" * max(1, round(40 * count / story.payments)))
+        table.add_row(status.replace("_", " "), f"{count:,}", "█" * max(1, round(28 * count / story.payments)))
     table.add_row()
     latency = story.latency_ms
     for what, number in (
         ("attempts at PSPs", f"{story.attempts:,}"),
-        ("answers lost, found out later", f"{story.resolved} of {story.unknowns}"),
+        ("lost answers found out", f"{story.resolved} of {story.unknowns}"),
         ("notifications", f"{story.notifications:,}"),
         ("payments per second", f"{story.payments_per_second:,.0f}"),
-        ("latency", f"p50 {latency['p50']:.0f}, p95 {latency['p95']:.0f}, p99 {latency['p99']:.0f} ms"),
+        ("latency p50, p95, p99", " ".join(f"{ms:,.0f}" for ms in latency.values()) + " ms"),
     ):
         table.add_row(what, number)
     return table

@@ -16,7 +16,9 @@ from scrooge.money import Money
 CLIENTS = 32
 RETRIES = 40  # while a serving process is being replaced
 RETRY_SECONDS = 0.25
-CURRENCIES = {"EUR": (99, 25_000), "USD": (99, 25_000), "JPY": (100, 30_000), "KWD": (250, 90_000)}
+PATIENCE_SECONDS = 30.0
+# From, to and in steps of, in minor units. Stripe takes KWD in tens, and so must half of an amount be.
+CURRENCIES = {"EUR": (99, 25_000, 1), "USD": (99, 25_000, 1), "JPY": (100, 30_000, 1), "KWD": (260, 90_000, 20)}
 # A life of a payment, how many of a hundred live it, and the payers it happens to.
 LIVES: dict[str, tuple[float, tuple[str, ...]]] = {
     "sale": (62.0, ("visa", "mastercard", "amex")),
@@ -32,6 +34,7 @@ LIVES: dict[str, tuple[float, tuple[str, ...]]] = {
     "authenticated": (4.0, ("challenge",)),
     "not_authenticated": (1.0, ("challenge",)),
 }
+AUTHENTICATED = ("authenticated", "not_authenticated")
 FAULTS = (  # kind, how often, and how long in milliseconds where it is about time
     ("charge_then_drop", 0.012, None),
     ("charge_then_500", 0.012, None),
@@ -67,7 +70,7 @@ def planned(shop: Shop, count: int, seed: int, run: str) -> Iterator[Plan]:
         [life] = draw.choices(lives, weights)
         kind = draw.choice(LIVES[life][1])
         currency = draw.choices(list(CURRENCIES), (60, 25, 10, 5))[0]
-        money = Money(draw.randint(*CURRENCIES[currency]), currency)
+        money = Money(draw.randrange(*CURRENCIES[currency]), currency)
         caller, first = draw.choices(CALLERS, (6, 3, 1))[0], draw.randrange(2)
         yield Plan(f"demo-{run}-{number}", life, caller, shop.instruments[kind][first], f"payer-{kind}", money)
 
@@ -96,6 +99,8 @@ class Traffic:
         now = time.monotonic()
         self.seen.latencies_ms.append((now - started) * 1000)
         self.seen.first_at = self.seen.first_at or now
+        if plan.life in AUTHENTICATED and payment["status"] == "processing":
+            payment = await self.found_out(plan, payment)
         money, status = plan.money, payment["status"]
         part = amount(Money(max(1, money.minor // 2), money.currency))
         path = f"/v1/payments/{payment['id']}"
@@ -128,6 +133,17 @@ class Traffic:
 
     async def move(self, plan: Plan, path: str, body: dict[str, Any]) -> None:
         await self.post(path, body, plan.caller, f"{plan.reference}-{body['reference']}")
+
+    async def found_out(self, plan: Plan, payment: dict[str, Any]) -> dict[str, Any]:
+        """The payer waits at the checkout until the lost answer is known."""
+        url = f"{self.shop.api_url}/v1/payments/{payment['id']}"
+        until = time.monotonic() + PATIENCE_SECONDS
+        while payment["status"] == "processing" and time.monotonic() < until:
+            await asyncio.sleep(RETRY_SECONDS)
+            async with self.http.get(url, headers=authorized(self.shop, plan.caller)) as answer:
+                answer.raise_for_status()
+                payment = await answer.json()
+        return payment
 
     async def post(self, path: str, body: dict[str, Any], caller: str, key: str) -> dict[str, Any]:
         """With an idempotency key, so that asking again after a broken connection is safe."""

@@ -1,0 +1,259 @@
+"""The commands as a person or a script meets them: what they print where, and how they exit."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scrooge.cli import ledger
+from scrooge.cli.main import main
+from scrooge.ledger.export import FORMATS
+
+HELP = ("demo", "serve", "worker", "sandbox", "migrate", "check", "doctor", "test-cards", "ledger export",
+        "ledger balances", "keys create", "keys list", "keys revoke")  # fmt: skip
+
+
+@pytest.fixture
+def scrooge(monkeypatch, capsys):
+    """Runs a command in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
+        before = signal.getsignal(signal.SIGTERM)
+        with monkeypatch.context() as patch:
+            for name in [n for n in os.environ if n.startswith("SCROOGE_")]:
+                patch.delenv(name)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["scrooge", *arguments])
+            try:
+                main()
+                code = 0
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+            finally:
+                signal.signal(signal.SIGTERM, before)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def db(world) -> dict[str, str]:
+    return {"SCROOGE_DATABASE_URL": world.url}
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_every_command_explains_itself(scrooge, command):
+    code, out, _ = scrooge(*command.split(), "--help")
+    assert code == 0
+    assert "--json" in out
+
+
+def test_version(scrooge):
+    assert scrooge("--version")[:2] == (0, "scrooge 0.1.0\n")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("SCROOGE_PORT", "high", "SCROOGE_PORT must be a number"),
+        ("SCROOGE_DATABASE_URL", "mysql://x", "SCROOGE_DATABASE_URL must begin with postgresql://"),
+        ("SCROOGE_DATABASE_URL", "postgresql://h:port/x", "SCROOGE_DATABASE_URL"),
+        ("SCROOGE_LOG_LEVEL", "loud", "SCROOGE_LOG_LEVEL must be one of"),
+    ],
+)
+def test_a_bad_setting_is_named_and_exits_2(scrooge, variable, value, told):
+    code, out, err = scrooge("check", "--json", **{variable: value})
+    assert (code, out) == (2, "")
+    assert told in err
+    assert "Traceback" not in err
+
+
+def test_wrong_usage_exits_2(scrooge):
+    for arguments in (["nothing"], ["check", "--maybe"], ["ledger", "export", "--format", "xml"]):
+        code, out, err = scrooge(*arguments)
+        assert (code, out) == (2, ""), arguments
+        assert err
+
+
+def test_a_database_that_is_not_there_exits_1_in_one_sentence(scrooge):
+    gone = {"SCROOGE_DATABASE_URL": "postgresql://u@127.0.0.1:1/x"}
+    for arguments in (["check"], ["migrate"], ["worker"], ["serve"], ["keys", "list"], ["ledger", "balances"]):
+        code, out, err = scrooge(*arguments, **gone)
+        assert (code, out) == (1, ""), arguments
+        assert "the database cannot be reached" in err
+        assert "Traceback" not in err
+
+
+def test_a_schema_that_is_behind_is_refused_with_the_command_that_helps(scrooge, server_url):
+    empty = {"SCROOGE_DATABASE_URL": re.sub(r"/\w+(\?|$)", r"/postgres\1", server_url)}
+    for arguments in (["serve"], ["worker"], ["check"], ["keys", "list"], ["ledger", "balances"]):
+        code, _, err = scrooge(*arguments, **empty)
+        assert code == 1, arguments
+        assert "run `scrooge migrate`" in err
+    code, out, _ = scrooge("migrate", "--check", "--json", **empty)
+    assert code == 3
+    assert json.loads(out)["behind"][0] == "0001_core"
+
+
+def test_migrate_says_what_it_did(scrooge, db):
+    assert scrooge("migrate", **db)[:2] == (0, "up to date\n")
+    assert json.loads(scrooge("migrate", "--json", **db)[1]) == {"applied": [], "behind": []}
+
+
+def test_a_taken_port_is_a_setting_to_change(scrooge, db):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for command, variable in (("serve", "SCROOGE_PORT"), ("sandbox", "SCROOGE_SANDBOX_PORT")):
+            code, _, err = scrooge(command, "--port", port, **db)
+            assert code == 2
+            assert f"{variable}: 127.0.0.1:{port} is in use" in err
+
+
+# --- check ----------------------------------------------------------------------------------
+
+
+def test_check_prints_the_document_of_the_contract(scrooge, db):
+    code, out, _ = scrooge("check", "--json", **db)
+    report = json.loads(out)
+    assert code == 0
+    assert list(report)[:8] == [
+        "ok", "payments", "double_charges", "lost", "amount_mismatches", "unbalanced_journals", "unresolved",
+        "breaks",
+    ]  # fmt: skip
+    assert list(report)[-1] == "findings"
+
+
+async def test_check_exits_3_when_the_money_is_wrong(scrooge, world, db):
+
+    await world.pay(None)
+    await world.break_with("UPDATE payments SET status = 'captured'")
+    code, out, err = await asyncio.to_thread(run_apart, "check", **db)
+    assert code == 3
+    assert "the money is NOT right" in out
+    assert "the status is kept as captured" in err
+
+
+def run_apart(*arguments: str, **environment: str) -> tuple[int, str, str]:
+    """As a process of its own."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("SCROOGE_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "scrooge", *arguments],
+        env={**kept, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_check_compares_with_a_sandbox_page_by_page(scrooge, db, sandbox_url):
+    code, out, _ = scrooge("check", "--sandbox", sandbox_url, "--json", **db)
+    assert code == 0
+    report = json.loads(out)
+    assert report["truth_lines"] == report["foreign"] + sum(report[k] for k in ("lost",))
+
+
+def test_check_says_when_the_sandbox_does_not_answer(scrooge, db):
+    code, out, err = scrooge("check", "--sandbox", "http://127.0.0.1:1", "--json", **db)
+    assert (code, out) == (1, "")
+    assert "no truth from http://127.0.0.1:1" in err
+
+
+# --- keys -----------------------------------------------------------------------------------
+
+
+def test_a_key_is_shown_once_listed_without_itself_and_revoked(scrooge, db):
+    code, out, err = scrooge("keys", "create", "--caller", "ads", "--scopes", "payments:read,refunds:write", **db)
+    assert code == 0
+    assert re.fullmatch(r"sk_test_\S{40,}\n", out)
+    assert "not shown again" in err
+    made = json.loads(scrooge("keys", "create", "--caller", "ads", "--scopes", "*", "--json", **db)[1])
+    assert (made["merchant"], made["caller"], made["scopes"], made["mode"]) == ("default", "ads", ["*"], "test")
+    listed = scrooge("keys", "list", "--json", **db)[1]
+    assert made["key"] not in listed
+    assert [k["scopes"] for k in json.loads(listed)["keys"]] == [["payments:read", "refunds:write"], ["*"]]
+    assert scrooge("keys", "revoke", made["id"], **db)[0] == 0
+    assert "revoked" in scrooge("keys", "list", **db)[1]
+    code, _, err = scrooge("keys", "revoke", f"{made['id'][:-1]}Z", **db)
+    assert code == 1
+    assert "no key" in err or "not an id" in err
+
+
+def test_scopes_and_names_that_cannot_be_are_wrong_usage(scrooge, db):
+    for arguments, told in (
+        (["--caller", "ads", "--scopes", "money:print"], "money:print"),
+        (["--caller", "Ads!", "--scopes", "*"], "--caller"),
+        (["--caller", "ads", "--scopes", "*", "--merchant", ""], "--merchant"),
+    ):
+        code, out, err = scrooge("keys", "create", *arguments, **db)
+        assert (code, out) == (2, "")
+        assert told in err
+
+
+def test_the_embedded_database_makes_no_live_keys(scrooge, tmp_path):
+    code, _, err = scrooge(
+        "keys", "create", "--caller", "ads", "--scopes", "*", "--live", SCROOGE_DATA_DIR=str(tmp_path)
+    )
+    assert code == 2
+    assert "SCROOGE_DATABASE_URL" in err
+    # The same database answers a test key, and stops with the command.
+    code, _, _ = scrooge("keys", "create", "--caller", "a", "--scopes", "*", SCROOGE_DATA_DIR=str(tmp_path))
+    assert code == 0
+    assert not (tmp_path / "postgres" / "postmaster.pid").exists()
+
+
+# --- the rest -------------------------------------------------------------------------------
+
+
+def test_the_formats_offered_are_the_formats_there_are():
+    assert {str(form) for form in ledger.Form} == set(FORMATS)
+
+
+def test_an_export_goes_to_stdout_or_whole_into_a_file(scrooge, db, tmp_path):
+    for form in FORMATS:
+        code, out, _ = scrooge("ledger", "export", "--format", form, **db)
+        assert code == 0
+        path = tmp_path / form
+        code, told, _ = scrooge("ledger", "export", "--format", form, "-o", str(path), "--json", **db)
+        assert json.loads(told) == {"format": form, "file": str(path), "journals": 0}
+        assert path.read_bytes().decode().splitlines() == out.splitlines()
+    code, _, err = scrooge("ledger", "export", "--format", "csv", "--json", **db)
+    assert code == 2
+    assert "-o FILE" in err
+
+
+def test_test_cards_are_rows_of_the_contract(scrooge):
+    rows = json.loads(scrooge("test-cards", "--json")[1])
+    assert all(set(row) == {"connector", "token", "number", "outcome"} for row in rows)
+    assert {"approved", "declined:insufficient_funds", "challenge"} <= {row["outcome"] for row in rows}
+    assert "pm_card_visa" in scrooge("test-cards")[1]
+
+
+def test_the_doctor_finds_what_is_wrong_and_what_fixes_it(scrooge, db, tmp_path):
+    free = {"SCROOGE_PORT": "18099", "SCROOGE_DATA_DIR": str(tmp_path)}
+    code, out, _ = scrooge("doctor", "--json", **db, **free)
+    findings = {f["check"]: f for f in json.loads(out)["findings"]}
+    assert findings["database"]["ok"]
+    assert findings["durability"]["ok"]
+    assert findings["schema"]["ok"]
+    assert "scrooge keys create" in findings["API keys"]["fix"]
+    assert code == 3  # No key yet, and no key to seal credentials with.
+    code, out, _ = scrooge("doctor", **free)
+    assert code == 0, out
+    assert "can run here; it has no data yet" in out
+    assert not Path(tmp_path, "postgres").exists()
+
+
+def test_the_doctor_names_a_bad_setting(scrooge):
+    code, out, _ = scrooge("doctor", "--json", SCROOGE_PORT="x")
+    assert code == 3
+    assert "SCROOGE_PORT" in json.loads(out)["findings"][1]["detail"]
