@@ -8,7 +8,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from scrooge.api import reports
 from scrooge.api.call import Answer, Call
-from scrooge.errors import DatabaseUnavailable
 
 CHECK_SECONDS = 3.0
 
@@ -30,8 +29,9 @@ async def database(call: Call) -> reports.Check:
     try:
         async with asyncio.timeout(CHECK_SECONDS), call.s.db.connection() as connection:
             await connection.fetchval("SELECT 1")
-    except (DatabaseUnavailable, TimeoutError, OSError):
-        return reports.Check(name="database", ok=False, detail="the database cannot be reached")
+    except Exception as error:  # Whatever it is, requests would meet it too.
+        detail = f"the database cannot be reached: {type(error).__name__}"
+        return reports.Check(name="database", ok=False, detail=detail)
     return reports.Check(name="database", ok=True, detail="reachable")
 
 
@@ -39,8 +39,9 @@ async def migrations(call: Call) -> reports.Check:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             behind = await call.s.schema_behind()
-    except (DatabaseUnavailable, TimeoutError, OSError):
-        return reports.Check(name="migrations", ok=False, detail="the schema cannot be read")
+    except Exception as error:
+        detail = f"the schema cannot be read: {type(error).__name__}"
+        return reports.Check(name="migrations", ok=False, detail=detail)
     if behind:
         detail = f"run scrooge migrate: {', '.join(behind)}"
         return reports.Check(name="migrations", ok=False, detail=detail)
