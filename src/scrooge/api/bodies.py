@@ -7,30 +7,25 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+PRINTABLE = r"^[!-~]+$"
 Text = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\u0000-\u001f\u007f]+$")]
 Reference = Annotated[
-    str,
-    Meta(
-        min_length=1, max_length=128, pattern=r"^[^\u0000-\u001f\u007f]+$",
-        description="Yours, unique for ever for this merchant and caller.", examples=["order-9912"],
-    ),
-]  # fmt: skip
-ModificationReference = Annotated[
-    str,
-    Meta(
-        min_length=1, max_length=128, pattern=r"^[^\u0000-\u001f\u007f]+$",
-        description="Yours, unique within the payment.", examples=["ship-1"],
-    ),
-]  # fmt: skip
+    Text,
+    Meta(description="Yours, unique for ever for this merchant and caller.", examples=["order-9912"]),
+]
+ModificationReference = Annotated[Text, Meta(description="Yours, unique within the payment.", examples=["ship-1"])]
 Name = Annotated[str, Meta(max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$", examples=["stripe_eu"])]
 Url = Annotated[
     str,
     Meta(max_length=1024, pattern=r"^https?://[A-Za-z0-9\[][!-~]*$", examples=["https://shop.example/return"]),
 ]
-Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
-MetadataKey = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=PRINTABLE)]
+InstrumentId = Annotated[Id, Meta(examples=["ins_01K9YH4V9GYB7T2D4Z8QW3M5N6"])]
+AccountName = Annotated[Id, Meta(description="Id or name of a connector account.", examples=["stripe_eu"])]
+PspText = Annotated[str, Meta(min_length=1, max_length=255, pattern=PRINTABLE)]
+MetadataName = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\u0000-\u001f\u007f]+$")]
 MetadataText = Annotated[str, Meta(max_length=500, pattern=r"^[^\u0000-\u001f\u007f]*$")]
-Metadata = Annotated[dict[MetadataKey, MetadataText], Meta(max_length=50, examples=[{"plan": "premium"}])]
+Metadata = Annotated[dict[MetadataName, MetadataText], Meta(max_length=50, examples=[{"plan": "premium"}])]
 
 
 class Body(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,10 +42,7 @@ class AmountAsked(Body, frozen=True, kw_only=True):
 class CreatePayment(Body, frozen=True, kw_only=True):
     reference: Reference
     amount: AmountAsked
-    instrument: Annotated[
-        str,
-        Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$", examples=["ins_01K9YH4V9GYB7T2D4Z8QW3M5N6"]),
-    ]
+    instrument: InstrumentId
     customer: Text | None = None
     initiator: Literal["customer", "merchant"] = "customer"
     purpose: Annotated[str, Meta(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")] | None = None
@@ -58,27 +50,21 @@ class CreatePayment(Body, frozen=True, kw_only=True):
     return_url: Url | None = None
     statement_descriptor: Annotated[str, Meta(min_length=1, max_length=22, pattern=r"^[ -~]+$")] | None = None
     metadata: Metadata = {}
-    connector_account: (
-        Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$", description="Id or name: only this one.")]
-        | None
-    ) = None
+    connector_account: AccountName | None = None  # where given, the only one to try
 
 
 class AuthorizePayment(Body, frozen=True, kw_only=True):
     """After a decline, a void or an expiry; without an instrument the payment's own is used again."""
 
-    instrument: Id | None = None
+    instrument: InstrumentId | None = None
 
 
 class AuthenticatePayment(Body, frozen=True, kw_only=True):
     """What the payer brought back from the authentication, as the return URL received it."""
 
     details: Annotated[
-        dict[
-            Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$")],
-            Annotated[str, Meta(max_length=8192)],
-        ],
-        Meta(max_length=20),
+        dict[Id, Annotated[str, Meta(max_length=8192)]],
+        Meta(max_length=20, examples=[{"redirectResult": "eyJ0cmFuc1N0YXR1cyI6IlkifQ"}]),
     ] = {}
 
 
@@ -120,9 +106,9 @@ class InstrumentCard(Body, frozen=True, kw_only=True):
 class InstrumentCredential(Body, frozen=True, kw_only=True):
     """The instrument as one PSP knows it."""
 
-    connector_account: Annotated[Id, Meta(description="Id or name.", examples=["stripe_eu"])]
-    psp_token: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-~]+$", examples=["pm_card_visa"])]
-    psp_customer: Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[!-~]+$")] | None = None
+    connector_account: AccountName
+    psp_token: Annotated[PspText, Meta(examples=["pm_card_visa"])]
+    psp_customer: PspText | None = None
 
 
 class CreateInstrument(Body, frozen=True, kw_only=True):
@@ -143,7 +129,7 @@ Secrets = Annotated[
 class CreateConnectorAccount(Body, frozen=True, kw_only=True):
     name: Name
     connector: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$", examples=["stripe"])]
-    merchant_account: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+    merchant_account: Annotated[str, Meta(min_length=1, max_length=128, pattern=PRINTABLE)]
     mode: Literal["test", "live"]
     credentials: Secrets
     base_url: Url | None = None

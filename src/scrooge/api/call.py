@@ -24,7 +24,6 @@ class Call(Struct, frozen=True, kw_only=True):
 
     s: Scrooge
     cards: Cards
-    route: "Route"
     path: Mapping[str, str]
     headers: Mapping[str, str]  # names in lower case
     filters: dict[str, str]

@@ -54,7 +54,7 @@ class Door:
         target: str = scope["path"]
         keyed = Keyed(key, parsing.fingerprint(route.method, target, body)) if route.idempotent else None
         return Call(
-            s=self.s, cards=self.cards, route=route, path=scope["path_params"], headers=headers,
+            s=self.s, cards=self.cards, path=scope["path_params"], headers=headers,
             filters=filters, raw=raw, query=query, body=body, known=principal, keyed=keyed, target=target,
             query_text=text,
         )  # fmt: skip
