@@ -11,7 +11,7 @@ import aiohttp
 
 from scrooge.ids import bucket_of  # noqa: F401 - re-exported for tests that look behind the API
 from scrooge.storage.database import connect
-from scrooge.storage.directory import create_caller, create_key, create_merchant
+from scrooge.storage.access import create_caller, create_key, create_merchant
 from tests.conftest import free_port, wait_for
 
 SERVE = "from scrooge.app import run_serve; from scrooge.settings import load; run_serve(load(), 1)"

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from scrooge.api.app import create_api
 from scrooge.app import open_scrooge
 from scrooge.settings import Settings
-from scrooge.storage.directory import create_caller, create_key, create_merchant
+from scrooge.storage.access import create_caller, create_key, create_merchant
 
 
 class Api(Struct, frozen=True):

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from scrooge.ids import new_id
 from scrooge.storage.database import connect
-from scrooge.storage.directory import create_caller, create_key, create_merchant
+from scrooge.storage.access import create_caller, create_key, create_merchant
 from tests.world import World
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "errors.md"

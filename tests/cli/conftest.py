@@ -16,10 +16,10 @@ from scrooge.domain.payment import Payment, authorization_of, decide
 from scrooge.flows.announce import announcement
 from scrooge.ids import bucket_of, hex_of, new_id
 from scrooge.ledger.postings import journal
-from scrooge.storage import payments
+from scrooge.storage import changes
+from scrooge.storage.access import create_caller, create_merchant
+from scrooge.storage.changes import Change, Guard
 from scrooge.storage.database import Database, connect
-from scrooge.storage.directory import create_caller, create_merchant
-from scrooge.storage.payments import Change, Guard
 
 SECOND = 1_000_000
 REQUEST = Request("POST", "/payments", b"{}")
@@ -52,7 +52,7 @@ class World:
             metadata={},
         )  # fmt: skip
         guard = Guard(bucket, reference, bytes(32))
-        assert await payments.create(self.db, [(p, guard, REQUEST, now() + 60 * SECOND)])
+        assert await changes.create(self.db, [(p, guard, REQUEST, now() + 60 * SECOND)])
         return p if outcome is None else await self.hears(p, attempt.id, outcome)
 
     async def asks(
@@ -98,7 +98,7 @@ class World:
                 events += [event] if event else []
         ask_at = {a.id: now() + 60 * SECOND for a in after.attempts}
         change = Change(before, after, tuple(journals), tuple(events), requests or {}, ask_at)
-        assert await payments.save(self.db, [change])
+        assert await changes.save(self.db, [change])
         return structs.replace(after, version=before.version + 1)
 
     async def break_with(self, *statements: str) -> None:

@@ -11,7 +11,7 @@ from scrooge.cli.output import Json, document, say, table
 from scrooge.cli.place import place, require_schema, url_of
 from scrooge.errors import NotFound, SettingsError
 from scrooge.settings import Settings, load
-from scrooge.storage import directory
+from scrooge.storage import access
 from scrooge.storage.database import Database, connect
 
 app = typer.Typer(no_args_is_help=True, help="API keys: made once, shown once, revoked at any time.")
@@ -27,7 +27,7 @@ def name_of(option: str, text: str) -> str:
 @app.command()
 def create(
     caller: Annotated[str, typer.Option(help="Who will use it, like checkout.")],
-    scopes: Annotated[str, typer.Option(help=f"Separated by commas: {', '.join(sorted(directory.SCOPES))}.")],
+    scopes: Annotated[str, typer.Option(help=f"Separated by commas: {', '.join(sorted(access.SCOPES))}.")],
     merchant: Annotated[str, typer.Option(help="The legal entity the caller sells for.")] = "default",
     live: Annotated[bool, typer.Option("--live", help="For real money; test mode otherwise.")] = False,
     as_json: Json = False,
@@ -38,9 +38,9 @@ def create(
     asked = [scope.strip() for scope in scopes.split(",") if scope.strip()]
 
     async def make(db: Database) -> tuple[str, str]:
-        merchant_id = await directory.create_merchant(db, merchant)
-        caller_id = await directory.create_caller(db, merchant_id, caller)
-        return await directory.create_key(db, caller_id, asked, live)
+        merchant_id = await access.create_merchant(db, merchant)
+        caller_id = await access.create_caller(db, merchant_id, caller)
+        return await access.create_key(db, caller_id, asked, live)
 
     with place(load()) as settings:
         if live and settings.embedded:
@@ -66,7 +66,7 @@ def create(
 def list_(as_json: Json = False) -> None:
     """List the keys, without the keys themselves."""
     with place(load()) as settings:
-        found: list[dict[str, Any]] = run(settings, directory.list_keys)
+        found: list[dict[str, Any]] = run(settings, access.list_keys)
     if as_json:
         document({"keys": found})
         return
@@ -86,7 +86,7 @@ def list_(as_json: Json = False) -> None:
 def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY_ID")], as_json: Json = False) -> None:
     """Revoke a key; it stops working everywhere within a second."""
     with place(load()) as settings:
-        if not run(settings, lambda db: directory.revoke_key(db, key_id)):
+        if not run(settings, lambda db: access.revoke_key(db, key_id)):
             raise NotFound(f"no key {key_id}")
     if as_json:
         document({"id": key_id, "revoked": True})

@@ -4,7 +4,7 @@ from scrooge.domain.attempt import OPEN, Attempt
 from scrooge.domain.news import event_of
 from scrooge.domain.payment import Payment, standing, status_of
 from scrooge.ids import retyped
-from scrooge.storage.payments import Announcement
+from scrooge.storage.changes import Announcement
 
 
 def announcement(p: Payment, before: Attempt | None, after: Attempt) -> Announcement | None:

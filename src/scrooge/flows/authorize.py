@@ -36,7 +36,7 @@ from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, bucket_of, new_id
 from scrooge.money import Money
 from scrooge.routing.choose import Candidate, Route, choose
-from scrooge.storage import instruments, payments
+from scrooge.storage import changes, instruments, payments
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
 
@@ -85,7 +85,7 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
     ask_at = await time_to_ask(s, p, attempt)
     assert ask_at is not None
     reach("record.before")
-    if not await payments.create(s.db, [(p, guard_of(principal, keyed), request, ask_at)]):
+    if not await changes.create(s.db, [(p, guard_of(principal, keyed), request, ask_at)]):
         return await existing(s, principal, wanted.reference, bucket, keyed), True
     reach("record.after")
     return await through(s, p, instrument, request), False
@@ -117,7 +117,7 @@ async def again(
         )
         if claimed:
             reach("record.before")
-            await payments.save(connection, [await change_of(s, current, after, {attempt_id: request})])
+            await changes.save(connection, [await change_of(s, current, after, {attempt_id: request})])
     if not claimed:
         before = await earlier(s, principal, keyed)
         assert before is not None
@@ -154,7 +154,7 @@ async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument) -> tuple[Pay
             None,
         )
     requests = {after.attempts[-1].id: request} if request is not None else {}
-    if not await payments.save(s.db, [await change_of(s, p, after, requests)]):
+    if not await changes.save(s.db, [await change_of(s, p, after, requests)]):
         return None
     after = structs.replace(after, version=p.version + 1)
     if request is not None:

@@ -25,7 +25,7 @@ from scrooge.flows.perform import (
     command_of,
 )
 from scrooge.flows.scrooge import Scrooge, now
-from scrooge.storage import payments
+from scrooge.storage import changes, payments
 from scrooge.storage.directory import Principal
 
 
@@ -88,7 +88,7 @@ async def continued(
             if not await payments.claim_key(connection, guard, principal.caller, p.id, attempt.id, deadline):
                 return None
         change = await change_of(s, p, after, {attempt.id: request})
-        if not await payments.save(connection, [change]):
+        if not await changes.save(connection, [change]):
             return None
     reach("continue.after")
     after = structs.replace(after, version=p.version + 1)
@@ -109,6 +109,6 @@ async def abandon(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector
 async def only_if_unchanged(s: Scrooge, p: Payment, attempt: Attempt, gone: Reversed) -> Payment:
     """Concludes by compare-and-set alone: if the payer comes back at this moment, one of the two loses."""
     after = hear(p, attempt.id, gone, now())
-    if await payments.save(s.db, [await change_of(s, p, after)]):
+    if await changes.save(s.db, [await change_of(s, p, after)]):
         return structs.replace(after, version=p.version + 1)
     return await payments.read(s.db, p.id) or p

@@ -8,8 +8,8 @@ from scrooge.errors import IdempotencyKeyReused, ReferenceExists, RequestInProgr
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_of
 from scrooge.storage import payments
+from scrooge.storage.changes import Guard
 from scrooge.storage.directory import Principal
-from scrooge.storage.payments import Guard
 
 
 class Keyed(Struct, frozen=True):

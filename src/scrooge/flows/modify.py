@@ -25,7 +25,7 @@ from scrooge.flows.perform import (
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, new_id, retyped
 from scrooge.money import Money
-from scrooge.storage import payments
+from scrooge.storage import changes, payments
 from scrooge.storage.directory import Principal
 
 PREFIXES = {Operation.CAPTURE: "cap", Operation.VOID: "voi", Operation.REFUND: "ref"}
@@ -84,7 +84,7 @@ async def record(
             return None
         reach("record.before")
         change = await change_of(s, current, after, {attempt.id: request})
-        written = await payments.save(connection, [change])
+        written = await changes.save(connection, [change])
         assert p.id in written, "the payment row was locked, so nobody else can have changed it"
     reach("record.after")
     return structs.replace(after, version=current.version + 1), attempt.id, request

@@ -18,9 +18,9 @@ from scrooge.flows.announce import announcement
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ledger.postings import Journal, journal
 from scrooge.metrics import ATTEMPTS, BREAKS, PSP_SECONDS
-from scrooge.storage import payments
+from scrooge.storage import changes, payments
+from scrooge.storage.changes import Announcement, Change
 from scrooge.storage.directory import ConnectorAccount
-from scrooge.storage.payments import Announcement, Change
 
 log = structlog.get_logger()
 SECOND = 1_000_000
@@ -107,7 +107,7 @@ async def apply(s: Scrooge, known: Payment, attempt_id: str, outcome: Outcome, *
         if after == known:
             return known
         reach("apply.before")
-        if known.id in await payments.save(s.db, [await change_of(s, known, after)]):
+        if known.id in await changes.save(s.db, [await change_of(s, known, after)]):
             reach("apply.after")
             return structs.replace(after, version=known.version + 1)
         async with s.turn(known.id), s.db.transaction() as connection:
@@ -116,7 +116,7 @@ async def apply(s: Scrooge, known: Payment, attempt_id: str, outcome: Outcome, *
             after = heard(current, attempt_id, outcome, answered)
             if after == current:
                 return current
-            written = await payments.save(connection, [await change_of(s, current, after)])
+            written = await changes.save(connection, [await change_of(s, current, after)])
             assert known.id in written, "the payment row was locked, so nobody else can have changed it"
         return structs.replace(after, version=current.version + 1)
     except ContradictoryOutcome as error:
@@ -136,7 +136,7 @@ async def keep_contradiction(
     kind = type(outcome).__name__.lower()
     BREAKS.labels("contradictory_outcome").inc()
     log.error("contradictory_outcome", payment=p.id, attempt=attempt_id, outcome=kind, detail=error.detail)
-    await payments.open_break(
+    await changes.open_break(
         s.db,
         "contradictory_outcome",
         f"{attempt_id}:{kind}",

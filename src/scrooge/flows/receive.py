@@ -25,7 +25,7 @@ from scrooge.errors import ContradictoryOutcome, NotFound, NotificationRefused
 from scrooge.flows.perform import SECOND, apply, command_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.metrics import NOTIFICATIONS
-from scrooge.storage import inbox, payments
+from scrooge.storage import changes, inbox, payments
 from scrooge.storage.directory import ConnectorAccount
 
 log = structlog.get_logger()
@@ -89,7 +89,7 @@ async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
 
 
 async def differing(s: Scrooge, p: Payment, attempt: Attempt, row: inbox.Unread, outcome: Unknown) -> None:
-    await payments.open_break(
+    await changes.open_break(
         s.db,
         "amount_differs",
         f"{attempt.id}:{row.notification.event_id}",
@@ -103,7 +103,7 @@ async def differing(s: Scrooge, p: Payment, attempt: Attempt, row: inbox.Unread,
 async def orphaned(s: Scrooge, row: inbox.Unread) -> None:
     """News about nothing we know, long enough: kept, and shown to an operator."""
     n = row.notification
-    await payments.open_break(
+    await changes.open_break(
         s.db,
         "orphan_notification",
         f"{row.connector_account}:{n.event_id}",

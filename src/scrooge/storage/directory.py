@@ -5,7 +5,6 @@ takes effect within that time in every process.
 """
 
 import hashlib
-import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +20,6 @@ from scrooge.errors import (
     BadUrl,
     ModeMismatch,
     NameTaken,
-    SettingsError,
     UnknownConnector,
 )
 from scrooge.ids import hex_of, new_id
@@ -263,48 +261,3 @@ def check_url(url: str, livemode: bool) -> None:
 async def note(db: Any, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
     """An audit row, in the same transaction as what it is about."""
     await run(db, Q["audit"], 0, hex_of(new_id("aud", 0)), actor, action, subject, encoded(detail))
-
-
-# --- for the command line -------------------------------------------------------------------
-
-
-async def create_merchant(db: Database, name: str) -> str:
-    """Gets or makes."""
-    await run(db, Q["add_merchant"], hex_of(new_id("mer", 0)), name)
-    row = await run(db, Q["merchant"], name)
-    return public("mer", row["id"]) or ""
-
-
-async def create_caller(db: Database, merchant: str, name: str) -> str:
-    """Gets or makes."""
-    await run(db, Q["add_caller"], hex_of(new_id("clr", 0)), hex_of(merchant), name)
-    row = await run(db, Q["caller"], hex_of(merchant), name)
-    return public("clr", row["id"]) or ""
-
-
-async def create_key(db: Database, caller: str, scopes: list[str], livemode: bool) -> tuple[str, str]:
-    """(id, the key itself, which is shown now and never again). Raises SettingsError for unknown scopes."""
-    unknown = set(scopes) - SCOPES
-    if unknown or not scopes:
-        raise SettingsError(f"scopes are {', '.join(sorted(SCOPES))}; got {', '.join(sorted(unknown)) or 'none'}")
-    secret = f"sk_{'live' if livemode else 'test'}_{secrets.token_urlsafe(32)}"
-    digest = hashlib.sha256(secret.encode()).digest()
-    key_id = new_id("key", 0)
-    hint = f"{secret[:8]}...{secret[-4:]}"
-    async with db.transaction() as connection:
-        await run(connection, Q["add_key"], hex_of(key_id), hex_of(caller), digest, hint, scopes, livemode)
-        await note(connection, "cli", "api_key_created", key_id, {"scopes": scopes})
-    return key_id, secret
-
-
-async def list_keys(db: Database) -> list[dict[str, Any]]:
-    return [{**dict(r), "id": public("key", r["id"])} for r in await run(db, Q["keys"])]
-
-
-async def revoke_key(db: Database, key_id: str) -> bool:
-    """Takes effect everywhere within a second. False when there is no such key."""
-    async with db.transaction() as connection:
-        row = await run(connection, Q["revoke_key"], hex_of(key_id))
-        if row is not None:
-            await note(connection, "cli", "api_key_revoked", key_id, {})
-    return row is not None

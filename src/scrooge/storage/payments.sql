@@ -12,10 +12,9 @@ WITH input AS (
 ), fresh AS (
     SELECT *
       FROM input i
-     WHERE NOT EXISTS (
-           SELECT FROM payment_references r
-            WHERE r.bucket = i.bucket AND r.merchant_id = i.merchant_id AND r.caller_id = i.caller_id
-              AND r.reference = i.reference)
+     WHERE (SELECT true FROM payment_references r
+             WHERE r.bucket = i.bucket AND r.merchant_id = i.merchant_id AND r.caller_id = i.caller_id
+               AND r.reference = i.reference) IS NOT TRUE
 ), keyed AS (
     INSERT INTO idempotency_keys (bucket, caller_id, key, fingerprint, payment_id, deadline_at)
     SELECT key_bucket, caller_id, key, decode(fingerprint, 'hex'), id, deadline_at FROM fresh
@@ -23,7 +22,8 @@ WITH input AS (
     RETURNING payment_id
 ), referenced AS (
     INSERT INTO payment_references (bucket, merchant_id, caller_id, reference, payment_id)
-    SELECT bucket, merchant_id, caller_id, reference, id FROM fresh JOIN keyed ON keyed.payment_id = fresh.id
+    SELECT bucket, merchant_id, caller_id, reference, id FROM fresh
+     WHERE (id IN (SELECT payment_id FROM keyed)) IS TRUE
         ON CONFLICT DO NOTHING
     RETURNING payment_id
 ), made AS (
@@ -34,7 +34,8 @@ WITH input AS (
     SELECT bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
            created_at
-      FROM fresh JOIN referenced ON referenced.payment_id = fresh.id
+      FROM fresh
+     WHERE (id IN (SELECT payment_id FROM referenced)) IS TRUE
     RETURNING id
 ), tried AS (
     INSERT INTO attempts (
@@ -46,14 +47,15 @@ WITH input AS (
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, connector_account_id uuid,
            minor bigint, currency char(3), sale boolean, state text, reference text, return_token text,
            request jsonb, sent_at timestamptz, ask_at timestamptz)
-      JOIN made ON made.id = a.payment_id
+     WHERE (a.payment_id IN (SELECT id FROM made)) IS TRUE
 )
 SELECT id FROM made;
 
 -- save :many
 -- ($1 payments, $2 changed attempts, $3 new attempts, $4 journals, $5 postings, $6 events: JSON arrays)
 -- Everything one change does, or none of it: the version each payment had when it was read decides. Returns
--- the payments that were written; one that is absent was changed by somebody else meanwhile.
+-- the payments that were written; one that is absent was changed by somebody else meanwhile. (`IS TRUE` keeps
+-- the planner from making a join of it: a hashed look-up is right for one row and for a hundred.)
 WITH touched AS (
     UPDATE payments p
        SET status = r.status, version = r.version + 1, answered = r.answered, accounts = r.accounts,
@@ -62,7 +64,7 @@ WITH touched AS (
            bucket smallint, id uuid, status text, version integer, answered boolean, accounts uuid[],
            deadline_at timestamptz)
      WHERE p.bucket = r.bucket AND p.id = r.id AND p.version = r.version
-    RETURNING p.id, p.merchant_id, p.livemode, p.version
+    RETURNING p.id
 ), moved AS (
     UPDATE attempts a
        SET state = r.state, closed = r.closed, closed_at = r.closed_at, approved_minor = r.approved_minor,
@@ -83,8 +85,8 @@ WITH touched AS (
            network_code text, advice_code text, reason text, action jsonb, return_token text,
            expires_at timestamptz, sent_at timestamptz, concluded_at timestamptz, ask_at timestamptz, same boolean,
            request jsonb)
-      JOIN touched ON touched.id = r.payment_id
-     WHERE a.bucket = r.bucket AND a.payment_id = r.payment_id AND a.id = r.id
+     WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
+       AND a.bucket = r.bucket AND a.payment_id = r.payment_id AND a.id = r.id
 ), added AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, parent_id, connector_account_id, minor, currency, sale, final,
@@ -97,27 +99,28 @@ WITH touched AS (
            connector_account_id uuid, minor bigint, currency char(3), sale boolean, final boolean, state text,
            reference text, caller_reference text, return_token text, request jsonb, sent_at timestamptz,
            ask_at timestamptz)
-      JOIN touched ON touched.id = r.payment_id
+     WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), journaled AS (
     INSERT INTO journals (bucket, payment_id, id, attempt_id, effect)
     SELECT r.bucket, r.payment_id, r.id, r.attempt_id, r.effect
       FROM jsonb_to_recordset($4::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, attempt_id uuid, effect text)
-      JOIN touched ON touched.id = r.payment_id
+     WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), posted AS (
     INSERT INTO postings (bucket, payment_id, journal_id, line, merchant_id, account, minor, currency)
-    SELECT r.bucket, r.payment_id, r.journal_id, r.line, touched.merchant_id, r.account, r.minor, r.currency
+    SELECT r.bucket, r.payment_id, r.journal_id, r.line, r.merchant_id, r.account, r.minor, r.currency
       FROM jsonb_to_recordset($5::jsonb) AS r(
-           bucket smallint, payment_id uuid, journal_id uuid, line smallint, account text, minor bigint,
-           currency char(3))
-      JOIN touched ON touched.id = r.payment_id
+           bucket smallint, payment_id uuid, journal_id uuid, line smallint, merchant_id uuid, account text,
+           minor bigint, currency char(3))
+     WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), announced AS (
     INSERT INTO events (bucket, payment_id, id, merchant_id, livemode, attempt_id, type, object_version, content)
-    SELECT r.bucket, r.payment_id, r.id, touched.merchant_id, touched.livemode, r.attempt_id, r.type,
-           touched.version, r.content
+    SELECT r.bucket, r.payment_id, r.id, r.merchant_id, r.livemode, r.attempt_id, r.type,
+           r.object_version, r.content
       FROM jsonb_to_recordset($6::jsonb) AS r(
-           bucket smallint, payment_id uuid, id uuid, attempt_id uuid, type text, content jsonb)
-      JOIN touched ON touched.id = r.payment_id
+           bucket smallint, payment_id uuid, id uuid, merchant_id uuid, livemode boolean, attempt_id uuid, type text,
+           object_version integer, content jsonb)
+     WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 )
 SELECT id FROM touched;
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from scrooge.cli.output import say
 from scrooge.errors import Problem
 from scrooge.storage.database import Database
-from scrooge.storage.directory import create_caller, create_key, create_merchant
+from scrooge.storage.access import create_caller, create_key, create_merchant
 
 MERCHANT = "demo"
 CALLERS = ("checkout", "subscriptions", "ads")

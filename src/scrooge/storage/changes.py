@@ -1,0 +1,187 @@
+"""Changes of payments as rows: one statement records, one saves. No rules here; the SQL is in payments.sql."""
+
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from scrooge.connectors.connector import Request
+from scrooge.domain.attempt import Attempt, Operation
+from scrooge.domain.payment import Payment, Tally, status_of, tally
+from scrooge.ids import bucket_in, new_id
+from scrooge.ledger.postings import Journal
+from scrooge.storage.database import load, run
+from scrooge.storage.rows import encoded, hex_of, iso, key_of, public, uuid_of
+
+Q = load(Path(__file__).with_name("payments.sql"))
+
+
+class Announcement(Struct, frozen=True):
+    """An event to be written with the change that made it true."""
+
+    attempt: str
+    type: str
+    content: dict[str, Any]
+
+
+class Change(Struct, frozen=True):
+    """What happens to one payment, whole or not at all."""
+
+    before: Payment
+    after: Payment
+    journals: tuple[Journal, ...] = ()
+    events: tuple[Announcement, ...] = ()
+    requests: dict[str, Request] = {}  # by attempt: of attempts that are new or sent again
+    ask_at: dict[str, int] = {}  # by attempt: Unix microseconds; open attempts not named keep theirs
+
+
+class Guard(Struct, frozen=True):
+    """The idempotency key that creating a payment uses up."""
+
+    bucket: int
+    key: str
+    fingerprint: bytes
+
+
+async def create(db: Any, made: list[tuple[Payment, Guard, Request, int]]) -> set[str]:
+    """Records payments with their first attempts (and when to ask about each, Unix microseconds).
+
+    Returns the ids that were made; the others met a taken key or reference.
+    """
+    payments, attempts = [], []
+    for p, guard, request, ask_at in made:
+        [attempt] = p.attempts
+        payments.append(payment_row(p, guard))
+        attempts.append(new_attempt_row(p, attempt, request, ask_at))
+    rows = await run(db, Q["create"], encoded(payments), encoded(attempts))
+    return {public("pay", row["id"]) or "" for row in rows}
+
+
+async def save(db: Any, changes: list[Change]) -> set[str]:
+    """Writes changes. Returns the ids written; one that is absent was changed by somebody else meanwhile."""
+    payments, moved, added, journals, postings, events = [], [], [], [], [], []
+    for c in changes:
+        bucket, payment_id = key_of(c.after.id)
+        payments.append(touched_row(c))
+        known = {a.id: a for a in c.before.attempts}
+        for a in c.after.attempts:
+            if a.id not in known:
+                added.append(new_attempt_row(c.after, a, c.requests[a.id], c.ask_at[a.id]))
+            elif differs(c, known[a.id], a):
+                moved.append(moved_row(c, a))
+        place = {"bucket": bucket, "payment_id": payment_id}
+        owned = {**place, "merchant_id": uuid_of(c.after.merchant)}
+        for journal in c.journals:
+            journal_id = hex_of(new_id("jrn", bucket))
+            journals.append(
+                {**place, "id": journal_id, "attempt_id": hex_of(journal.attempt), "effect": journal.effect}
+            )
+            for line, p in enumerate(journal.postings, start=1):
+                postings.append(
+                    {**owned, "journal_id": journal_id, "line": line, "account": p.account, "minor": p.minor,
+                     "currency": p.currency}
+                )  # fmt: skip
+        for e in c.events:
+            events.append(
+                {**owned, "id": hex_of(new_id("evt", bucket)), "livemode": c.after.livemode,
+                 "attempt_id": hex_of(e.attempt), "type": e.type, "object_version": c.before.version + 1,
+                 "content": e.content}
+            )  # fmt: skip
+    arguments = [encoded(rows) for rows in (payments, moved, added, journals, postings, events)]
+    rows = await run(db, Q["save"], *arguments)
+    return {public("pay", row["id"]) or "" for row in rows}
+
+
+def differs(c: Change, old: Attempt, new: Attempt) -> bool:
+    return (
+        old != new
+        or new.id in c.ask_at
+        or (new.operation is Operation.AUTHORIZE and tally(c.before, old) != tally(c.after, new))
+    )
+
+
+def payment_row(p: Payment, guard: Guard) -> dict[str, Any]:
+    bucket, payment_id = key_of(p.id)
+    return {
+        "bucket": bucket, "id": payment_id, "merchant_id": uuid_of(p.merchant), "caller_id": uuid_of(p.caller),
+        "reference": p.reference, "minor": p.minor, "currency": p.currency, "sale": p.sale,
+        "livemode": p.livemode, "status": status_of(p), "deadline_at": iso(p.deadline_at),
+        "accounts": [uuid_of(a) for a in p.accounts], "customer": p.customer,
+        "instrument_id": uuid_of(p.instrument), "initiator": p.initiator, "purpose": p.purpose,
+        "return_url": p.return_url, "statement_descriptor": p.statement_descriptor, "metadata": p.metadata,
+        "created_at": iso(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
+        "fingerprint": guard.fingerprint.hex(),
+    }  # fmt: skip
+
+
+def touched_row(c: Change) -> dict[str, Any]:
+    bucket, payment_id = key_of(c.after.id)
+    return {
+        "bucket": bucket, "id": payment_id, "status": status_of(c.after), "version": c.before.version,
+        "answered": c.after.answered, "accounts": [uuid_of(a) for a in c.after.accounts],
+        "deadline_at": iso(c.after.deadline_at),
+    }  # fmt: skip
+
+
+def new_attempt_row(p: Payment, a: Attempt, request: Request, ask_at: int) -> dict[str, Any]:
+    bucket, payment_id = key_of(p.id)
+    return {
+        "bucket": bucket, "payment_id": payment_id, "id": hex_of(a.id), "number": a.number,
+        "operation": a.operation, "parent_id": uuid_of(a.parent),
+        "connector_account_id": uuid_of(a.connector_account), "minor": a.minor, "currency": p.currency,
+        "sale": a.sale, "final": a.final, "state": a.state, "reference": a.reference,
+        "caller_reference": a.caller_reference, "return_token": a.return_token,
+        "request": request_row(request), "sent_at": iso(a.sent_at), "ask_at": iso(ask_at),
+    }  # fmt: skip
+
+
+def moved_row(c: Change, a: Attempt) -> dict[str, Any]:
+    bucket, payment_id = key_of(c.after.id)
+    t = tally(c.after, a) if a.operation is Operation.AUTHORIZE else Tally()
+    return {
+        "bucket": bucket, "payment_id": payment_id, "id": hex_of(a.id), "state": a.state, "closed": a.closed,
+        "closed_at": iso(a.concluded_at) if a.closed else None, "approved_minor": a.approved_minor,
+        "authorized_minor": t.authorized, "captured_minor": t.captured, "voided_minor": t.voided,
+        "refunded_minor": t.refunded, "held_minor": t.held, "held_refund_minor": t.held_refund,
+        "psp_reference": a.psp_reference, "network_transaction_id": a.network_transaction_id,
+        "psp_token": a.psp_token, "checks": a.checks, "decline": a.decline, "raw_code": a.raw_code,
+        "raw_message": a.raw_message, "network_code": a.network_code, "advice_code": a.advice_code,
+        "reason": a.reason, "action": a.action, "return_token": a.return_token,
+        "expires_at": iso(a.expires_at * 1_000_000) if a.expires_at else None, "sent_at": iso(a.sent_at),
+        "concluded_at": iso(a.concluded_at), "ask_at": iso(c.ask_at.get(a.id)), "same": a in c.before.attempts,
+        "request": request_row(c.requests[a.id]) if a.id in c.requests else None,
+    }  # fmt: skip
+
+
+def request_row(request: Request) -> dict[str, Any]:
+    return {
+        "method": request.method, "path": request.path, "body": request.body.decode(),
+        "content_type": request.content_type, "idempotency_key": request.idempotency_key,
+    }  # fmt: skip
+
+
+async def open_break(
+    db: Any,
+    kind: str,
+    natural_key: str,
+    detail: dict[str, Any],
+    *,
+    payment: Payment | None = None,
+    attempt: str | None = None,
+    connector_account: str | None = None,
+) -> None:
+    """Keeps a contradiction for an operator; the same one told twice is one break."""
+    bucket = bucket_in(payment.id) if payment else 0
+    await run(
+        db,
+        Q["open_break"],
+        bucket,
+        hex_of(new_id("brk", bucket)),
+        kind,
+        uuid_of(payment.merchant) if payment else None,
+        uuid_of(payment.id) if payment else None,
+        uuid_of(attempt),
+        uuid_of(connector_account),
+        encoded(detail),
+        natural_key[:500],
+    )
