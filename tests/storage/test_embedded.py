@@ -6,6 +6,7 @@ import pwd
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +24,13 @@ print(server.pid, flush=True)
 sys.stdin.read()
 server.stop()
 """
+
+
+@pytest.fixture
+def tmp_path():
+    """Not in pytest's own directory, which every other pytest that starts closes to the server's user."""
+    with tempfile.TemporaryDirectory(prefix="scrooge-", ignore_cleanup_errors=True) as place:
+        yield Path(place).resolve()
 
 
 @pytest.fixture

@@ -2,7 +2,10 @@
 
 import asyncio
 import re
+import shutil
+import tempfile
 import uuid
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -68,17 +71,14 @@ async def test_the_schema_is_applied_once_and_belongs_to_the_owner_role(fresh):
     assert await migrate(url) == await migrate(url, check=True) == migrations.Migrated([], [])
     strangers = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tableowner <> $$"
     assert await query(url, f"{strangers}scrooge_owner$$") == 0
-    assert await query(
-        url, "SELECT has_table_privilege('scrooge_app', 'schema_migrations', 'SELECT')"
-    )
-    assert not await query(
-        url, "SELECT has_table_privilege('scrooge_app', 'schema_migrations', 'INSERT')"
-    )
+    assert await query(url, "SELECT has_table_privilege('scrooge_app', 'schema_migrations', 'SELECT')")
+    assert not await query(url, "SELECT has_table_privilege('scrooge_app', 'schema_migrations', 'INSERT')")
 
 
-async def test_a_database_owner_who_may_create_roles_needs_no_administrator(tmp_path):
+async def test_a_database_owner_who_may_create_roles_needs_no_administrator():
     """On a server of its own, where nobody has made the roles before."""
-    server = await asyncio.to_thread(embedded.start, tmp_path)
+    place = tempfile.mkdtemp(prefix="scrooge-migrate-")
+    server = await asyncio.to_thread(embedded.start, Path(place))
     try:
         await query(server.url, "CREATE ROLE maker LOGIN CREATEROLE")
         await query(server.url, "CREATE DATABASE shop OWNER maker")
@@ -88,6 +88,7 @@ async def test_a_database_owner_who_may_create_roles_needs_no_administrator(tmp_
             assert await query(url, f"SET ROLE {role}") is None
     finally:
         await asyncio.to_thread(server.stop)
+        shutil.rmtree(place)
 
 
 async def test_without_the_rights_it_prints_the_sql_that_an_administrator_runs(fresh, server_url):
@@ -158,9 +159,7 @@ def test_a_hole_in_the_record_is_refused(folder):
         migrations.missing(known, {2: ("0002_two", known[1].checksum)})
 
 
-async def test_traffic_that_holds_the_locks_is_waited_for_in_short_tries(
-    fresh, folder, monkeypatch
-):
+async def test_traffic_that_holds_the_locks_is_waited_for_in_short_tries(fresh, folder, monkeypatch):
     url = await fresh()
     await migrate(url, folder=folder)
     (folder / "0002_two.sql").write_text("ALTER TABLE one ADD COLUMN m integer;")

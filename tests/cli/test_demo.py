@@ -1,0 +1,157 @@
+"""The whole demo as processes: it pays, it heals itself, and nothing is left when it ends, however it ends."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from scrooge.storage import cluster
+
+TIMES = 120  # seconds that a step of the demo may take on a busy machine
+PIDS = {"serve", "worker", "sandbox", "postgres"}
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "scrooge", "demo", "--ports", "auto", "--data-dir", str(folder), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={k: v for k, v in os.environ.items() if not k.startswith("SCROOGE_")},
+    )
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + TIMES
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def places(folder: Path) -> dict:
+    return json.loads((folder / "demo.json").read_text())
+
+
+@pytest.fixture
+def folder():
+    """Not in pytest's own directory, which every other pytest that starts closes to the server's user."""
+    with tempfile.TemporaryDirectory(prefix="scrooge-demo-", ignore_cleanup_errors=True) as place:
+        folder = Path(place) / "demo"
+        yield folder
+        if (folder / "postgres").exists():
+            cluster.stop_server(folder / "postgres")
+
+
+def test_it_pays_tells_and_leaves_nothing_running_and_goes_on_the_next_time(folder):
+    for number in (1, 2):
+        demo = start(folder, "--payments", "60", "--seed", "7", "--exit", "--json")
+        out, err = demo.communicate(timeout=2 * TIMES)
+        assert demo.returncode == 0, err
+        told = json.loads(out)
+        assert told["payments"] == 60 == sum(told["outcomes"].values())
+        assert told["check"]["ok"], told["check"]["findings"]
+        assert told["check"]["payments"] == 60 * number
+        assert told["attempts"] >= 60
+        assert told["resolved"] == told["unknowns"]
+        assert told["unresolved"] == 0
+        assert set(told["latency_ms"]) == {"p50", "p95", "p99"}
+        assert told["payments_per_second"] > 0
+        found = places(folder)
+        assert {"api_url", "console_url", "vault_url", "sandbox_url", "api_key", "vault_key", "database_url"} < set(
+            found
+        )
+        assert set(found["pids"]) == PIDS
+        assert all(gone(pid) for pid in found["pids"].values())
+        assert stat.S_IMODE((folder / "demo.json").stat().st_mode) == 0o600
+
+
+def test_a_child_that_dies_is_replaced_and_a_killed_demo_takes_all_with_it(folder):
+    demo = start(folder, "--payments", "5")
+    try:
+        until(lambda: (folder / "demo.json").exists() or demo.poll() is not None, "the payments are made")
+        assert demo.poll() is None, demo.stderr.read()
+        first = places(folder)["pids"]
+        assert set(first) == PIDS
+        assert not any(gone(pid) for pid in first.values())
+        for name in ("serve", "postgres"):
+            os.kill(first[name], signal.SIGKILL)
+            until(lambda name=name: places(folder)["pids"][name] != first[name], f"a new {name}")
+        second = places(folder)["pids"]
+        assert second["worker"] == first["worker"]
+        code = until_it_pays(places(folder))
+        assert code == 200
+    finally:
+        demo.kill()
+    _, err = demo.communicate()
+    assert f"serve (pid {first['serve']}) ended with SIGKILL: started again as pid {second['serve']}" in err
+    until(lambda: all(gone(pid) for pid in second.values()), "children end with a killed demo")
+
+
+def until_it_pays(found: dict) -> int:
+    """A read through the API, which needs the database, both of them replaced."""
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(
+        f"{found['api_url']}/v1/payments?limit=1", headers={"Authorization": f"Bearer {found['api_key']}"}
+    )
+    deadline = time.monotonic() + TIMES
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_stops_everything(folder, number):
+    demo = start(folder, "--payments", "5", "--json")
+    until(lambda: (folder / "demo.json").exists() or demo.poll() is not None, "the payments are made")
+    assert demo.poll() is None, demo.stderr.read()
+    pids = places(folder)["pids"]
+    demo.send_signal(number)
+    out, err = demo.communicate(timeout=TIMES)
+    assert demo.returncode == 0, err
+    assert json.loads(out)["payments"] == 5
+    assert all(gone(pid) for pid in pids.values())
+
+
+def test_one_demo_in_a_directory_at_a_time_and_a_taken_port_is_named(folder):
+    demo = start(folder, "--payments", "0")
+    until(lambda: (folder / "ports.json").exists() or demo.poll() is not None, "the demo has its ports")
+    second = start(folder, "--payments", "0")
+    _, err = second.communicate(timeout=TIMES)
+    assert second.returncode == 2
+    assert "a demo runs in" in err
+    until(lambda: (folder / "demo.json").exists() or demo.poll() is not None, "the demo serves")
+    taken = places(folder)["api_url"].rpartition(":")[2]
+    third = subprocess.run(
+        [sys.executable, "-m", "scrooge", "demo", "--data-dir", str(folder.with_name("other"))],
+        env={**os.environ, "SCROOGE_PORT": taken},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    demo.terminate()
+    assert demo.wait(TIMES) == 0
+    assert third.returncode == 2
+    assert f"SCROOGE_PORT: 127.0.0.1:{taken} is in use" in third.stderr
+    assert "--ports auto" in third.stderr
