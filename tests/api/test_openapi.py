@@ -77,10 +77,18 @@ def checks() -> list[Any]:
 
 @pytest.fixture(scope="module")
 async def real(world: World) -> dict[str, str]:
-    """Objects that exist: a fuzzer would never guess their ids."""
+    """Objects that exist, of the fuzzer's own: it would never guess their ids, and it spoils them."""
     _, payment = await world.pay("adyen", capture="manual", value="100.00")
+    spare = {
+        "name": "fuzzed", "connector": "stripe", "merchant_account": "acct_fuzzed", "mode": "test",
+        "credentials": {"api_key": "sk_test_fuzzed"}, "base_url": f"{world.sandbox_url}/stripe",
+    }  # fmt: skip
+    status, _ = await world.post("/v1/connector-accounts", spare)
+    assert status == 201
+    credentials = [{"connector_account": "stripe", "psp_token": "pm_card_visa"}]
+    _, instrument = await world.post("/v1/instruments", {"customer": "fuzzed", "credentials": credentials})
     return {
-        "payment": payment["id"], "instrument": await world.instrument(stripe="pm_card_visa"), "account": "adyen",
+        "payment": payment["id"], "instrument": instrument["id"], "account": "fuzzed",
         "ledger_account": "memo.authorized:EUR",
     }  # fmt: skip
 

@@ -22,10 +22,11 @@ DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "errors.md"
 CARD = "4242424242424242"
 
 
-def test_the_document_lists_every_problem_with_its_status_and_title():
+def test_the_document_lists_every_problem_with_its_status_and_meaning():
     text = DOCUMENT.read_text()
     for problem in set(every_problem(errors.Problem)) - {errors.MalformedId}:
-        row = f"| {problem.status} | `{problem.code}` | {problem.title} |"
+        meaning = " ".join((problem.__doc__ or "").split())
+        row = f"| {problem.status} | `{problem.code}` | {meaning} |"
         assert row in text, row
 
 

@@ -63,7 +63,7 @@ class AuthenticatePayment(Body, frozen=True, kw_only=True):
     """What the payer brought back from the authentication, as the return URL received it."""
 
     details: Annotated[
-        dict[Id, Annotated[str, Meta(max_length=8192)]],
+        dict[Id, Annotated[str, Meta(max_length=8192, pattern=r"^[^\u0000-\u001f]*$")]],
         Meta(max_length=20, examples=[{"redirectResult": "eyJ0cmFuc1N0YXR1cyI6IlkifQ"}]),
     ] = {}
 
