@@ -46,7 +46,7 @@ def test_a_reversal_may_come_before_the_approval_it_takes_back():
 
 
 def test_only_an_approval_is_live_once_nothing_is_open():
-    assert LIVE - OPEN == {State.APPROVED}
+    assert {State.APPROVED} == LIVE - OPEN
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ def test_the_public_form_and_the_uuid_are_the_same_number(number: int):
 
 @pytest.mark.parametrize("text", ["", "pay_", "pay_1", "xyz_01K9Y000000000000000000000", "pay_01K9Y00000000000000000000I",
                                   "pay_Z1K9Y000000000000000000000", "PAY_01K9Y000000000000000000000", "pay_é" * 9,
-                                  "pay_+1K9Y000000000000000000000", "pay_0_K9Y000000000000000000000"])  # fmt: skip
+                                  "pay_+1K9Y000000000000000000000",
+                                  "pay_0_K9Y000000000000000000000"])  # fmt: skip
 def test_what_is_no_id_is_not_found(text: str):
     with pytest.raises(MalformedId):
         number_of(text)

@@ -261,3 +261,16 @@ def test_the_psp_reference_is_never_lost_even_by_news_that_changes_nothing():
     p = told(asked(a_payment(), A), oc.Unknown("HTTP 500"))
     assert told(p, oc.Unknown("unreadable", "pi_1")).attempts[0].psp_reference == "pi_1"
     assert p.attempts[0].state is State.UNKNOWN
+
+
+def test_an_authorization_approved_after_its_payer_was_given_up_is_never_swallowed():
+    """It means the PSP took money that we believe it did not: kept as a contradiction, for an operator."""
+    waiting = told(asked(a_payment(sale=True), A), oc.ActionRequired(oc.NextAction("https://acs.example")))
+    given_up = told(waiting, EXPIRED)
+    with pytest.raises(ContradictoryOutcome):
+        told(given_up, oc.Approved("psp"))
+
+
+def test_a_sale_whose_capture_failed_before_we_heard_of_its_approval_stays_failed():
+    p = told(asked(a_payment(sale=True), A), oc.Reversed("capture failed"))
+    assert status_of(told(p, oc.Approved("psp"))) == "failed"

@@ -29,6 +29,7 @@ def hear(p: Payment, attempt_id: str, outcome: Outcome, at: int) -> Payment:
     if lapsed_with_captures(p, attempt, outcome):
         moved = structs.replace(attempt, closed=Closed.EXPIRED)
     else:
+        refuse_late_success(attempt, outcome)
         after = advance(attempt.state, outcome)
         if after is attempt.state and not isinstance(outcome, ActionRequired):
             return learned_reference(p, attempt, outcome)
@@ -44,6 +45,13 @@ def continuing(p: Payment, attempt_id: str, at: int) -> Payment:
     if attempt.state is not State.ACTION_REQUIRED:
         raise NothingToAuthenticate("the payment does not wait for the payer")
     return p.replacing(structs.replace(attempt, state=State.SENT, sent_at=at))
+
+
+def refuse_late_success(attempt: Attempt, outcome: Outcome) -> None:
+    """An authorization that ended unapproved (the payer never came back) must not be approved unseen."""
+    ended = attempt.state is State.REVERSED and attempt.closed is not None and attempt.approved_minor is None
+    if ended and attempt.operation is Operation.AUTHORIZE and isinstance(outcome, Approved):
+        raise ContradictoryOutcome(f"{attempt.id} ended as {attempt.closed}, and was approved after that")
 
 
 def lapsed_with_captures(p: Payment, attempt: Attempt, outcome: Outcome) -> bool:

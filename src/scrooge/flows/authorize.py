@@ -62,8 +62,8 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
 
     Raises the Problems of what cannot be asked; never one for what a PSP answers.
     """
-    instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
     try:
+        instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
         route = await route_of(s, principal, instrument, wanted.connector_account)
     except Problem:
         before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
@@ -183,7 +183,7 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
         psp_customer=credential.psp_customer,
         return_url=f"{s.settings.base()}/return/{p.id}.{token}",
     )
-    request = render(s.connectors[account.connector], command)
+    request = render(s.directory.wire(account).connector, command)
     deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
     return structs.replace(p, deadline_at=deadline), request
 

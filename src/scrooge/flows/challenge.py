@@ -75,7 +75,7 @@ async def continued(
 ) -> Payment | None:
     """Records that we ask, asks, applies. None: somebody else did so first."""
     account = await account_of(s, attempt)
-    connector = s.connectors[account.connector]
+    connector = s.directory.wire(account).connector
     command = command_of(p, attempt, account, details=details)
     request = connector.continuation.build(command)
     sent_at = now()

@@ -112,7 +112,7 @@ async def decided(
     )  # fmt: skip
     attempt = after.attempts[-1]
     account = await account_of(s, attempt)
-    connector = s.connectors[account.connector]
+    connector = s.directory.wire(account).connector
     check_capability(connector, attempt, room)
     return after, render(connector, command_of(after, attempt, account))
 

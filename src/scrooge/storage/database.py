@@ -26,6 +26,14 @@ SHOULD_WAIT = (
     asyncpg.InterfaceError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+LOST = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, ConnectionError)
+BUSY = (
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InsufficientResourcesError,
+)
 ACQUIRE_SECONDS = 5.0
 # Planning our statements costs as much as running them, so a plan is made once a connection; and a plan made while the
 # tables were small must find rows by index and not scan, or it would get slower with every payment.
@@ -76,13 +84,10 @@ class Database:
         POOL_WAIT_SECONDS.observe(time.monotonic() - started)
         try:
             yield connection
-        except (
-            asyncpg.PostgresConnectionError,
-            asyncpg.AdminShutdownError,
-            asyncpg.CrashShutdownError,
-            ConnectionError,
-        ) as error:
+        except LOST as error:
             raise DatabaseUnavailable("the database connection was lost") from error
+        except BUSY as error:
+            raise DatabaseUnavailable("the database is busy") from error
         finally:
             await self.pool.release(connection)
 

@@ -18,6 +18,7 @@ from scrooge.connectors.send import Wire
 from scrooge.errors import (
     BadCredentials,
     BadUrl,
+    DatabaseUnavailable,
     ModeMismatch,
     NameTaken,
     UnknownConnector,
@@ -101,8 +102,13 @@ class Directory:
 
     async def refresh(self, *, now: bool = False) -> None:
         if now or time.monotonic() - self.read_at > FRESH_SECONDS:
-            accounts = await run(self.db, Q["accounts"])
-            names = await run(self.db, Q["caller_names"])
+            try:
+                accounts = await run(self.db, Q["accounts"])
+                names = await run(self.db, Q["caller_names"])
+            except DatabaseUnavailable:
+                if now or not self.by_id:
+                    raise
+                return  # What was recorded can still be asked and applied with what we knew a moment ago.
             self.by_id = {a.id: a for a in map(account_of, accounts)}
             self.names = {public("clr", r["id"]) or "": r["name"] for r in names}
             self.read_at = time.monotonic()
