@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 
 from scrooge.ids import bucket_of  # noqa: F401 - re-exported for tests that look behind the API
-from scrooge.storage.database import connect
 from scrooge.storage.access import create_caller, create_key, create_merchant
+from scrooge.storage.database import connect
 from tests.conftest import free_port, wait_for
 
 SERVE = "from scrooge.app import run_serve; from scrooge.settings import load; run_serve(load(), 1)"
@@ -39,6 +39,7 @@ class World:
         self.http: aiohttp.ClientSession
         self.accounts: dict[str, dict[str, Any]] = {}
         self.instruments: dict[str, str] = {}
+        self.secrets: dict[str, dict[str, str]] = {}
 
     # --- processes ---
 
@@ -107,8 +108,6 @@ class World:
         async with self.http.post(f"{base}/{webhook}/generateHmac", headers=headers) as answer:
             hmac_key = (await answer.json())["hmacKey"]
         await self.patch(account, {"hmac_key": hmac_key})
-
-    secrets: dict[str, dict[str, str]] = {}
 
     async def account(self, connector: str, credentials: dict[str, str], merchant_account: str) -> dict[str, Any]:
         self.secrets[connector] = credentials

@@ -5,7 +5,6 @@ import uuid
 
 import aiohttp
 import pytest
-
 from tests.flows.test_payments import amount, effects, until
 from tests.world import World
 

@@ -7,7 +7,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-
 from tests.world import World
 
 PSPS = ["stripe", "adyen"]
