@@ -17,7 +17,7 @@ LAYERS = [
     {"storage", "connectors"},
     {"ledger", "routing"},
     {"domain"},
-    {"money", "ids", "errors", "settings", "metrics", "logs", "crash"},
+    {"money", "ids", "errors", "settings", "metrics", "logs", "crash", "urls"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 PURE = {"ledger", "routing", "domain"}

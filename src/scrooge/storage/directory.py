@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -17,7 +16,6 @@ from scrooge.connectors.connector import Connector
 from scrooge.connectors.send import Wire
 from scrooge.errors import (
     BadCredentials,
-    BadUrl,
     DatabaseUnavailable,
     ModeMismatch,
     NameTaken,
@@ -27,6 +25,7 @@ from scrooge.ids import hex_of, new_id
 from scrooge.storage.database import Database, load, run
 from scrooge.storage.rows import encoded, microseconds, public
 from scrooge.storage.sealing import Sealer
+from scrooge.urls import check_url
 
 Q = load(Path(__file__).with_suffix(".sql"))
 FRESH_SECONDS = 1.0
@@ -248,20 +247,6 @@ def account_of(row: Any) -> ConnectorAccount:
         microseconds(row["created_at"]) or 0,
         row["credentials"],
     )
-
-
-def check_url(url: str, livemode: bool) -> None:
-    """A base URL of our own choice is for tests only: https anywhere, http on this machine alone."""
-    parts = urlsplit(url)
-    if livemode:
-        raise BadUrl("base_url may be set in test mode only", param="base_url")
-    local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-    if not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise BadUrl("base_url is a plain URL with a host", param="base_url")
-    if parts.scheme != "https" and not (parts.scheme == "http" and local):
-        raise BadUrl("base_url must use https, or http on this machine", param="base_url")
-    if parts.hostname.startswith("169.254.") or parts.hostname == "metadata.google.internal":
-        raise BadUrl("base_url may not be a metadata service", param="base_url")
 
 
 async def note(db: Any, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
