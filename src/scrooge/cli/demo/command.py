@@ -168,7 +168,7 @@ class Demo:
         await self.crew.ready()
         watch = asyncio.create_task(self.crew.watch())
         try:
-            ok = await self.perform(payments, seed, as_json)
+            ok = await self.perform(payments, seed, as_json, leave)
             if not leave:
                 await watch
         finally:
@@ -182,7 +182,7 @@ class Demo:
         self.crew.start(Job("serve", ("serve",), f"{where.api_url}/healthz"))
         self.crew.start(Job("worker", ("worker",)))
 
-    async def perform(self, payments: int, seed: int, as_json: bool) -> bool:
+    async def perform(self, payments: int, seed: int, as_json: bool, leave: bool) -> bool:
         """Payments with faults, then quiet, then the audit and its story."""
         url, where = self.crew.database.url, self.where
         db = await connect(url, size=2)
@@ -205,8 +205,9 @@ class Demo:
         if as_json:
             document(told)
         else:
-            story.show(told, await trial_balance(url), shop, self.run)
-            story.invite({"file": self.crew.folder / "demo.json"}, shop, self.run)
+            story.show(told, await trial_balance(url))
+            if not leave:
+                story.invite(self.crew.folder / "demo.json", shop, self.run)
         return check.ok
 
     async def quiet(self, db: Database, since: datetime) -> condition.Activity:

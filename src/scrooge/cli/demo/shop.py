@@ -15,8 +15,9 @@ from msgspec import Struct
 
 from scrooge.cli.output import say
 from scrooge.errors import Problem
-from scrooge.storage.database import Database
+from scrooge.sandbox.cards import TEST_CARDS
 from scrooge.storage.access import create_caller, create_key, create_merchant
+from scrooge.storage.database import Database
 
 MERCHANT = "demo"
 CALLERS = ("checkout", "subscriptions", "ads")
@@ -150,8 +151,12 @@ async def add_credentials(shop: Shop, http: aiohttp.ClientSession, account: str,
 
 
 async def instrument(shop: Shop, http: aiohttp.ClientSession, kind: str, tokens: list[tuple[str, str]]) -> str:
+    numbers = {(c.connector, c.token): c.number for c in TEST_CARDS}
+    number = numbers["stripe", CARDS[kind][0]]
+    brand = kind if kind in ("mastercard", "amex") else "visa"
     body = {
         "customer": f"payer-{kind}",
+        "card": {"brand": brand, "iin": number[:6], "last4": number[-4:], "exp": "2030-12"},
         "credentials": [{"connector_account": name, "psp_token": token} for name, token in tokens],
     }
     url = f"{shop.api_url}/v1/instruments"

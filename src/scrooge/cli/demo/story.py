@@ -1,7 +1,7 @@
 """The demo told: one document for programs, and a page that a person enjoys reading."""
 
+from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 from msgspec import Struct
 from rich.panel import Panel
@@ -62,7 +62,7 @@ def percentiles(latencies_ms: list[float]) -> dict[str, float]:
     return {f"p{n}": round(cuts[n - 1], 1) for n in (50, 95, 99)}
 
 
-def show(story: Story, balances: list[LedgerBalance], shop: Shop, run: str) -> None:
+def show(story: Story, balances: list[LedgerBalance]) -> None:
     """On stderr, where a person looks."""
     STDERR.print()
     STDERR.print(Panel(results(story), title="[bold]What happened", expand=False, padding=(0, 2)))
@@ -115,7 +115,7 @@ def in_balance(balances: list[LedgerBalance]) -> bool:
     return not any(sums.values())
 
 
-def invite(place: dict[str, Any], shop: Shop, run: str) -> None:
+def invite(file: Path, shop: Shop, run: str) -> None:
     """Where to go from here: every line works as pasted."""
     api, key = shop.api_url, shop.keys["checkout"]
     body = (
@@ -124,7 +124,7 @@ def invite(place: dict[str, Any], shop: Shop, run: str) -> None:
     )
     lines = [
         f"[bold]Serving[/bold]  {api}/docs  {api}/openapi.json  {api}/metrics",
-        f"[bold]Keys[/bold]     {place['file']}",
+        f"[bold]Keys[/bold]     {file}",
         "",
         "[bold]Try[/bold]",
         f"curl -s {api}/v1/payments -H 'Authorization: Bearer {key}' -H 'Idempotency-Key: try-{run}'"
