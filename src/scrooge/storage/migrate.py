@@ -77,9 +77,7 @@ def missing(known: Sequence[Migration], recorded: dict[int, tuple[str, str]]) ->
     """
     for migration in known[: max(recorded, default=0)]:
         if migration.version not in recorded:
-            raise MigrationError(
-                f"the database has later migrations but not {migration.name}: restore a backup"
-            )
+            raise MigrationError(f"the database has later migrations but not {migration.name}: restore a backup")
         name, checksum = recorded[migration.version]
         if checksum != migration.checksum:
             raise MigrationError(
