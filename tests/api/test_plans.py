@@ -15,7 +15,7 @@ WHOLE = [
     (listing.Q["account_health"], [UUID, UUID, UUID, "500"]),
     (listing.Q["account_unresolved"], [UUID]),
     (books.Q["journals_of"], ["1", UUID]),
-    (books.Q["entries"], [UUID, "false", "'assets.x'", "'EUR'", UUID, "0", "21"]),
+    (books.Q["entries"], [UUID, "false", "'assets.x'", "'EUR'", UUID, "0", "21", "400"]),
     (books.Q["balances"], [UUID, "false"]),
 ]
 

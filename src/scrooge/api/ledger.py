@@ -66,11 +66,10 @@ async def entries(call: Call) -> Answer:
     if query.cursor:
         before = pages.position_of(call, query.cursor, "cursor", tuple[str, int])
     who = call.principal
-    found = await books.entries(call.s.db, who.merchant, who.livemode, named[1], named[2], before, query.limit + 1)
-    if not found and not query.cursor:
+    found, place = await books.entries(call.s.db, who.merchant, who.livemode, named[1], named[2], before, query.limit)
+    if not found and place is None and not query.cursor:
         raise NotFound("no such ledger account")
-    more, found = len(found) > query.limit, found[: query.limit]
-    cursor = pages.cursor_of(call, list(found[-1].position)) if more else None
+    cursor = pages.cursor_of(call, list(place)) if place else None
     shown = [
         reports.LedgerEntry(
             object="ledger_entry",
@@ -85,5 +84,5 @@ async def entries(call: Call) -> Answer:
         )
         for e in found
     ]
-    document = reports.LedgerEntryList(data=shown, **pages.listed(call, cursor, more=more))
+    document = reports.LedgerEntryList(data=shown, **pages.listed(call, cursor, more=cursor is not None))
     return Answer(200, document, pages.link(call, cursor))

@@ -9,11 +9,13 @@ from msgspec import Struct
 
 from scrooge.errors import DatabaseUnavailable
 from scrooge.ids import hex_of
-from scrooge.storage.database import load, run
+from scrooge.storage.database import Database, load, run
 from scrooge.storage.rows import key_of, microseconds, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
-NEWEST = ("f" * 32, 0)
+Position = tuple[str, int]  # (journal as hex, line)
+NEWEST: Position = ("f" * 32, 0)
+SPARE = 400  # rows looked at beyond those wanted, of which some may be of the other mode
 
 
 class Balance(Struct, frozen=True):
@@ -43,7 +45,7 @@ class Entries(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """One posting with what it is about. `position` is (journal as hex, line)."""
+    """One posting with what it is about. `position` says where it stands in its ledger account."""
 
     journal: str
     line: int
@@ -52,7 +54,7 @@ class Entry(Struct, frozen=True):
     attempt: str
     effect: str
     created_at: int  # Unix microseconds
-    position: tuple[str, int]
+    position: Position
 
 
 LINES = msgspec.json.Decoder(list[Line])
@@ -69,26 +71,36 @@ async def journals_of(db: Any, payment_id: str) -> list[Entries]:
     ]  # fmt: skip
 
 
-async def balances(db: Any, merchant: str, livemode: bool) -> list[Balance]:
+async def balances(db: Database, merchant: str, livemode: bool) -> list[Balance]:
     """Raises DatabaseUnavailable when the books are too large to add up within the statement's time."""
     try:
-        rows = await run(db, Q["balances"], hex_of(merchant), livemode)
+        async with db.transaction() as connection:
+            await run(connection, Q["plan_for_sums"])
+            rows = await run(connection, Q["balances"], hex_of(merchant), livemode)
     except asyncpg.QueryCanceledError as error:
         raise DatabaseUnavailable("adding up the books takes too long just now") from error
     return [Balance(r["account"], r["currency"], int(r["balance"]), int(r["debits"]), int(r["credits"])) for r in rows]
 
 
 async def entries(
-    db: Any, merchant: str, livemode: bool, account: str, currency: str,
-    before: tuple[str, int] = NEWEST, limit: int = 20,
-) -> list[Entry]:  # fmt: skip
-    """Newest first."""
-    rows = await run(db, Q["entries"], hex_of(merchant), livemode, account, currency, *before, limit)
-    return [
-        Entry(
-            public("jrn", r["journal_id"]) or "", r["line"], r["minor"], public("pay", r["payment_id"]) or "",
-            public("att", r["attempt_id"]) or "", r["effect"], microseconds(r["created_at"]) or 0,
-            (r["journal_id"].hex, r["line"]),
-        )
-        for r in rows
-    ]  # fmt: skip
+    db: Any, merchant: str, livemode: bool, account: str, currency: str, before: Position = NEWEST, limit: int = 20
+) -> tuple[list[Entry], Position | None]:
+    """Newest first, and the position to go on before, or None at the end."""
+    looked_at = limit + SPARE
+    rows = await run(
+        db, Q["entries"], hex_of(merchant), livemode, account, currency, *before, limit + 1, looked_at
+    )  # fmt: skip
+    found = [entry_of(r) for r in rows if r["journal_id"] is not None]
+    if len(found) > limit:
+        return found[:limit], found[limit - 1].position
+    if not rows or rows[0]["looked"] < looked_at:
+        return found, None
+    return found, (rows[0]["last_journal"].hex, rows[0]["last_line"])
+
+
+def entry_of(row: Any) -> Entry:
+    return Entry(
+        public("jrn", row["journal_id"]) or "", row["line"], row["minor"], public("pay", row["payment_id"]) or "",
+        public("att", row["attempt_id"]) or "", row["effect"], microseconds(row["created_at"]) or 0,
+        (row["journal_id"].hex, row["line"]),
+    )  # fmt: skip

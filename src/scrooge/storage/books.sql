@@ -8,6 +8,11 @@ SELECT j.id, j.attempt_id, j.effect, j.created_at,
  WHERE j.bucket = $1 AND j.payment_id = $2
  ORDER BY j.id;
 
+-- plan_for_sums :one
+-- For this transaction only: adding up everything is the one question that an index does not answer best.
+SELECT set_config('enable_hashjoin', 'on', true), set_config('enable_seqscan', 'on', true),
+       set_config('plan_cache_mode', 'force_custom_plan', true);
+
 -- balances :many
 -- ($1 merchant, $2 livemode) Test and live payments share names of ledger accounts, never a sum.
 SELECT p.account, p.currency, sum(p.minor) AS balance,
@@ -20,12 +25,31 @@ SELECT p.account, p.currency, sum(p.minor) AS balance,
  ORDER BY p.account, p.currency;
 
 -- entries :many
--- ($1 merchant, $2 livemode, $3 account, $4 currency, $5 journal and $6 line: before these, $7 limit) Newest first.
-SELECT p.journal_id, p.line, p.minor, p.payment_id, j.effect, j.attempt_id, j.created_at
-  FROM postings p
-  JOIN journals j ON j.bucket = p.bucket AND j.payment_id = p.payment_id AND j.id = p.journal_id
-  JOIN payments y ON y.bucket = p.bucket AND y.id = p.payment_id
- WHERE p.merchant_id = $1 AND y.livemode = $2 AND p.account = $3 AND p.currency = $4
-   AND p.journal_id <= $5 AND (p.journal_id, p.line) < ($5, $6)
- ORDER BY p.journal_id DESC, p.line DESC
- LIMIT $7;
+-- ($1 merchant, $2 livemode, $3 account, $4 currency, $5 journal and $6 line: before these, $7 rows wanted,
+-- $8 rows looked at) Newest first. As with payments, the other mode's entries must not make a page dear.
+WITH seen AS MATERIALIZED (
+    SELECT bucket, payment_id, journal_id, line, minor
+      FROM postings
+     WHERE merchant_id = $1 AND account = $3 AND currency = $4
+       AND journal_id <= $5 AND (journal_id, line) < ($5, $6)
+     ORDER BY journal_id DESC, line DESC
+     LIMIT $8
+), kept AS (
+    SELECT s.*
+      FROM seen s
+      JOIN payments y ON y.bucket = s.bucket AND y.id = s.payment_id
+     WHERE y.livemode = $2
+     ORDER BY s.journal_id DESC, s.line DESC
+     LIMIT $7
+), place AS (
+    SELECT s.journal_id AS last_journal, s.line AS last_line, (SELECT count(*) FROM seen) AS looked
+      FROM seen s
+     ORDER BY s.journal_id, s.line
+     LIMIT 1
+)
+SELECT place.last_journal, place.last_line, place.looked, kept.journal_id, kept.line, kept.minor, kept.payment_id,
+       j.effect, j.attempt_id, j.created_at
+  FROM place
+  LEFT JOIN kept ON true
+  LEFT JOIN journals j ON j.bucket = kept.bucket AND j.payment_id = kept.payment_id AND j.id = kept.journal_id
+ ORDER BY kept.journal_id DESC, kept.line DESC;

@@ -15,6 +15,7 @@ from scrooge.storage.rows import key_of, microseconds, moment, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
 LOOKED_AT = 5000  # rows: what one page may cost at most
+SPARE = 400  # the same without a filter, beyond the rows wanted: some may be of the other mode
 NEWEST = "f" * 32
 SLACK = 10_000_000  # Microseconds between an id's time and its row's, generously.
 BEGINNING, END = 0, 4_102_444_800_000_000  # Unix microseconds: 1970 and 2100
@@ -89,24 +90,17 @@ async def page(db: Any, f: Filter, before: str | None, limit: int) -> tuple[list
         )
         found = [payment_of(r) for r in rows]
         return found[:limit], hex_of(found[limit - 1].id) if len(found) > limit else None
+    looked_at = LOOKED_AT if f.status or f.customer else limit + SPARE
     upper = min(place, first_id(f.made_before + SLACK))
+    lower = first_id(f.made_from - SLACK)
     rows = await run(
-        db,
-        Q["newest"],
-        hex_of(f.merchant),
-        f.livemode,
-        upper,
-        first_id(f.made_from - SLACK),
-        *made,
-        f.status,
-        f.customer,
-        limit + 1,
-        LOOKED_AT,
-    )
+        db, Q["newest"], hex_of(f.merchant), f.livemode, upper, lower, *made, f.status, f.customer, limit + 1,
+        looked_at,
+    )  # fmt: skip
     found = [payment_of(r) for r in rows if r["found"] is not None]
     if len(found) > limit:
         return found[:limit], hex_of(found[limit - 1].id)
-    exhausted = rows[0]["looked"] < LOOKED_AT
+    exhausted = rows[0]["looked"] < looked_at
     return found, None if exhausted else rows[0]["last"].hex
 
 
