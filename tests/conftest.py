@@ -16,12 +16,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from scrooge import logs
 from scrooge.storage.embedded import start
 from scrooge.storage.migrate import migrate
 
 os.environ.pop("SCROOGE_DATABASE_URL", None)
+# The build always tries the same examples; at the desk they are new ones every time.
+settings.register_profile("build", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("build")
 logs.configure("error", "json")
 
 

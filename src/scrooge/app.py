@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvicorn
@@ -74,6 +75,22 @@ async def worker(settings: Settings) -> None:
 def run_serve(settings: Settings, workers: int) -> None:
     """Blocks until SIGTERM or SIGINT; requests that were accepted are finished first."""
     logs.configure(settings.log_level, settings.log_format)
+    with counted_together(workers):
+        serve(settings, workers)
+
+
+@contextmanager
+def counted_together(workers: int) -> Iterator[None]:
+    """Several processes on one port answer /metrics for all of them, through files that prometheus-client reads."""
+    if workers == 1 or "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="scrooge-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
+
+
+def serve(settings: Settings, workers: int) -> None:
     uvicorn.run(
         "scrooge.app:serving",
         factory=True,

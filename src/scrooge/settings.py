@@ -27,10 +27,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     log_format: str = "json"  # or "console"
     body_max_bytes: int = 256 * 1024
-    worker_tick_seconds: float = 0.5
     challenge_seconds: int = 3600  # how long a payer may take to authenticate
-    api_url: str = "http://127.0.0.1:8080"
-    api_key: str | None = None
 
     def base(self) -> str:
         """The URL under which the outside reaches us, without a trailing slash."""

@@ -76,6 +76,11 @@ FAILED_SALE = """
     1 approved        receivable=+1299 clearing=-1299
     1 failed          clearing=+1299   receivable=-1299
 """
+CANCELED_SALE = """
+    1 sale 1299       -
+    1 approved        receivable=+1299 clearing=-1299
+    1 expired         clearing=+1299   receivable=-1299
+"""
 
 
 def step(p: Payment, number: int, word: str, minor: int | None) -> Payment:
@@ -89,7 +94,7 @@ def step(p: Payment, number: int, word: str, minor: int | None) -> Payment:
 
 
 def test_the_life_of_a_payment_in_the_books():
-    for story in (MANUAL, FINAL, LAPSED, SALE, FAILED_SALE):
+    for story in (MANUAL, FINAL, LAPSED, SALE, FAILED_SALE, CANCELED_SALE):
         p = a_payment(1299)
         for line in story.strip().splitlines():
             number, word, *rest = line.split()

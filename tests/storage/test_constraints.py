@@ -88,8 +88,8 @@ async def post(db: asyncpg.Connection, payment: str, *lines: tuple[int, str]) ->
     )  # fmt: skip
     for line, (minor, currency) in enumerate(lines, 1):
         await db.execute(
-            """INSERT INTO postings (bucket, payment_id, journal_id, line, merchant_id, account, minor, currency)
-               VALUES ($1, $2, $3, $4, $5, 'assets.bank', $6, $7)""",
+            """INSERT INTO postings (bucket, payment_id, journal_id, line, merchant_id, livemode, account, minor, currency)
+               VALUES ($1, $2, $3, $4, $5, false, 'assets.bank', $6, $7)""",
             BUCKET, payment, journal, line, uuid.uuid4(), minor, currency,
         )  # fmt: skip
 

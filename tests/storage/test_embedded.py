@@ -1,6 +1,7 @@
 """The embedded PostgreSQL on real processes: started, shared, killed and started again."""
 
 import asyncio
+import contextlib
 import os
 import pwd
 import signal
@@ -92,7 +93,8 @@ async def test_what_was_committed_survives_the_kill_of_every_process(data_dir):
     processes = [psutil.Process(pid), *psutil.Process(pid).children()]
     child.kill()
     for process in processes:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # A child that went with its parent.
+            process.kill()
     child.wait()
     server = embedded.start(data_dir)
     try:

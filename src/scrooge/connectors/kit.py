@@ -11,9 +11,7 @@ from scrooge.connectors.connector import Command, Json, Request
 from scrooge.errors import UnsupportedOperation
 from scrooge.money import Money, exponent_of, rescaled
 
-NOT_FOUND = (
-    "not found"  # How the reason of an inquiry begins when the PSP knows of no such attempt.
-)
+NOT_FOUND = "not found"  # How the reason of an inquiry begins when the PSP knows of no such attempt.
 REASON_MAX = 200  # characters of a PSP's words that we keep
 VERSION = re.compile(r"/v\d+$")
 
@@ -50,9 +48,7 @@ def segment(reference: str) -> str:
 def parent_of(command: Command) -> str:
     """The authorization that this attempt builds on. Raises UnsupportedOperation."""
     if not command.parent_psp_reference:
-        raise UnsupportedOperation(
-            f"nothing to {command.operation}: the PSP has not named the authorization yet"
-        )
+        raise UnsupportedOperation(f"nothing to {command.operation}: the PSP has not named the authorization yet")
     return command.parent_psp_reference
 
 

@@ -21,9 +21,7 @@ def connectors() -> dict[str, Connector]:
     for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):
         offered = point.load()
         if not isinstance(offered, Connector):
-            raise SettingsError(
-                f"entry point {point.name} = {point.value} of {GROUP} is no Connector"
-            )
+            raise SettingsError(f"entry point {point.name} = {point.value} of {GROUP} is no Connector")
         if offered.name in found:
             raise SettingsError(
                 f"entry point {point.name} = {point.value} of {GROUP}: "

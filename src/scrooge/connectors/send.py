@@ -58,7 +58,7 @@ async def send(
     request: Request,
     *,
     first: bool,
-    timeout: float,
+    timeout: float,  # noqa: ASYNC109 - it is the HTTP client's to keep
 ) -> Answer:
     """Ask once. `timeout` is in seconds and covers everything.
 
@@ -111,8 +111,12 @@ def read(
         outcome = endpoint.read(command, status, headers, document)
     except Exception as error:
         log.error(
-            "psp_reply_unreadable", error=type(error).__name__, status=status,
-            connector=connector.name, reference=command.reference, operation=command.operation,
+            "psp_reply_unreadable",
+            error=type(error).__name__,
+            status=status,
+            connector=connector.name,
+            reference=command.reference,
+            operation=command.operation,
         )
         return Unknown(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))
     if isinstance(outcome, Approved):
@@ -131,7 +135,10 @@ def checked(command: Command, outcome: Approved) -> Outcome:
     if outcome.partial and smaller and command.operation is Operation.AUTHORIZE:
         return outcome
     log.critical(
-        "psp_amount_differs", reference=command.reference, asked=str(asked), got=str(got),
+        "psp_amount_differs",
+        reference=command.reference,
+        asked=str(asked),
+        got=str(got),
         psp_reference=outcome.psp_reference,
     )
     return Unknown(f"the PSP approved {got}, asked was {asked}", outcome.psp_reference)

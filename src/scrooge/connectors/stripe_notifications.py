@@ -48,17 +48,11 @@ def notifications(raw: bytes) -> list[Notification]:
     event = msgspec.json.decode(raw)
     found = event["data"]["object"]
     kind = event["type"]
-    blank = Notification(
-        event_id=event["id"], kind=kind, merchant_account=optional(event.get("account"))
-    )
+    blank = Notification(event_id=event["id"], kind=kind, merchant_account=optional(event.get("account")))
     if kind in ABOUT_REFUNDS:
         return [of_refund(blank, found)]
     read = EVENTS.get(kind)
-    return [
-        read(blank, found)
-        if read
-        else structs.replace(blank, psp_reference=optional(found.get("id")))
-    ]
+    return [read(blank, found) if read else structs.replace(blank, psp_reference=optional(found.get("id")))]
 
 
 def note(found: Json, name: str) -> str | None:
@@ -87,9 +81,7 @@ def of_success(blank: Notification, intent: Json) -> Notification:
     )
 
 
-def of_capture(
-    blank: Notification, intent: str, reference: str | None, outcome: Approved
-) -> Notification:
+def of_capture(blank: Notification, intent: str, reference: str | None, outcome: Approved) -> Notification:
     return structs.replace(
         blank,
         operation=Operation.CAPTURE,
@@ -161,6 +153,4 @@ EVENTS = {
     "charge.captured": of_captured_charge,
     "charge.expired": of_expired_charge,
 }
-ABOUT_REFUNDS = frozenset(
-    {"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"}
-)
+ABOUT_REFUNDS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})

@@ -74,9 +74,7 @@ def authorization(intent: Json) -> Outcome:
             step = intent["next_action"]
             if step["type"] != "redirect_to_url":
                 raise UnreadableReply(f"next action {step['type']}")
-            return ActionRequired(
-                NextAction(web_address(step["redirect_to_url"]["url"])), reference
-            )
+            return ActionRequired(NextAction(web_address(step["redirect_to_url"]["url"])), reference)
         case "requires_payment_method":
             return declined(intent["last_payment_error"], intent)
         case "canceled":
@@ -96,11 +94,7 @@ def money(found: Json, name: str) -> Money:
 def approved(intent: Json, amount: Money) -> Approved:
     """`latest_charge` is an object only where we asked for it to be expanded."""
     charge = intent.get("latest_charge")
-    card = (
-        (charge.get("payment_method_details") or {}).get("card")
-        if isinstance(charge, dict)
-        else None
-    )
+    card = (charge.get("payment_method_details") or {}).get("card") if isinstance(charge, dict) else None
     card = card or {}
     return Approved(
         intent["id"],
@@ -193,9 +187,7 @@ def read_void(command: Command, status: int, headers: Headers, document: Json) -
     return modification(void, command, status, document)
 
 
-def modification(
-    news: Callable[[Command, Json], Outcome], command: Command, status: int, document: Json
-) -> Outcome:
+def modification(news: Callable[[Command, Json], Outcome], command: Command, status: int, document: Json) -> Outcome:
     """Asking twice is no refusal: the error has the intent, which shows our work already done."""
     if status < 400:
         outcome = news(command, document)

@@ -91,7 +91,9 @@ def learned(attempt: Attempt, outcome: Outcome, at: int) -> Attempt:
             facts = {"action": outcome.action}
         case Reversed():
             facts = {"reason": outcome.reason, "action": None}
-            if attempt.operation is Operation.AUTHORIZE and outcome.kind is not ReversalKind.FAILED:
+            # Money that was captured cannot lapse: a sale that is taken back has failed, whatever it is called.
+            took_money = attempt.sale and attempt.approved_minor is not None
+            if attempt.operation is Operation.AUTHORIZE and outcome.kind is not ReversalKind.FAILED and not took_money:
                 expired = outcome.kind is ReversalKind.EXPIRED
                 facts["closed"] = Closed.EXPIRED if expired else Closed.VOIDED
         case Rejected() | Unknown():

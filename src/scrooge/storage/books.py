@@ -15,7 +15,6 @@ from scrooge.storage.rows import key_of, microseconds, public
 Q = load(Path(__file__).with_suffix(".sql"))
 Position = tuple[str, int]  # (journal as hex, line)
 NEWEST: Position = ("f" * 32, 0)
-SPARE = 400  # rows looked at beyond those wanted, of which some may be of the other mode
 
 
 class Balance(Struct, frozen=True):
@@ -86,16 +85,9 @@ async def entries(
     db: Any, merchant: str, livemode: bool, account: str, currency: str, before: Position = NEWEST, limit: int = 20
 ) -> tuple[list[Entry], Position | None]:
     """Newest first, and the position to go on before, or None at the end."""
-    looked_at = limit + SPARE
-    rows = await run(
-        db, Q["entries"], hex_of(merchant), livemode, account, currency, *before, limit + 1, looked_at
-    )  # fmt: skip
-    found = [entry_of(r) for r in rows if r["journal_id"] is not None]
-    if len(found) > limit:
-        return found[:limit], found[limit - 1].position
-    if not rows or rows[0]["looked"] < looked_at:
-        return found, None
-    return found, (rows[0]["last_journal"].hex, rows[0]["last_line"])
+    rows = await run(db, Q["entries"], hex_of(merchant), livemode, account, currency, *before, limit + 1)
+    found = [entry_of(r) for r in rows]
+    return found[:limit], found[limit - 1].position if len(found) > limit else None
 
 
 def entry_of(row: Any) -> Entry:

@@ -70,7 +70,7 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
             elif differs(c, known[a.id], a):
                 moved.append(moved_row(c, a))
         place = {"bucket": bucket, "payment_id": payment_id}
-        owned = {**place, "merchant_id": uuid_of(c.after.merchant)}
+        owned = {**place, "merchant_id": uuid_of(c.after.merchant), "livemode": c.after.livemode}
         for journal in c.journals:
             journal_id = hex_of(new_id("jrn", bucket))
             journals.append(
@@ -83,9 +83,8 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
                 )  # fmt: skip
         for e in c.events:
             events.append(
-                {**owned, "id": hex_of(new_id("evt", bucket)), "livemode": c.after.livemode,
-                 "attempt_id": hex_of(e.attempt), "type": e.type, "object_version": c.before.version + 1,
-                 "content": e.content}
+                {**owned, "id": hex_of(new_id("evt", bucket)), "attempt_id": hex_of(e.attempt), "type": e.type,
+                 "object_version": c.before.version + 1, "content": e.content}
             )  # fmt: skip
     arguments = [encoded(rows) for rows in (payments, moved, added, journals, postings, events)]
     rows = await run(db, Q["save"], *arguments)

@@ -26,7 +26,15 @@ SHOULD_WAIT = (
     asyncpg.InterfaceError,
     asyncpg.ReadOnlySQLTransactionError,
 )
-LOST = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, ConnectionError)
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.ReadOnlySQLTransactionError,  # the primary we were talking to is no longer one
+    ConnectionError,
+)
 BUSY = (
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,

@@ -107,11 +107,11 @@ WITH touched AS (
            bucket smallint, payment_id uuid, id uuid, attempt_id uuid, effect text)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), posted AS (
-    INSERT INTO postings (bucket, payment_id, journal_id, line, merchant_id, account, minor, currency)
-    SELECT r.bucket, r.payment_id, r.journal_id, r.line, r.merchant_id, r.account, r.minor, r.currency
+    INSERT INTO postings (bucket, payment_id, journal_id, line, merchant_id, livemode, account, minor, currency)
+    SELECT r.bucket, r.payment_id, r.journal_id, r.line, r.merchant_id, r.livemode, r.account, r.minor, r.currency
       FROM jsonb_to_recordset($5::jsonb) AS r(
-           bucket smallint, payment_id uuid, journal_id uuid, line smallint, merchant_id uuid, account text,
-           minor bigint, currency char(3))
+           bucket smallint, payment_id uuid, journal_id uuid, line smallint, merchant_id uuid, livemode boolean,
+           account text, minor bigint, currency char(3))
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), announced AS (
     INSERT INTO events (bucket, payment_id, id, merchant_id, livemode, attempt_id, type, object_version, content)

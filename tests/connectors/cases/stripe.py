@@ -71,7 +71,7 @@ STRIPE_DECLINES = declines_in("""
     authorization_revoked: revocation_of_all_authorizations revocation_of_authorization stop_payment_order
     stolen_card: stolen_card
     suspected_fraud: fraudulent security_violation
-""")  # noqa: E501 - a table
+""")
 
 
 def reply(item: Item, claim: str, command: Command, body: Any, expected: Any, **more: Any) -> Reply:

@@ -232,13 +232,14 @@ CREATE TABLE postings (
     journal_id   uuid NOT NULL,
     line         smallint NOT NULL,
     merchant_id  uuid NOT NULL,
+    livemode     boolean NOT NULL,  -- test and live share names of ledger accounts, never a sum
     account      text NOT NULL,
     minor        bigint NOT NULL CHECK (minor <> 0),  -- debit positive, credit negative
     currency     char(3) NOT NULL,
     PRIMARY KEY (bucket, payment_id, journal_id, line),
     FOREIGN KEY (bucket, payment_id, journal_id) REFERENCES journals (bucket, payment_id, id)
 ) PARTITION BY RANGE (payment_id);
-CREATE INDEX postings_of_account ON postings (merchant_id, account, currency, journal_id);
+CREATE INDEX postings_of_account ON postings (merchant_id, livemode, account, currency, journal_id);
 
 -- The second half of a pair of assertions; the first is in ledger/postings.py.
 CREATE FUNCTION journal_balances() RETURNS trigger LANGUAGE plpgsql AS $$
