@@ -318,3 +318,43 @@ async def test_every_final_state_is_announced_once_in_the_feed(world: World):
     mine = [e for e in events if e["payment"] == p["id"]]
     assert [e["type"] for e in mine] == ["authorize_approved", "capture_approved", "refund_approved"]
     assert len({e["id"] for e in events}) == len(events)
+
+
+@pytest.mark.parametrize("psp", PSPS)
+async def test_an_authorization_that_lapses_takes_no_capture_and_a_fresh_one_may_follow(world: World, psp: str):
+    token = {"stripe": "pm_card_sandbox_expires", "adyen": "stored_expires"}[psp]
+    _, p = await world.pay(psp, token=token, capture="manual")
+    assert p["status"] == "authorized"
+    p = await until(world, p["id"], lambda p: p["status"] == "expired")
+    assert [j["effect"] for j in p["journals"]] == ["authorize_approved", "authorize_expired"]
+    status, problem = await world.post(f"/v1/payments/{p['id']}/captures", {})
+    assert (status, problem["code"]) == (409, "authorization_expired")
+    body = {"instrument": await world.instrument(**{psp: good(psp)})}
+    status, p = await world.post(f"/v1/payments/{p['id']}/authorizations", body)
+    assert (status, p["status"]) == (201, "authorized")
+
+
+@pytest.mark.parametrize("psp", PSPS)
+async def test_64_concurrent_fresh_authorizations_make_one(world: World, psp: str):
+    token = {"stripe": "pm_card_visa_chargeDeclinedInsufficientFunds", "adyen": "stored_insufficient_funds"}[psp]
+    _, p = await world.pay(psp, token=token)
+    body = {"instrument": await world.instrument(**{psp: good(psp)})}
+    answers = await asyncio.gather(*(world.post(f"/v1/payments/{p['id']}/authorizations", body) for _ in range(64)))
+    assert Counter(status for status, _ in answers) == {201: 1, 409: 63}
+    assert effects(await world.truth(), p["id"])[("sale", "approved", 1299)] == 1
+
+
+async def test_a_paused_account_takes_no_new_payment_but_gives_money_back(world: World):
+    _, p = await world.pay("stripe")
+    account = world.accounts["stripe"]["id"]
+    await world.post(f"/v1/connector-accounts/{account}/pause", {})
+    await asyncio.sleep(1.1)
+    try:
+        status, problem = await world.pay("stripe")
+        assert (status, problem["code"]) == (422, "no_route")
+        assert problem["considered"] == {"stripe": "paused or draining"}
+        status, refund = await world.post(f"/v1/payments/{p['id']}/refunds", {"reference": "r"})
+        assert (status, refund["status"]) == (201, "succeeded")
+    finally:
+        await world.post(f"/v1/connector-accounts/{account}/resume", {})
+        await asyncio.sleep(1.1)
