@@ -83,3 +83,12 @@ async def test_nobody_owns_tables_who_can_log_in(connection: asyncpg.Connection)
 async def test_partitions_are_made_ahead(connection: asyncpg.Connection):
     count = await connection.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'payments'::regclass")
     assert count == 5, "this month, three ahead, and the rest"
+
+
+@pytest.mark.parametrize("column", ["request", "psp_token", "return_token", "action"])
+async def test_the_reading_role_sees_nothing_of_an_attempt_that_could_be_used_again(
+    connection: asyncpg.Connection, column: str
+):
+    may = "SELECT has_column_privilege('scrooge_reader', 'attempts', $1, 'SELECT')"
+    assert not await connection.fetchval(may, column)
+    assert await connection.fetchval(may, "state")

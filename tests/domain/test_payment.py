@@ -274,3 +274,8 @@ def test_an_authorization_approved_after_its_payer_was_given_up_is_never_swallow
 def test_a_sale_whose_capture_failed_before_we_heard_of_its_approval_stays_failed():
     p = told(asked(a_payment(sale=True), A), oc.Reversed("capture failed"))
     assert status_of(told(p, oc.Approved("psp"))) == "failed"
+
+
+def test_a_doubt_that_was_settled_is_not_told_any_more():
+    p = told(told(asked(a_payment(), A), oc.Unknown("timeout")), oc.Approved("psp"))
+    assert p.attempts[0].reason is None

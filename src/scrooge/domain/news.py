@@ -67,10 +67,10 @@ def lapsed_with_captures(p: Payment, attempt: Attempt, outcome: Outcome) -> bool
 
 def learned(attempt: Attempt, outcome: Outcome, at: int) -> Attempt:
     """The facts that an outcome brings, beside the state."""
-    facts: dict[str, object] = {}
+    facts: dict[str, object] = {"reason": None}  # What was doubtful is so no more.
     match outcome:
         case Approved():
-            facts = {
+            facts |= {
                 "approved_minor": outcome.amount.minor if outcome.amount else attempt.minor,
                 "network_transaction_id": outcome.network_transaction_id,
                 "psp_token": outcome.psp_token,
@@ -79,7 +79,7 @@ def learned(attempt: Attempt, outcome: Outcome, at: int) -> Attempt:
                 "action": None,
             }
         case Declined():
-            facts = {
+            facts |= {
                 "decline": str(outcome.decline),
                 "raw_code": outcome.raw_code,
                 "raw_message": outcome.raw_message,
@@ -88,16 +88,16 @@ def learned(attempt: Attempt, outcome: Outcome, at: int) -> Attempt:
                 "action": None,
             }
         case ActionRequired():
-            facts = {"action": outcome.action}
+            facts |= {"action": outcome.action}
         case Reversed():
-            facts = {"reason": outcome.reason, "action": None}
+            facts |= {"reason": outcome.reason, "action": None}
             # Money that was captured cannot lapse: a sale that is taken back has failed, whatever it is called.
             took_money = attempt.sale and attempt.approved_minor is not None
             if attempt.operation is Operation.AUTHORIZE and outcome.kind is not ReversalKind.FAILED and not took_money:
                 expired = outcome.kind is ReversalKind.EXPIRED
                 facts["closed"] = Closed.EXPIRED if expired else Closed.VOIDED
         case Rejected() | Unknown():
-            facts = {"reason": outcome.reason}
+            facts |= {"reason": outcome.reason}
     if attempt.state in FINAL:
         facts["concluded_at"] = at
     if outcome.psp_reference:

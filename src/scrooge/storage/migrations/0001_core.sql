@@ -363,5 +363,12 @@ GRANT DELETE ON credentials, idempotency_keys TO scrooge_app;
 REVOKE ALL ON FUNCTION make_partitions(integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION make_partitions(integer) TO scrooge_app;
 GRANT SELECT ON
-    merchants, callers, instruments, payment_references, idempotency_keys, payments, attempts, journals,
-    postings, events, breaks, audit TO scrooge_reader;
+    merchants, callers, instruments, payment_references, idempotency_keys, payments, journals, postings, events,
+    breaks, audit TO scrooge_reader;
+-- Of attempts not what could be used again: the bytes that were sent, PSP tokens, where a payer is expected back.
+GRANT SELECT (
+    bucket, payment_id, id, number, operation, parent_id, connector_account_id, minor, currency, sale, final, state,
+    closed, closed_at, approved_minor, authorized_minor, captured_minor, voided_minor, refunded_minor, held_minor,
+    held_refund_minor, reference, caller_reference, psp_reference, network_transaction_id, checks, decline, raw_code,
+    raw_message, network_code, advice_code, reason, expires_at, sent_at, concluded_at, ask_at, asks
+) ON attempts TO scrooge_reader;
