@@ -39,6 +39,7 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
     if url is None:
         raise SettingsError("no database: set SCROOGE_DATABASE_URL, or let the command line start one")
     installed = connectors()
+    sealer = sealer_of(settings)
     db = await connect(url, size=settings.database_pool)
     http = client()
 
@@ -46,7 +47,7 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
         return (await migrate(url, check=True)).behind
 
     live_allowed = settings.credentials_key is not None and not settings.embedded
-    directory = Directory(db, installed, sealer_of(settings), live_allowed=live_allowed)
+    directory = Directory(db, installed, sealer, live_allowed=live_allowed)
     try:
         yield Scrooge(settings, db, http, installed, directory, schema_behind)
     finally:
@@ -75,6 +76,7 @@ async def worker(settings: Settings) -> None:
 def run_serve(settings: Settings, workers: int) -> None:
     """Blocks until SIGTERM or SIGINT; requests that were accepted are finished first."""
     logs.configure(settings.log_level, settings.log_format)
+    sealer_of(settings)  # A key that cannot be used is told before anything starts.
     with counted_together(workers):
         serve(settings, workers)
 

@@ -213,6 +213,12 @@ class AuthorizationExpired(Problem):
     status = 409
 
 
+class CaptureInFlight(Problem):
+    """A capture has not concluded yet; void when it has."""
+
+    status = 409
+
+
 class NothingToAuthenticate(Problem):
     """The payment does not wait for the payer."""
 

@@ -22,7 +22,7 @@ KEYED = (
 ROUTED = (e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.NoRoute, e.AmountNotRepresentable)
 MOVED = (
     *AMOUNT, *KEYED, e.NotFound, e.AmountExceedsRoom, e.AuthorizationNotApproved, e.AuthorizationExpired,
-    e.CurrencyMismatch, e.UnsupportedOperation, e.AmountNotRepresentable,
+    e.CaptureInFlight, e.CurrencyMismatch, e.UnsupportedOperation, e.AmountNotRepresentable,
 )  # fmt: skip
 PAYMENT = {201: a.Payment, 202: a.Payment}
 ACCOUNT = "/v1/connector-accounts/{account}"

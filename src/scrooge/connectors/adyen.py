@@ -188,6 +188,7 @@ ADYEN = Connector(
     verify=verify,
     notifications=notifications,
     accepted=(202, ""),
+    final_releases=False,  # With several partial captures the rest is held until it is canceled or lapses.
     recovery=Recovery(
         replay_for=7 * DAY - HOUR,  # Keys are kept for at least seven days.
         horizon=0,  # Nothing can be asked, so nothing can be asked too early.

@@ -105,7 +105,7 @@ def read_payment(command: Command, status: int, headers: Headers, document: Json
 def read_details(command: Command, status: int, headers: Headers, document: Json) -> Outcome:
     """Refused details are no refused payment: whoever sent them, the payer may still come."""
     if status >= 400:
-        return Unknown(f"the details were refused with HTTP {status}")
+        return Unknown(f"the details were refused with HTTP {status}", refused=True)
     return result(command, document)
 
 

@@ -117,6 +117,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     recovery: Recovery
     multi_capture: bool = False  # may a capture be partial and not the last?
     partial_void: bool = False
+    final_releases: bool = True  # does a final capture of a part release the rest by itself?
     authorization_seconds: int = 7 * 86_400  # how long an approval holds when the reply does not say
 
 

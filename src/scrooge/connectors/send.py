@@ -80,9 +80,7 @@ async def send(
             allow_redirects=False,
         ) as reply:
             status = reply.status
-            body = await reply.content.read(REPLY_MAX)
-            if not reply.content.at_eof():
-                body += await reply.content.read()
+            body = await bounded(reply)
             names = {k.lower(): v for k, v in reply.headers.items()}
         outcome = read(wire.connector, endpoint, command, status, names, body, first)
     except NEVER_SENT as error:
@@ -92,6 +90,16 @@ async def send(
         outcome = Unknown(f"{type(error).__name__} while asking")
         log.warning("psp_answer_lost", error=type(error).__name__, reference=command.reference)
     return Answer(outcome, time.monotonic() - started, status)
+
+
+async def bounded(reply: aiohttp.ClientResponse) -> bytes:
+    """The whole body, unless it is longer than any PSP's answer."""
+    body = bytearray()
+    async for chunk in reply.content.iter_chunked(65536):
+        body += chunk
+        if len(body) > REPLY_MAX:
+            raise ValueError("the reply is too long")
+    return bytes(body)
 
 
 def read(

@@ -93,6 +93,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None  # Unix seconds
     sent_at: int = 0  # Unix microseconds
     concluded_at: int | None = None  # Unix microseconds
+    asks: int = 0  # questions claimed by others than the first sender: replays, inquiries
 
     @property
     def money(self) -> int:

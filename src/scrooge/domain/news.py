@@ -30,6 +30,7 @@ def hear(p: Payment, attempt_id: str, outcome: Outcome, at: int) -> Payment:
         moved = structs.replace(attempt, closed=Closed.EXPIRED)
     else:
         refuse_late_success(attempt, outcome)
+        refuse_second_success(attempt, outcome)
         after = advance(attempt.state, outcome)
         if after is attempt.state and not isinstance(outcome, ActionRequired):
             return learned_reference(p, attempt, outcome)
@@ -52,6 +53,14 @@ def refuse_late_success(attempt: Attempt, outcome: Outcome) -> None:
     ended = attempt.state is State.REVERSED and attempt.closed is not None and attempt.approved_minor is None
     if ended and attempt.operation is Operation.AUTHORIZE and isinstance(outcome, Approved):
         raise ContradictoryOutcome(f"{attempt.id} ended as {attempt.closed}, and was approved after that")
+
+
+def refuse_second_success(attempt: Attempt, outcome: Outcome) -> None:
+    """One attempt, approved twice under two names at the PSP: its idempotency failed, and money moved twice."""
+    named = attempt.psp_reference
+    again = outcome.psp_reference if isinstance(outcome, Approved) else None
+    if attempt.state is State.APPROVED and named and again and again != named:
+        raise ContradictoryOutcome(f"{attempt.id} was approved as {named}, and again as {outcome.psp_reference}")
 
 
 def lapsed_with_captures(p: Payment, attempt: Attempt, outcome: Outcome) -> bool:

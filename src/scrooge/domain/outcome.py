@@ -78,6 +78,7 @@ class Reversed(Struct, frozen=True, tag=True):
 class Unknown(Struct, frozen=True, tag=True):
     """Timeout, 5xx, or a body we cannot read. Money may have moved.
 
+    `refused`: the PSP would not take what the payer brought back, so the payer may come again.
     `absent`: an inquiry found no trace, which is evidence only after the PSP's horizon and once nothing can be
     executed under the key any more. `stored`: the PSP answers this key with a stored failure, so nothing can.
     """
@@ -86,6 +87,7 @@ class Unknown(Struct, frozen=True, tag=True):
     psp_reference: str | None = None
     absent: bool = False
     stored: bool = False
+    refused: bool = False
 
 
 Outcome = Approved | Pending | ActionRequired | Declined | Rejected | Reversed | Unknown

@@ -12,6 +12,7 @@ from scrooge.errors import (
     AuthorizationExpired,
     AuthorizationLive,
     AuthorizationNotApproved,
+    CaptureInFlight,
 )
 from scrooge.money import Money
 
@@ -147,6 +148,8 @@ def decide(p: Payment, operation: Operation, minor: int | None, **facts: Any) ->
         if authorization.state is State.REVERSED:
             raise AuthorizationNotApproved(f"nothing to {operation}: the authorization was reversed")
         parent = authorization.id
+    if operation is O.VOID and any(a.operation is O.CAPTURE and a.state in OPEN for a in p.attempts):
+        raise CaptureInFlight("a capture has not concluded; its outcome decides what is left to void")
     room = ROOM[operation](p)
     asked = room if minor is None else minor
     left = {"value": p.money(room).value, "currency": p.currency}

@@ -2,11 +2,12 @@
 
 import secrets
 
+import structlog
 from msgspec import Struct, structs
 
 from scrooge.connectors.connector import Request, render
 from scrooge.crash import reach
-from scrooge.domain.attempt import Attempt, Operation
+from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.payment import Payment, authorization_of, decide
 from scrooge.domain.retry import Stop, next_step
 from scrooge.errors import (
@@ -24,6 +25,7 @@ from scrooge.errors import (
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import (
     GRACE,
+    NOT_KEPT,
     SECOND,
     account_of,
     apply_or_unknown,
@@ -39,6 +41,8 @@ from scrooge.routing.choose import Candidate, Route, choose
 from scrooge.storage import changes, instruments, payments
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
+
+log = structlog.get_logger()
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -129,16 +133,23 @@ async def again(
 
 async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Request) -> Payment:
     """Ask about the last attempt, apply, and cascade while the outcome allows it."""
+    tries = 0
     while True:
+        tries += 1
         attempt = p.attempts[-1]
         connector = s.connectors[(await account_of(s, attempt)).connector]
-        endpoint = connector.endpoints[Operation.AUTHORIZE]
-        outcome = await ask(s, p, attempt.id, endpoint, request, first=True)
-        step = next_step(outcome, len(p.attempts), len(p.accounts))
-        after = await apply_or_unknown(s, p, attempt.id, outcome, answered=isinstance(step, Stop))
-        if isinstance(step, Stop) or after.version == p.version:
+        outcome = await ask(s, p, attempt.id, connector.endpoints[Operation.AUTHORIZE], request, first=True)
+        step = next_step(outcome, tries, len(p.accounts))
+        last = isinstance(step, Stop)
+        after = await apply_or_unknown(s, p, attempt.id, outcome, answered=last, first=True)
+        ended = after.attempt(attempt.id).state in {State.DECLINED, State.REJECTED}
+        if last or after.answered or not ended or after.version == p.version:
             return after
-        following = await elsewhere(s, after, instrument)
+        try:
+            following = await elsewhere(s, after, instrument)
+        except NOT_KEPT as error:
+            log.error("cascade_not_recorded", payment=p.id, error=type(error).__name__)
+            return after
         if following is None:
             return await payments.read(s.db, p.id) or after
         p, request = following
@@ -164,7 +175,7 @@ async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument) -> tuple[Pay
 
 async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: str) -> tuple[Payment, Request]:
     """The payment with one more authorization at an account, and its request, built before it is recorded."""
-    account = await s.directory.account_by_id(account_id)
+    account = await s.directory.known(account_id)
     assert account is not None
     [credential] = [c for c in instrument.credentials if c.connector_account == account_id]
     number, sent_at = len(p.attempts) + 1, now()
@@ -201,6 +212,7 @@ async def existing(s: Scrooge, principal: Principal, reference: str, bucket: int
 
 async def visible(s: Scrooge, principal: Principal, payment_id: str) -> Payment:
     """The payment, if it is the merchant's and of the key's mode. Raises NotFound either way, telling nothing."""
+    await s.directory.refresh()
     p = await payments.read(s.db, payment_id)
     if p is None or p.merchant != principal.merchant or p.livemode is not principal.livemode:
         raise NotFound("no such payment")

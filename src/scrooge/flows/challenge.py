@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import structs
 
-from scrooge.connectors.connector import Connector
+from scrooge.connectors.connector import Connector, Request
 from scrooge.crash import reach
 from scrooge.domain.attempt import Attempt, State
 from scrooge.domain.news import continuing, hear
@@ -19,14 +19,16 @@ from scrooge.flows.perform import (
     SECOND,
     account_of,
     apply,
+    apply_or_unknown,
     ask,
-    ask_and_apply,
     change_of,
     command_of,
 )
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.storage import changes, payments
 from scrooge.storage.directory import Principal
+
+OVERTAKEN_MAX = 3
 
 
 async def come_back(s: Scrooge, token: str, details: Mapping[str, str]) -> tuple[Payment, str | None]:
@@ -40,7 +42,7 @@ async def come_back(s: Scrooge, token: str, details: Mapping[str, str]) -> tuple
     if p is None or attempt is None:
         raise NotFound("no payer is expected here")
     if attempt.state is State.ACTION_REQUIRED:
-        p = await continued(s, p, attempt, details) or p
+        p, _ = await continued(s, p, attempt, details)
     return p, p.return_url
 
 
@@ -59,40 +61,53 @@ async def authenticate(
     attempt = authorization_of(p)
     if attempt is None or attempt.state is not State.ACTION_REQUIRED:
         raise NothingToAuthenticate("the payment does not wait for the payer")
-    after = await continued(s, p, attempt, details, (principal, keyed))
-    if after is None:  # The payer's browser, or a copy of this request, was faster.
-        before = await earlier(s, principal, keyed)
-        return (before[0], True) if before else (await visible(s, principal, payment_id), False)
-    return after, False
+    after, ours = await continued(s, p, attempt, details, (principal, keyed))
+    return after, not ours
+
+
+class Overtaken(Exception):
+    """Somebody else changed the payment; what was recorded is undone."""
 
 
 async def continued(
-    s: Scrooge,
-    p: Payment,
-    attempt: Attempt,
-    details: Mapping[str, str],
-    key: tuple[Principal, Keyed] | None = None,
-) -> Payment | None:
-    """Records that we ask, asks, applies. None: somebody else did so first."""
+    s: Scrooge, p: Payment, attempt: Attempt, details: Mapping[str, str], key: tuple[Principal, Keyed] | None = None
+) -> tuple[Payment, bool]:
+    """Records that we ask, asks, applies; once, whoever comes first. The payment, and whether it was us."""
     account = await account_of(s, attempt)
     connector = s.directory.wire(account).connector
-    command = command_of(p, attempt, account, details=details)
-    request = connector.continuation.build(command)
+    for _ in range(OVERTAKEN_MAX):
+        request = connector.continuation.build(command_of(p, attempt, account, details=details))
+        try:
+            after = await record(s, p, attempt, request, key)
+        except Overtaken:
+            p = await payments.read(s.db, p.id) or p
+            attempt = p.attempt(attempt.id)
+            if attempt.state is not State.ACTION_REQUIRED:
+                break
+            continue
+        # Never `first`: the payer may have finished at the PSP, whatever becomes of this question.
+        outcome = await ask(s, after, attempt.id, connector.continuation, request, first=False)
+        return await apply_or_unknown(s, after, attempt.id, outcome, answered=True, first=False), True
+    return p, False
+
+
+async def record(
+    s: Scrooge, p: Payment, attempt: Attempt, request: Request, key: tuple[Principal, Keyed] | None
+) -> Payment:
+    """Commits that the attempt is out again. Raises Overtaken, leaving nothing, not even the key."""
     sent_at = now()
     deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
     after = structs.replace(continuing(p, attempt.id, sent_at), deadline_at=deadline, answered=False)
     async with s.db.transaction() as connection:
+        if not await changes.save(connection, [await change_of(s, p, after, {attempt.id: request})]):
+            raise Overtaken
         if key is not None:
             principal, keyed = key
             guard = guard_of(principal, keyed)
             if not await payments.claim_key(connection, guard, principal.caller, p.id, attempt.id, deadline):
-                return None
-        change = await change_of(s, p, after, {attempt.id: request})
-        if not await changes.save(connection, [change]):
-            return None
+                raise Overtaken
     reach("continue.after")
-    after = structs.replace(after, version=p.version + 1)
-    return await ask_and_apply(s, after, attempt.id, connector.continuation, request, answered=True)
+    return structs.replace(after, version=p.version + 1)
 
 
 async def abandon(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector) -> Payment:

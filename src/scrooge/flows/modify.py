@@ -73,15 +73,17 @@ async def record(
 ) -> tuple[Payment, str, Request] | None:
     """Decides under the lock and commits the attempt. None: the key was used meanwhile."""
     check_amount(p, amount)
+    attempt_id = new_id("att", bucket_in(p.id))
     async with s.turn(p.id), s.db.transaction() as connection:
         current = await payments.lock(connection, p.id)
         assert current is not None
-        after, request = await decided(s, current, operation, amount, reference, final)
-        attempt = after.attempts[-1]
-        deadline = attempt.sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
+        # The key comes first: a copy of a request that was done must meet its own answer, not the room it used up.
+        deadline = now() + s.settings.psp_timeout_seconds * SECOND + GRACE
         guard = guard_of(principal, keyed)
-        if not await payments.claim_key(connection, guard, principal.caller, p.id, attempt.id, deadline):
+        if not await payments.claim_key(connection, guard, principal.caller, p.id, attempt_id, deadline):
             return None
+        after, request = await decided(s, current, attempt_id, operation, amount, reference, final)
+        attempt = after.attempts[-1]
         reach("record.before")
         change = await change_of(s, current, after, {attempt.id: request})
         written = await changes.save(connection, [change])
@@ -93,6 +95,7 @@ async def record(
 async def decided(
     s: Scrooge,
     p: Payment,
+    attempt_id: str,
     operation: Operation,
     amount: Money | None,
     reference: str | None,
@@ -106,7 +109,7 @@ async def decided(
     minor = amount.minor if amount is not None else None
     room = ROOM[operation](p)
     after = decide(
-        p, operation, minor, id=new_id("att", bucket_in(p.id)), number=number,
+        p, operation, minor, id=attempt_id, number=number,
         connector_account=account_id, reference=f"{p.id}-{number}", caller_reference=reference,
         final=operation is Operation.CAPTURE and final, sent_at=now(),
     )  # fmt: skip
@@ -122,6 +125,11 @@ def check_capability(connector: Connector, attempt: Attempt, room: int) -> None:
     partial = attempt.minor < room
     if attempt.operation is Operation.VOID and partial and not connector.partial_void:
         raise UnsupportedOperation(f"{connector.name} voids all that is left, or nothing", param="amount")
+    if attempt.operation is Operation.CAPTURE and partial and attempt.final and not connector.final_releases:
+        raise UnsupportedOperation(
+            f"{connector.name} keeps the rest held: capture without final, and void the rest when that has concluded",
+            param="final",
+        )
     if attempt.operation is Operation.CAPTURE and partial and not attempt.final and not connector.multi_capture:
         raise UnsupportedOperation(
             f"{connector.name} captures once: a partial capture needs final true, which releases the rest",

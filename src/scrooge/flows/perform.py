@@ -11,7 +11,7 @@ from scrooge.connectors.send import Answer, send
 from scrooge.crash import reach
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.news import hear
-from scrooge.domain.outcome import Outcome, Unknown
+from scrooge.domain.outcome import ActionRequired, Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable, NotFound
 from scrooge.flows.announce import announcement
@@ -25,11 +25,13 @@ from scrooge.storage.directory import ConnectorAccount
 log = structlog.get_logger()
 SECOND = 1_000_000
 GRACE = 2 * SECOND  # between the PSP's deadline and the handler's
+# What keeping news may meet; the record stays, and the resolver asks.
+NOT_KEPT = (DatabaseUnavailable, asyncpg.PostgresError, OSError, TimeoutError)
 EXPIRY_MARGIN = 3600 * SECOND
 
 
 async def account_of(s: Scrooge, attempt: Attempt) -> ConnectorAccount:
-    account = await s.directory.account_by_id(attempt.connector_account)
+    account = await s.directory.known(attempt.connector_account)
     if account is None:
         raise NotFound("the connector account of this payment is gone")
     return account
@@ -59,11 +61,19 @@ def command_of(p: Payment, a: Attempt, account: ConnectorAccount, **more: object
 
 
 async def ask(s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, request: Request, *, first: bool) -> Outcome:
-    """One question to the PSP, with no transaction and no connection held. Never raises for what a PSP does."""
+    """One question to the PSP, with no transaction and no connection held. Never raises for what a PSP does.
+
+    A first request leaves before its deadline or not at all: after it, the resolver may be asking already.
+    """
     a = p.attempt(attempt_id)
     account = await account_of(s, a)
     wire = s.directory.wire(account)
     command = command_of(p, a, account)
+    left = float(s.settings.psp_timeout_seconds)
+    if first:
+        left -= (now() - a.sent_at) / SECOND
+        if left <= 0:
+            return Unknown("it was too late to send")
     reach("send.before")
     answer: Answer = await send(
         s.http,
@@ -72,7 +82,7 @@ async def ask(s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, reque
         command,
         request,
         first=first,
-        timeout=s.settings.psp_timeout_seconds,
+        timeout=left,
     )
     reach("send.after")
     name, kind = account.connector, type(answer.outcome).__name__.lower()
@@ -89,39 +99,57 @@ async def ask(s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, reque
         milliseconds=round(answer.seconds * 1000, 1),
         first=first,
     )
+    if isinstance(answer.outcome, Unknown) and answer.outcome.refused and a.action is not None:
+        return ActionRequired(a.action)  # What the payer brought was not good; the payer may come again.
     return answer.outcome
 
 
 # --- 3. apply -------------------------------------------------------------------------------
 
 
-async def apply(s: Scrooge, known: Payment, attempt_id: str, outcome: Outcome, *, answered: bool = False) -> Payment:
+async def apply(
+    s: Scrooge, known: Payment, attempt_id: str, outcome: Outcome, *, answered: bool = False, first: bool = False
+) -> Payment:
     """The one door for news: state, postings and event in one commit. Repetition changes nothing.
 
     Tries with the payment as `known`; when somebody else changed it meanwhile, decides again under its lock.
-    `answered` marks the request that made the payment as done. Raises ContradictoryOutcome, having opened
+    `answered` marks the request that made the payment as done; `first`: the news is the answer to the first send,
+    which says "not processed" only if nobody else has asked since. Raises ContradictoryOutcome, having opened
     a break, and DatabaseUnavailable.
     """
+    alone = first and isinstance(outcome, Rejected)
     try:
-        after = heard(known, attempt_id, outcome, answered)
-        if after == known:
-            return known
-        reach("apply.before")
-        if known.id in await changes.save(s.db, [await change_of(s, known, after)]):
-            reach("apply.after")
-            return structs.replace(after, version=known.version + 1)
-        async with s.turn(known.id), s.db.transaction() as connection:
-            current = await payments.lock(connection, known.id)
-            assert current is not None, known.id
-            after = heard(current, attempt_id, outcome, answered)
-            if after == current:
-                return current
-            written = await changes.save(connection, [await change_of(s, current, after)])
-            assert known.id in written, "the payment row was locked, so nobody else can have changed it"
-        return structs.replace(after, version=current.version + 1)
+        if not alone:
+            after = heard(known, attempt_id, outcome, answered)
+            if after == known:
+                return known
+            reach("apply.before")
+            if known.id in await changes.save(s.db, [await change_of(s, known, after)]):
+                reach("apply.after")
+                return structs.replace(after, version=known.version + 1)
+        return await apply_locked(s, known.id, attempt_id, outcome, answered, alone)
     except ContradictoryOutcome as error:
         await keep_contradiction(s, known, attempt_id, outcome, error)
         raise
+
+
+async def apply_locked(
+    s: Scrooge, payment_id: str, attempt_id: str, outcome: Outcome, answered: bool, alone: bool
+) -> Payment:
+    async with s.turn(payment_id), s.db.transaction() as connection:
+        current = await payments.lock(connection, payment_id)
+        assert current is not None, payment_id
+        attempt = current.attempt(attempt_id)
+        if alone and (attempt.state is not State.SENT or attempt.asks > 0):
+            outcome, answered = Unknown("not processed as we asked first, but it was asked again"), True
+        after = heard(current, attempt_id, outcome, answered)
+        if after == current:
+            return current
+        reach("apply.before")
+        written = await changes.save(connection, [await change_of(s, current, after)])
+        assert payment_id in written, "the payment row was locked, so nobody else can have changed it"
+    reach("apply.after")
+    return structs.replace(after, version=current.version + 1)
 
 
 def heard(p: Payment, attempt_id: str, outcome: Outcome, answered: bool) -> Payment:
@@ -139,7 +167,7 @@ async def keep_contradiction(
     await changes.open_break(
         s.db,
         "contradictory_outcome",
-        f"{attempt_id}:{kind}",
+        f"{attempt_id}:{kind}:{outcome.psp_reference}",
         {"why": error.detail, "outcome": kind, "psp_reference": outcome.psp_reference},
         payment=p,
         attempt=attempt_id,
@@ -152,16 +180,18 @@ async def ask_and_apply(
 ) -> Payment:
     """Steps 2 and 3 after a record. Whatever happens once the PSP was called, the caller gets a payment."""
     outcome = await ask(s, p, attempt_id, endpoint, request, first=True)
-    return await apply_or_unknown(s, p, attempt_id, outcome, answered=answered)
+    return await apply_or_unknown(s, p, attempt_id, outcome, answered=answered, first=True)
 
 
-async def apply_or_unknown(s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, *, answered: bool) -> Payment:
+async def apply_or_unknown(
+    s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, *, answered: bool, first: bool
+) -> Payment:
     """When the news cannot be kept now, the record stays `sent`, the resolver asks again, and we say unknown."""
     try:
-        return await apply(s, p, attempt_id, outcome, answered=answered)
+        return await apply(s, p, attempt_id, outcome, answered=answered, first=first)
     except ContradictoryOutcome:
         return await payments.read(s.db, p.id) or p
-    except (DatabaseUnavailable, asyncpg.PostgresError, OSError, TimeoutError) as error:
+    except NOT_KEPT as error:
         log.error("outcome_not_kept", payment=p.id, attempt=attempt_id, error=type(error).__name__)
         return hear(p, attempt_id, Unknown("the outcome could not be kept yet"), now())
 

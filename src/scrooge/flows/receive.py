@@ -21,9 +21,10 @@ from scrooge.domain.outcome import (
     Unknown,
 )
 from scrooge.domain.payment import Payment
-from scrooge.errors import ContradictoryOutcome, NotFound, NotificationRefused
+from scrooge.errors import ContradictoryOutcome, MalformedId, NotFound, NotificationRefused
 from scrooge.flows.perform import SECOND, apply, command_of
 from scrooge.flows.scrooge import Scrooge, now
+from scrooge.ids import number_of
 from scrooge.metrics import NOTIFICATIONS
 from scrooge.storage import changes, inbox, payments
 from scrooge.storage.directory import ConnectorAccount
@@ -138,13 +139,21 @@ async def match(s: Scrooge, account_id: str, n: Notification) -> tuple[Payment, 
 async def candidates(s: Scrooge, account_id: str, n: Notification) -> list[str]:
     ours = OURS.fullmatch(n.reference or "")
     if ours is not None:
-        return [ours[1]]
+        return [ours[1]] if is_id(ours[1]) else []
     found: list[str] = []
     for psp_reference in (n.psp_reference, n.parent_psp_reference):
         if psp_reference:
             rows = await payments.attempts_at_psp(s.db, account_id, psp_reference)
             found += [payment_id for payment_id, _, _ in rows]
     return list(dict.fromkeys(found))
+
+
+def is_id(text: str) -> bool:
+    try:
+        number_of(text, "pay")
+    except MalformedId:
+        return False
+    return True
 
 
 def pick(attempts: list[Attempt], n: Notification) -> Attempt | None:

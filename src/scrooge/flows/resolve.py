@@ -4,7 +4,7 @@ import structlog
 
 from scrooge.connectors.connector import Connector
 from scrooge.crash import reach
-from scrooge.domain.attempt import OPEN, Attempt, Operation, State
+from scrooge.domain.attempt import LIVE, OPEN, Attempt, Operation, State
 from scrooge.domain.outcome import Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment, authorization_of, standing
 from scrooge.errors import ContradictoryOutcome
@@ -17,6 +17,7 @@ from scrooge.storage import payments, work
 from scrooge.storage.directory import Principal
 
 log = structlog.get_logger()
+REPLAYS = 3  # After so many that taught nothing, the PSP is asked in another way too.
 TEST_HORIZON = 15  # seconds: in test mode everything that can be resolved is within a minute
 
 
@@ -26,14 +27,17 @@ async def resolve(s: Scrooge, payment_id: str, attempt_id: str) -> Payment | Non
     p = await payments.read(s.db, payment_id)
     if p is None:
         return None
+    await s.directory.refresh()
     attempt = p.attempt(attempt_id)
+    if attempt.state not in LIVE:
+        return p  # Concluded since it was claimed.
     connector = s.connectors[(await account_of(s, attempt)).connector]
     if attempt.state is State.APPROVED and (attempt.closed is not None or standing(p).uncaptured == 0):
         await work.stop_asking(s.db, payment_id, attempt_id)
         return p
     try:
         if attempt.state is State.ACTION_REQUIRED:
-            return await abandon(s, p, attempt, connector)
+            return await abandon(s, p, attempt, connector) if overdue(s, attempt) else p
         outcome = await question(s, p, attempt, connector)
         if outcome is None:
             return p
@@ -47,24 +51,29 @@ async def resolve(s: Scrooge, payment_id: str, attempt_id: str) -> Payment | Non
     return after
 
 
+def overdue(s: Scrooge, attempt: Attempt) -> bool:
+    """Has the payer had the time that is given to authenticate?"""
+    return now() > attempt.sent_at + s.settings.challenge_seconds * SECOND
+
+
 async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector) -> Outcome | None:
     """Replay, and inquire when a replay cannot tell; None: there is nothing to ask, only to wait."""
-    age = (now() - attempt.sent_at) // SECOND
+    request, age = await payments.request_of(s.db, p.id, attempt.id)
     inquiry = connector.inquiries.get(attempt.operation)
     lost = attempt.state in {State.SENT, State.UNKNOWN}
     replayed: Outcome | None = None
     if lost and age < connector.recovery.replay_for:
-        request = await payments.request_of(s.db, p.id, attempt.id)
         continued = attempt.action is not None  # The payer came back: the question out is the second one.
         endpoint = connector.continuation if continued else connector.endpoints[attempt.operation]
         replayed = await ask(s, p, attempt.id, endpoint, request, first=False)
-        if not (isinstance(replayed, Unknown) and replayed.stored):
+        if not isinstance(replayed, Unknown) or not (replayed.stored or attempt.asks >= REPLAYS):
             return replayed
     if inquiry is None:
         return replayed
-    request = inquiry.build(command_of(p, attempt, await account_of(s, attempt)))
-    found = await ask(s, p, attempt.id, inquiry, request, first=False)
-    if isinstance(found, Unknown) and found.absent and replayed is not None and age > horizon(s, p, connector):
+    inquired = inquiry.build(command_of(p, attempt, await account_of(s, attempt)))
+    found = await ask(s, p, attempt.id, inquiry, inquired, first=False)
+    burnt = isinstance(replayed, Unknown) and replayed.stored
+    if isinstance(found, Unknown) and found.absent and burnt and age > horizon(s, p, connector):
         # The key answers with a stored failure, so nothing can be executed under it any more; the PSP had
         # time to know of what was; and it knows of nothing.
         return Rejected("the PSP failed, and has no trace of it")
@@ -82,7 +91,8 @@ async def sync(s: Scrooge, principal: Principal, payment_id: str) -> Payment:
     p = await visible(s, principal, payment_id)
     open_attempts = [a for a in p.attempts if a.state in OPEN and a.state is not State.ACTION_REQUIRED]
     for a in open_attempts:
-        p = await resolve(s, p.id, a.id) or p
+        if await work.claim_attempt(s.db, p.id, a.id):
+            p = await resolve(s, p.id, a.id) or p
     last = authorization_of(p)
     waiting = last is not None and last.state in {State.ACTION_REQUIRED, State.APPROVED}
     if not open_attempts and last is not None and waiting and not last.sale:

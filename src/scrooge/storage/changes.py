@@ -1,5 +1,6 @@
 """Changes of payments as rows: one statement records, one saves. No rules here; the SQL is in payments.sql."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def touched_row(c: Change) -> dict[str, Any]:
     return {
         "bucket": bucket, "id": payment_id, "status": status_of(c.after), "version": c.before.version,
         "answered": c.after.answered, "accounts": [uuid_of(a) for a in c.after.accounts],
-        "deadline_at": iso(c.after.deadline_at),
+        "deadline_at": iso(c.after.deadline_at), "instrument_id": uuid_of(c.after.instrument),
     }  # fmt: skip
 
 
@@ -130,7 +131,7 @@ def new_attempt_row(p: Payment, a: Attempt, request: Request, ask_at: int) -> di
         "connector_account_id": uuid_of(a.connector_account), "minor": a.minor, "currency": p.currency,
         "sale": a.sale, "final": a.final, "state": a.state, "reference": a.reference,
         "caller_reference": a.caller_reference, "return_token": a.return_token,
-        "request": request_row(request), "sent_at": iso(a.sent_at), "ask_at": iso(ask_at),
+        "request": request_row(request), "sent_at": iso(a.sent_at), "ask_in": seconds_until(ask_at),
     }  # fmt: skip
 
 
@@ -139,17 +140,23 @@ def moved_row(c: Change, a: Attempt) -> dict[str, Any]:
     t = tally(c.after, a) if a.operation is Operation.AUTHORIZE else Tally()
     return {
         "bucket": bucket, "payment_id": payment_id, "id": hex_of(a.id), "state": a.state, "closed": a.closed,
-        "closed_at": iso(a.concluded_at) if a.closed else None, "approved_minor": a.approved_minor,
-        "authorized_minor": t.authorized, "captured_minor": t.captured, "voided_minor": t.voided,
-        "refunded_minor": t.refunded, "held_minor": t.held, "held_refund_minor": t.held_refund,
+        "approved_minor": a.approved_minor, "authorized_minor": t.authorized, "captured_minor": t.captured,
+        "voided_minor": t.voided, "refunded_minor": t.refunded, "held_minor": t.held,
+        "held_refund_minor": t.held_refund,
         "psp_reference": a.psp_reference, "network_transaction_id": a.network_transaction_id,
         "psp_token": a.psp_token, "checks": a.checks, "decline": a.decline, "raw_code": a.raw_code,
         "raw_message": a.raw_message, "network_code": a.network_code, "advice_code": a.advice_code,
         "reason": a.reason, "action": a.action, "return_token": a.return_token,
         "expires_at": iso(a.expires_at * 1_000_000) if a.expires_at else None, "sent_at": iso(a.sent_at),
-        "concluded_at": iso(a.concluded_at), "ask_at": iso(c.ask_at.get(a.id)), "same": a in c.before.attempts,
+        "concluded_at": iso(a.concluded_at), "ask_in": seconds_until(c.ask_at.get(a.id)),
+        "same": a in c.before.attempts,
         "request": request_row(c.requests[a.id]) if a.id in c.requests else None,
     }  # fmt: skip
+
+
+def seconds_until(at: int | None) -> float | None:
+    """For a moment of this process's clock: how long from now, to be counted by the database's."""
+    return None if at is None else max(0.0, (at - time.time_ns() // 1000) / 1_000_000)
 
 
 def request_row(request: Request) -> dict[str, Any]:

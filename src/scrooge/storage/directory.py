@@ -84,6 +84,7 @@ class Directory:
         self.names: dict[str, str] = {}
         self.wires: dict[str, tuple[str, Wire]] = {}
         self.read_at = 0.0
+        self.reading = False
 
     async def principal(self, secret: str) -> Principal | None:
         """Whose key this is, or None. Looked up by digest, so that timing says nothing about the key."""
@@ -97,10 +98,14 @@ class Directory:
         if len(self.keys) > 10_000:
             self.keys.clear()  # Only guesses fill this; the real keys come back at once.
         self.keys[digest] = (now, found)
+        if found is not None:
+            self.names[found.caller] = found.caller_name
         return found
 
     async def refresh(self, *, now: bool = False) -> None:
-        if now or time.monotonic() - self.read_at > FRESH_SECONDS:
+        """Reads the tables again when they are a second old. One reads, the others go on with what is known."""
+        if now or (time.monotonic() - self.read_at > FRESH_SECONDS and not (self.reading and self.by_id)):
+            self.reading = True
             try:
                 accounts = await run(self.db, Q["accounts"])
                 names = await run(self.db, Q["caller_names"])
@@ -108,6 +113,8 @@ class Directory:
                 if now or not self.by_id:
                     raise
                 return  # What was recorded can still be asked and applied with what we knew a moment ago.
+            finally:
+                self.reading = False
             self.by_id = {a.id: a for a in map(account_of, accounts)}
             self.names = {public("clr", r["id"]) or "": r["name"] for r in names}
             self.read_at = time.monotonic()
@@ -125,6 +132,10 @@ class Directory:
     async def account_by_id(self, account_id: str) -> ConnectorAccount | None:
         await self.refresh()
         return self.by_id.get(account_id)
+
+    async def known(self, account_id: str) -> ConnectorAccount | None:
+        """The same without looking whether it changed: within a transaction no second connection is taken."""
+        return self.by_id.get(account_id) or await self.account_by_id(account_id)
 
     async def caller_name(self, caller: str) -> str:
         if caller not in self.names:

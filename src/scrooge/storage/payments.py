@@ -49,6 +49,7 @@ class AttemptRow(Struct, frozen=True):
     return_token: str | None
     expires_at: datetime | None
     concluded_at: datetime | None
+    asks: int
 
 
 ROWS = msgspec.json.Decoder(list[AttemptRow])
@@ -62,8 +63,7 @@ async def read(db: Any, payment_id: str) -> Payment | None:
 
 async def lock(connection: Any, payment_id: str) -> Payment | None:
     """The same, and nobody else can change it until the transaction ends."""
-    if await run(connection, Q["lock"], *key_of(payment_id)) is None:
-        return None
+    await run(connection, Q["lock"], *key_of(payment_id))
     return await read(connection, payment_id)
 
 
@@ -126,14 +126,16 @@ def attempt_of(r: AttemptRow) -> Attempt:
         expires_at=expires_at // 1_000_000 if expires_at else None,
         sent_at=microseconds(r.sent_at) or 0,
         concluded_at=microseconds(r.concluded_at),
+        asks=r.asks,
     )
 
 
-async def request_of(db: Any, payment_id: str, attempt_id: str) -> Request:
-    """The bytes that were recorded for an attempt."""
+async def request_of(db: Any, payment_id: str, attempt_id: str) -> tuple[Request, float]:
+    """The bytes that were recorded for an attempt, and how many seconds ago."""
     row = await run(db, Q["request_of"], *key_of(payment_id), hex_of(attempt_id))
     r = msgspec.json.decode(row["request"])
-    return Request(r["method"], r["path"], r["body"].encode(), r["content_type"], r["idempotency_key"])
+    request = Request(r["method"], r["path"], r["body"].encode(), r["content_type"], r["idempotency_key"])
+    return request, row["age"]
 
 
 class KeyRow(Struct, frozen=True):

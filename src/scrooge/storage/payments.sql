@@ -42,11 +42,12 @@ WITH input AS (
            bucket, payment_id, id, number, operation, connector_account_id, minor, currency, sale, state, reference,
            return_token, request, sent_at, ask_at)
     SELECT a.bucket, a.payment_id, a.id, a.number, a.operation, a.connector_account_id, a.minor, a.currency, a.sale,
-           a.state, a.reference, a.return_token, a.request, a.sent_at, a.ask_at
+           a.state, a.reference, a.return_token, a.request, a.sent_at,
+           now() + make_interval(secs => a.ask_in)
       FROM jsonb_to_recordset($2::jsonb) AS a(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, connector_account_id uuid,
            minor bigint, currency char(3), sale boolean, state text, reference text, return_token text,
-           request jsonb, sent_at timestamptz, ask_at timestamptz)
+           request jsonb, sent_at timestamptz, ask_in double precision)
      WHERE (a.payment_id IN (SELECT id FROM made)) IS TRUE
 )
 SELECT id FROM made;
@@ -59,15 +60,16 @@ SELECT id FROM made;
 WITH touched AS (
     UPDATE payments p
        SET status = r.status, version = r.version + 1, answered = r.answered, accounts = r.accounts,
-           deadline_at = r.deadline_at
+           deadline_at = r.deadline_at, instrument_id = r.instrument_id
       FROM jsonb_to_recordset($1::jsonb) AS r(
            bucket smallint, id uuid, status text, version integer, answered boolean, accounts uuid[],
-           deadline_at timestamptz)
+           deadline_at timestamptz, instrument_id uuid)
      WHERE p.bucket = r.bucket AND p.id = r.id AND p.version = r.version
     RETURNING p.id
 ), moved AS (
     UPDATE attempts a
-       SET state = r.state, closed = r.closed, closed_at = r.closed_at, approved_minor = r.approved_minor,
+       SET state = r.state, closed = r.closed,
+           closed_at = CASE WHEN r.closed IS NOT NULL THEN coalesce(a.closed_at, now()) END, approved_minor = r.approved_minor,
            authorized_minor = r.authorized_minor, captured_minor = r.captured_minor, voided_minor = r.voided_minor,
            refunded_minor = r.refunded_minor, held_minor = r.held_minor, held_refund_minor = r.held_refund_minor,
            psp_reference = r.psp_reference, network_transaction_id = r.network_transaction_id,
@@ -75,15 +77,16 @@ WITH touched AS (
            raw_message = r.raw_message, network_code = r.network_code, advice_code = r.advice_code,
            reason = r.reason, action = r.action, return_token = r.return_token, expires_at = r.expires_at,
            sent_at = r.sent_at, concluded_at = r.concluded_at,
-           ask_at = CASE WHEN r.same THEN a.ask_at ELSE r.ask_at END,  -- same: only what was counted on it changed
-           request = coalesce(r.request, a.request)
+           ask_at = CASE WHEN r.same THEN a.ask_at ELSE now() + make_interval(secs => r.ask_in) END,  -- same: only what was counted on it changed
+           request = coalesce(r.request, a.request),
+           recorded_at = CASE WHEN r.request IS NULL THEN a.recorded_at ELSE now() END
       FROM jsonb_to_recordset($2::jsonb) AS r(
-           bucket smallint, payment_id uuid, id uuid, state text, closed text, closed_at timestamptz,
+           bucket smallint, payment_id uuid, id uuid, state text, closed text,
            approved_minor bigint, authorized_minor bigint, captured_minor bigint, voided_minor bigint,
            refunded_minor bigint, held_minor bigint, held_refund_minor bigint, psp_reference text,
            network_transaction_id text, psp_token text, checks jsonb, decline text, raw_code text, raw_message text,
            network_code text, advice_code text, reason text, action jsonb, return_token text,
-           expires_at timestamptz, sent_at timestamptz, concluded_at timestamptz, ask_at timestamptz, same boolean,
+           expires_at timestamptz, sent_at timestamptz, concluded_at timestamptz, ask_in double precision, same boolean,
            request jsonb)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
        AND a.bucket = r.bucket AND a.payment_id = r.payment_id AND a.id = r.id
@@ -93,12 +96,12 @@ WITH touched AS (
            state, reference, caller_reference, return_token, request, sent_at, ask_at)
     SELECT r.bucket, r.payment_id, r.id, r.number, r.operation, r.parent_id, r.connector_account_id, r.minor,
            r.currency, r.sale, r.final, r.state, r.reference, r.caller_reference, r.return_token, r.request,
-           r.sent_at, r.ask_at
+           r.sent_at, now() + make_interval(secs => r.ask_in)
       FROM jsonb_to_recordset($3::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, parent_id uuid,
            connector_account_id uuid, minor bigint, currency char(3), sale boolean, final boolean, state text,
            reference text, caller_reference text, return_token text, request jsonb, sent_at timestamptz,
-           ask_at timestamptz)
+           ask_in double precision)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), journaled AS (
     INSERT INTO journals (bucket, payment_id, id, attempt_id, effect)
@@ -124,10 +127,15 @@ WITH touched AS (
 )
 SELECT id FROM touched;
 
--- lock :one
--- The payment row is the lock for everything that happens to the payment. Read the rest in a later statement:
--- this one's snapshot may be older than the lock.
-SELECT version FROM payments WHERE bucket = $1 AND id = $2 FOR UPDATE;
+-- lock :many
+-- The payment row is the lock for everything that happens to the payment; its attempts are locked after it, against
+-- the worker's claims. Read in a later statement: this one's snapshot may be older than the locks.
+WITH locked AS (
+    SELECT bucket, id FROM payments WHERE bucket = $1 AND id = $2 FOR UPDATE
+)
+SELECT a.id
+  FROM locked l JOIN attempts a ON a.bucket = l.bucket AND a.payment_id = l.id
+   FOR UPDATE OF a;
 
 -- payment :one
 -- One payment with all its attempts, without the bytes that were sent.
@@ -139,7 +147,10 @@ SELECT p.*,
  WHERE p.bucket = $1 AND p.id = $2;
 
 -- request_of :one
-SELECT request::text FROM attempts WHERE bucket = $1 AND payment_id = $2 AND id = $3;
+-- Its age in seconds is the database's, whose clock all processes share.
+SELECT request::text, extract(epoch FROM now() - recorded_at)::float8 AS age
+  FROM attempts
+ WHERE bucket = $1 AND payment_id = $2 AND id = $3;
 
 -- payment_of_reference :one
 SELECT payment_id

@@ -43,5 +43,18 @@ def key_of(public_id: str) -> tuple[int, str]:
 
 
 def encoded(rows: Any) -> str:
-    """A set of rows as one JSON parameter."""
-    return msgspec.json.encode(rows).decode()
+    """A set of rows as one JSON parameter. NUL, which PostgreSQL cannot keep, is left out of other people's words."""
+    text = msgspec.json.encode(rows).decode()
+    return msgspec.json.encode(without_nul(msgspec.json.decode(text))).decode() if "\\u0000" in text else text
+
+
+def without_nul(found: Any) -> Any:
+    match found:
+        case str():
+            return found.replace("\0", "")
+        case list():
+            return [without_nul(item) for item in found]
+        case dict():
+            return {without_nul(name): without_nul(value) for name, value in found.items()}
+        case _:
+            return found

@@ -16,6 +16,11 @@ async def claim_attempts(db: Database, limit: int, first_seconds: float, most_se
     return [(public("pay", r["payment_id"]) or "", public("att", r["id"]) or "") for r in rows]
 
 
+async def claim_attempt(db: Database, payment_id: str, attempt_id: str) -> bool:
+    """May this attempt be asked about now? Counts the question, as every claim does."""
+    return await run(db, Q["claim_attempt"], *key_of(payment_id), hex_of(attempt_id)) is not None
+
+
 async def make_partitions(db: Database, months_ahead: int) -> int:
     row = await run(db, Q["make_partitions"], months_ahead)
     return int(row[0])

@@ -13,6 +13,13 @@ UPDATE attempts a
  WHERE a.bucket = due.bucket AND a.payment_id = due.payment_id AND a.id = due.id
 RETURNING a.payment_id, a.id;
 
+-- claim_attempt :one
+-- The same for one attempt that somebody wants to know about now; not while its first request may still be out.
+UPDATE attempts
+   SET asks = asks + 1
+ WHERE bucket = $1 AND payment_id = $2 AND id = $3 AND ask_at IS NOT NULL AND (state <> 'sent' OR ask_at <= now())
+RETURNING id;
+
 -- claim_inbox :many
 -- Unread notifications whose time has come. `due_at` moves out first, so that one that cannot be applied yet
 -- waits its turn without holding up the others.

@@ -199,7 +199,7 @@ REPLIES = (
           ActionRequired(NextAction("https://checkoutshopper-test.adyen.com/3ds"), "AUTH1"),
           ask=Ask.CONTINUE),
     reply(I.QUESTION, "details refused are no payment refused", BACK, error(422, "101"),
-          Unknown("the details were refused with HTTP 422"), status=422, ask=Ask.CONTINUE),
+          Unknown("the details were refused with HTTP 422", refused=True), status=422, ask=Ask.CONTINUE),
 )  # fmt: skip
 
 ADYEN_CASES = Cases(

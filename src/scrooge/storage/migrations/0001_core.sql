@@ -193,6 +193,7 @@ CREATE TABLE attempts (
     expires_at              timestamptz,
     sent_at                 timestamptz NOT NULL,
     concluded_at            timestamptz,
+    recorded_at             timestamptz NOT NULL DEFAULT now(),  -- when its request was kept, by this clock alone
     ask_at                  timestamptz,  -- when to ask the PSP what happened; null once final
     asks                    integer NOT NULL DEFAULT 0,
     PRIMARY KEY (bucket, payment_id, id),
@@ -287,7 +288,7 @@ CREATE TABLE breaks (
     closed_at             timestamptz,
     PRIMARY KEY (bucket, id)
 );
-CREATE UNIQUE INDEX break_once ON breaks (bucket, natural_key);
+CREATE UNIQUE INDEX break_once ON breaks (bucket, natural_key) WHERE closed_at IS NULL;
 CREATE INDEX breaks_open ON breaks (opened_at) WHERE closed_at IS NULL;
 
 CREATE TABLE audit (
@@ -370,5 +371,5 @@ GRANT SELECT (
     bucket, payment_id, id, number, operation, parent_id, connector_account_id, minor, currency, sale, final, state,
     closed, closed_at, approved_minor, authorized_minor, captured_minor, voided_minor, refunded_minor, held_minor,
     held_refund_minor, reference, caller_reference, psp_reference, network_transaction_id, checks, decline, raw_code,
-    raw_message, network_code, advice_code, reason, expires_at, sent_at, concluded_at, ask_at, asks
+    raw_message, network_code, advice_code, reason, expires_at, sent_at, concluded_at, recorded_at, ask_at, asks
 ) ON attempts TO scrooge_reader;

@@ -1,0 +1,272 @@
+"""Two who act on one payment at once, and answers that come when they should not: found by hostile reading."""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from msgspec import structs
+from tests.flows.test_payments import amount, effects, follow
+from tests.world import World
+
+from scrooge.app import open_scrooge
+from scrooge.connectors.send import send
+from scrooge.domain.attempt import State
+from scrooge.domain.news import hear
+from scrooge.domain.outcome import Approved, Declined, Rejected, Unknown
+from scrooge.domain.payment import Payment
+from scrooge.errors import ContradictoryOutcome
+from scrooge.flows import perform, resolve
+from scrooge.flows.authorize import Wanted, create
+from scrooge.flows.challenge import come_back
+from scrooge.flows.keys import Keyed
+from scrooge.flows.perform import apply, change_of
+from scrooge.flows.scrooge import Scrooge
+from scrooge.ids import hex_of
+from scrooge.money import Money
+from scrooge.settings import Settings
+from scrooge.storage import changes, payments
+from scrooge.storage.directory import Principal
+
+
+@pytest.fixture
+async def s(world: World) -> AsyncIterator[Scrooge]:
+    """The same database and PSPs as the world's, in this process, with nobody asking beside us."""
+    world.processes["worker"].terminate()
+    world.processes["worker"].wait(20)
+    settings = Settings(
+        database_url=world.database_url, data_dir=Path(world.env["SCROOGE_DATA_DIR"]), psp_timeout_seconds=2,
+        port=world.port,
+    )  # fmt: skip
+    async with open_scrooge(settings) as s:
+        yield s
+    world.start("worker")
+
+
+async def principal(s: Scrooge, world: World) -> Principal:
+    found = await s.directory.principal(world.key)
+    assert found is not None
+    return found
+
+
+async def made(s: Scrooge, world: World, *psps: str, sale: bool = True) -> Payment:
+    tokens = {"stripe": "pm_card_visa", "adyen": "stored_visa"}
+    wanted = Wanted(
+        reference=uuid.uuid4().hex, amount=Money(1299, "EUR"), capture="automatic" if sale else "manual",
+        instrument=await world.instrument(**{psp: tokens[psp] for psp in psps}),
+    )  # fmt: skip
+    payment, _ = await create(s, await principal(s, world), wanted, Keyed(uuid.uuid4().hex, b"x" * 32))
+    return payment
+
+
+async def again(s: Scrooge, p: Payment) -> Payment:
+    found = await payments.read(s.db, p.id)
+    assert found is not None
+    return found
+
+
+async def lost(s: Scrooge, world: World, psp: str) -> Payment:
+    """A payment that the PSP took and whose answer was lost."""
+    await world.instrument(**{psp: {"stripe": "pm_card_visa", "adyen": "stored_visa"}[psp]})
+    await world.fault("charge_then_drop", connector=psp)
+    try:
+        p = await made(s, world, psp)
+    finally:
+        await world.no_faults()
+    return p
+
+
+async def test_of_two_stale_changes_one_is_kept(s: Scrooge, world: World):
+    """The version decides: both were decided on the same reading of the payment."""
+    p = await made(s, world, "stripe", sale=False)
+    first = structs.replace(p, answered=False)
+    second = structs.replace(p, accounts=())
+    assert await changes.save(s.db, [await change_of(s, p, first)]) == {p.id}
+    assert await changes.save(s.db, [await change_of(s, p, second)]) == set()
+    assert (await again(s, p)).version == p.version + 1
+
+
+@pytest.mark.parametrize("operation", ["captures", "voids", "refunds"])
+async def test_a_herd_with_one_key_modifies_once(world: World, operation: str):
+    _, p = await world.pay(capture="automatic" if operation == "refunds" else "manual")
+    body = {"reference": "r", "amount": amount("1.00")} if operation == "refunds" else {}
+    key, path = uuid.uuid4().hex, f"/v1/payments/{p['id']}/{operation}"
+    answers = await asyncio.gather(*(world.post(path, body, idempotency=key) for _ in range(40)))
+    assert {a["code"] for status, a in answers if status != 201} <= {"request_in_progress"}
+    assert len({a["id"] for status, a in answers if status == 201}) == 1
+    kind = operation.removesuffix("s")
+    truth = effects(await world.truth(), p["id"])
+    assert sum(n for (what, _, _), n in truth.items() if what == kind) == 1
+
+
+async def test_not_processed_is_believed_only_while_nobody_else_has_asked(s: Scrooge, world: World):
+    """The first sender stalled; the resolver replayed and the PSP took the money; then the first cannot connect."""
+    p = await lost(s, world, "stripe")
+    attempt = p.attempts[0]
+    assert attempt.state is State.UNKNOWN
+    for known in (p, structs.replace(p, attempts=(structs.replace(attempt, state=State.SENT),))):
+        after = await apply(s, known, attempt.id, Rejected("not sent: ClientConnectorError"), first=True)
+        assert after.attempts[0].state is State.UNKNOWN
+    resolved = await resolve.resolve(s, p.id, attempt.id)
+    assert resolved is not None
+    assert resolved.attempts[0].state is State.APPROVED
+    assert effects(await world.truth(), p.id) == {("sale", "approved", 1299): 1}
+
+
+async def test_a_claim_before_the_first_answer_makes_rejected_unknown(s: Scrooge, world: World, monkeypatch: Any):
+    asked: list[str] = []
+
+    async def stalled(*args: Any, **more: Any) -> Any:
+        """The network stalls before the first byte; meanwhile the resolver asks."""
+        if not asked:
+            asked.append("first")
+            p_id, a_id = args[3].payment, args[3].reference
+            found = await payments.read(s.db, p_id)
+            attempt = next(a for a in found.attempts if a.reference == a_id)
+            await s.db.pool.execute(
+                "UPDATE attempts SET ask_at = now(), asks = asks + 1 WHERE payment_id = $1 AND id = $2",
+                hex_of(p_id), hex_of(attempt.id),
+            )  # fmt: skip
+            return perform.Answer(Rejected("not sent: ClientConnectorError"), 0.0, None)
+        return await send(*args, **more)
+
+    monkeypatch.setattr(perform, "send", stalled)
+    p = await made(s, world, "stripe", "adyen")
+    assert [a.state for a in p.attempts] == [State.UNKNOWN], "no cascade on doubt"
+
+
+async def test_a_first_request_that_missed_its_deadline_is_not_sent(s: Scrooge, world: World, monkeypatch: Any):
+    late = perform.now
+    monkeypatch.setattr(perform, "now", lambda: late() + 3_000_000)
+    p = await made(s, world, "stripe")
+    assert (p.attempts[0].state, p.attempts[0].reason) == (State.UNKNOWN, "it was too late to send")
+    assert effects(await world.truth(), p.id) == {}
+
+
+async def test_a_question_after_the_payer_came_back_never_concludes_that_nothing_happened(
+    s: Scrooge, world: World, monkeypatch: Any
+):
+    """The payer finished at the PSP; we cannot connect to ask. A second authorization would take the money twice."""
+    _, p = await world.pay("stripe", token="pm_card_authenticationRequired", return_url="https://shop.example/r")
+    monkeypatch.setattr(s.directory, "wire", unreachable(s))
+    token = (
+        await again(s, Payment(id=p["id"], merchant="", caller="", reference="", minor=1, currency="EUR"))
+    ).attempts[0]
+    after, _ = await come_back(s, f"{p['id']}.{token.return_token}", {})
+    assert after.attempts[0].state is State.UNKNOWN
+
+
+def unreachable(s: Scrooge) -> Any:
+    real = s.directory.wire
+
+    def wire(account: Any) -> Any:
+        return structs.replace(real(account), base_url="http://127.0.0.1:9")
+
+    return wire
+
+
+async def test_details_that_the_psp_refuses_leave_the_payer_free_to_come_again(world: World):
+    _, p = await world.pay("adyen", token="stored_challenge_always", return_url="https://shop.example/r")
+    _, after = await world.post(f"/v1/payments/{p['id']}/authentications", {"details": {"redirectResult": "junk"}})
+    assert after["status"] == "requires_action"
+    await follow(world, after["next_action"]["url"], "success")
+    _, after = await world.get(f"/v1/payments/{p['id']}")
+    assert after["status"] == "captured"
+
+
+async def test_a_payer_who_was_just_sent_to_authenticate_is_not_given_up(s: Scrooge, world: World):
+    _, p = await world.pay("stripe", token="pm_card_authenticationRequired", return_url="https://shop.example/r")
+    [attempt] = (
+        await again(s, Payment(id=p["id"], merchant="", caller="", reference="", minor=1, currency="EUR"))
+    ).attempts
+    after = await resolve.resolve(s, p["id"], attempt.id)
+    assert after is not None
+    assert after.attempts[0].state is State.ACTION_REQUIRED
+
+
+async def test_a_second_success_of_one_attempt_opens_a_break(s: Scrooge, world: World):
+    p = await made(s, world, "stripe")
+    with pytest.raises(ContradictoryOutcome):
+        await apply(s, p, p.attempts[0].id, Approved("pi_of_another_charge", Money(1299, "EUR")))
+    rows = await s.db.pool.fetch("SELECT kind FROM breaks WHERE payment_id = $1", hex_of(p.id))
+    assert [row["kind"] for row in rows] == ["contradictory_outcome"]
+    assert hear(p, p.attempts[0].id, Approved(p.attempts[0].psp_reference), 1) == p
+
+
+async def test_a_request_is_never_replayed_after_the_psp_forgot_its_key(s: Scrooge, world: World, monkeypatch: Any):
+    """By the database's clock, whatever this process's clock says. Later, only an inquiry may find the payment."""
+    p = await lost(s, world, "stripe")
+    sent: list[str] = []
+
+    async def watched(*args: Any, **more: Any) -> Any:
+        sent.append(args[4].method)
+        return await send(*args, **more)
+
+    monkeypatch.setattr(perform, "send", watched)
+    await older(world, p, "30 hours")
+    await asyncio.sleep(1)  # Stripe's search sees a payment a little later.
+    after = await resolve.resolve(s, p.id, p.attempts[0].id)
+    assert sent == ["GET"]
+    assert after is not None
+    assert after.attempts[0].state is State.APPROVED
+    assert effects(await world.truth(), p.id) == {("sale", "approved", 1299): 1}
+
+
+async def older(world: World, p: Payment, interval: str) -> None:
+    owner = await asyncpg.connect(world.database_url)
+    await owner.execute(
+        f"UPDATE attempts SET recorded_at = now() - interval '{interval}' WHERE payment_id = $1", hex_of(p.id)
+    )
+    await owner.close()
+
+
+async def test_no_trace_is_evidence_only_after_the_horizon(s: Scrooge, world: World):
+    await world.instrument(stripe="pm_card_visa")
+    await world.fault("500_before", connector="stripe")
+    try:
+        p = await made(s, world, "stripe")
+    finally:
+        await world.no_faults()
+    for age, state in (("3 seconds", State.UNKNOWN), ("1 hour", State.REJECTED)):
+        await older(world, p, age)
+        after = await resolve.resolve(s, p.id, p.attempts[0].id)
+        assert after is not None
+        assert after.attempts[0].state is state, age
+
+
+async def test_no_trace_concludes_nothing_while_the_key_could_still_be_used(s: Scrooge, world: World, monkeypatch: Any):
+    """Only a stored failure proves that the key is used up: a replay that was lost proves nothing."""
+    p = await lost(s, world, "stripe")
+    answers = iter([Unknown("timeout"), Unknown("timeout"), Unknown("not found", absent=True)])
+
+    async def silent(*args: Any, **more: Any) -> Any:
+        return perform.Answer(next(answers, Unknown("not found", absent=True)), 0.0, None)
+
+    monkeypatch.setattr(perform, "send", silent)
+    await older(world, p, "1 hour")
+    for _ in range(4):
+        after = await resolve.resolve(s, p.id, p.attempts[0].id)
+        assert after is not None
+        assert after.attempts[0].state is State.UNKNOWN
+
+
+async def test_many_modifications_need_no_second_connection(world: World):
+    """40 refunds of 40 payments at once, with a pool smaller than that: none is turned away."""
+    paid = [await world.pay() for _ in range(40)]
+    await asyncio.sleep(1.1)  # What is known of accounts is a second old by now.
+    answers = await asyncio.gather(
+        *(world.post(f"/v1/payments/{p['id']}/refunds", {"reference": "r"}) for _, p in paid)
+    )
+    assert Counter(status for status, _ in answers) == {201: 40}
+
+
+async def test_a_declined_answer_after_a_conclusion_is_refused(s: Scrooge, world: World):
+    p = await made(s, world, "stripe")
+    from scrooge.domain.declines import Decline
+
+    with pytest.raises(ContradictoryOutcome):
+        await apply(s, p, p.attempts[0].id, Declined(Decline.DO_NOT_HONOR, "05"))
