@@ -3,7 +3,10 @@
 import json
 import shutil
 import tempfile
+import uuid
+from html import escape
 from pathlib import Path
+from typing import get_args
 
 import asyncpg
 import pytest
@@ -12,6 +15,8 @@ from structlog.testing import capture_logs
 
 from scrooge import errors
 from scrooge.api import parsing
+from scrooge.api.bodies import Status
+from scrooge.api.outside import SAID
 from scrooge.api.responses import every_problem
 from scrooge.storage.embedded import start
 from scrooge.storage.migrate import migrate
@@ -164,3 +169,22 @@ async def test_without_a_database_the_answer_is_503_and_it_recovers_by_itself():
         if server.alive():
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "title"), [("success", "<h1>Payment approved</h1>"), ("fail", "<h1>Payment declined</h1>")]
+)
+async def test_a_payer_who_is_sent_nowhere_is_told_what_became_of_the_payment(world: World, answer: str, title: str):
+    reference = f"<b>&{uuid.uuid4().hex}"
+    _, p = await world.pay("stripe", token="pm_card_threeDSecure2Required", reference=reference)
+    async with world.http.post(p["next_action"]["url"], data={"result": answer}) as page:
+        shown = await page.text()
+    assert (page.status, page.content_type) == (200, "text/html")
+    assert title in shown
+    assert escape(reference) in shown
+    assert "<b>" not in shown
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_there_are_words_for_every_status_a_payer_can_come_back_to():
+    assert set(SAID) == set(get_args(Status))

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from html import escape
+from importlib.metadata import version
 from typing import Any
 
 import iso4217
@@ -14,7 +15,6 @@ from scrooge.api.call import Answer, Call, Route
 from scrooge.api.responses import HEADERS, REF, problem_schema, responses
 from scrooge.money import MINOR_MAX, exponent_of
 
-VERSION = "1.0.0"
 PARAMETERS = {
     "payment": ("^pay_[0-9A-HJKMNP-TV-Z]{26}$", "pay_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "instrument": ("^ins_[0-9A-HJKMNP-TV-Z]{26}$", "ins_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
@@ -45,7 +45,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Scrooge", "version": VERSION, "description": ABOUT,
+            "title": "Scrooge", "version": version("scrooge"), "description": ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -175,7 +175,11 @@ def pages(routes: Sequence[Route]) -> tuple[Route, ...]:
     async def docs(call: Call) -> Answer:
         return Answer(200, page, {"Content-Security-Policy": "default-src 'none'"}, "text/html")
 
+    async def front(call: Call) -> Answer:
+        return Answer(303, b"", {"Location": "/docs"}, "text/plain")
+
     return (
+        Route(method="GET", path="/", handler=front, scope=None, answers={303: None}, summary=""),
         Route(method="GET", path="/openapi.json", handler=openapi, scope=None, answers={200: None}, summary=""),
         Route(method="GET", path="/docs", handler=docs, scope=None, answers={200: None}, summary=""),
     )
