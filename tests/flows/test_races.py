@@ -29,7 +29,7 @@ from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import hex_of
 from scrooge.money import Money
 from scrooge.settings import Settings
-from scrooge.storage import changes, payments
+from scrooge.storage import changes, payments, work
 from scrooge.storage.directory import Principal
 
 
@@ -241,17 +241,21 @@ async def test_no_trace_is_evidence_only_after_the_horizon(s: Scrooge, world: Wo
 async def test_no_trace_concludes_nothing_while_the_key_could_still_be_used(s: Scrooge, world: World, monkeypatch: Any):
     """Only a stored failure proves that the key is used up: a replay that was lost proves nothing."""
     p = await lost(s, world, "stripe")
-    answers = iter([Unknown("timeout"), Unknown("timeout"), Unknown("not found", absent=True)])
+    asked: list[str] = []
 
     async def silent(*args: Any, **more: Any) -> Any:
-        return perform.Answer(next(answers, Unknown("not found", absent=True)), 0.0, None)
+        asked.append(args[4].method)
+        replay = args[4].method == "POST"
+        return perform.Answer(Unknown("timeout") if replay else Unknown("not found", absent=True), 0.0, None)
 
     monkeypatch.setattr(perform, "send", silent)
     await older(world, p, "1 hour")
-    for _ in range(4):
+    for _ in range(5):
+        assert await work.claim_attempt(s.db, p.id, p.attempts[0].id)
         after = await resolve.resolve(s, p.id, p.attempts[0].id)
         assert after is not None
         assert after.attempts[0].state is State.UNKNOWN
+    assert set(asked) == {"POST", "GET"}
 
 
 async def test_many_modifications_need_no_second_connection(world: World):
