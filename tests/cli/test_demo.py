@@ -3,17 +3,22 @@
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
+from scrooge.cli.demo import command
+from scrooge.cli.demo.shop import letters
+from scrooge.settings import Settings
 from scrooge.storage import cluster
 
 TIMES = 120  # seconds that a step of the demo may take on a busy machine
@@ -105,9 +110,6 @@ def test_a_child_that_dies_is_replaced_and_a_killed_demo_takes_all_with_it(folde
 
 def until_it_pays(found: dict) -> int:
     """A read through the API, which needs the database, both of them replaced."""
-    import urllib.error
-    import urllib.request
-
     request = urllib.request.Request(
         f"{found['api_url']}/v1/payments?limit=1", headers={"Authorization": f"Bearer {found['api_key']}"}
     )
@@ -155,3 +157,64 @@ def test_one_demo_in_a_directory_at_a_time_and_a_taken_port_is_named(folder):
     assert third.returncode == 2
     assert f"SCROOGE_PORT: 127.0.0.1:{taken} is in use" in third.stderr
     assert "--ports auto" in third.stderr
+
+
+def sent(found: dict, url: str, body: dict, **headers: str) -> dict:
+    """A POST of JSON, as the demo's first caller."""
+    request = urllib.request.Request(
+        url,
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", "Authorization": f"Bearer {found['api_key']}", **headers},
+    )
+    with urllib.request.urlopen(request, timeout=TIMES) as answer:
+        return json.load(answer)
+
+
+def test_what_was_interrupted_on_some_ports_is_settled_on_others(folder):
+    demo = start(folder, "--payments", "5")
+    try:
+        until(lambda: (folder / "demo.json").exists() or demo.poll() is not None, "the payments are made")
+        assert demo.poll() is None, demo.stderr.read()
+        first = places(folder)
+        sent(first, f"{first['sandbox_url']}/faults", {"connector": "*", "kind": "charge_then_drop", "rate": 1})
+        instruments = json.loads((folder / "shop.json").read_text())["instruments"]["visa"]
+        for number, instrument in enumerate(instruments):  # The first goes to Stripe, the second to Adyen.
+            body = {
+                "reference": f"interrupted-{number}", "instrument": instrument, "customer": "payer-visa",
+                "amount": {"value": "12.99", "currency": "EUR"},
+            }  # fmt: skip
+            payment = sent(first, f"{first['api_url']}/v1/payments", body, **{"Idempotency-Key": body["reference"]})
+            assert payment["outcome_certainty"] == "unknown"
+    finally:
+        demo.kill()
+    demo.communicate()
+    until(lambda: all(gone(pid) for pid in first["pids"].values()), "the children end with the demo")
+    with socket.create_server(("127.0.0.1", int(first["api_url"].rpartition(":")[2]))):
+        demo = start(folder, "--payments", "5", "--exit", "--json")
+        out, err = demo.communicate(timeout=2 * TIMES)
+    assert demo.returncode == 0, err
+    told, second = json.loads(out), places(folder)
+    assert {second["api_url"], second["sandbox_url"]}.isdisjoint({first["api_url"], first["sandbox_url"]})
+    assert (told["unresolved"], told["check"]["unresolved"]) == (0, 0)
+    assert told["check"]["payments"] == 12
+    assert told["notifications"] > 0
+    assert second["api_key"] == first["api_key"]
+
+
+def test_ports_that_were_taken_once_are_taken_again_when_asked_for_free_ones(tmp_path):
+    port, sandbox_port = command.free_ports("127.0.0.1", 2)
+    settings = Settings(port=port, sandbox_port=sandbox_port)
+    fixed = command.addresses(settings, tmp_path, command.Ports.FIXED)
+    assert fixed == command.Addresses("127.0.0.1", port, sandbox_port)
+    assert command.addresses(Settings(), tmp_path, command.Ports.AUTO) == fixed
+    with socket.create_server(("127.0.0.1", sandbox_port)):
+        other = command.addresses(Settings(), tmp_path, command.Ports.AUTO)
+    assert sandbox_port not in (other.port, other.sandbox_port)
+    assert command.addresses(Settings(), tmp_path, command.Ports.AUTO) == other
+
+
+def test_a_made_up_key_has_no_digits_to_be_taken_for_a_card_number():
+    made = letters(32)
+    assert len(made) == 32
+    assert made.isascii()
+    assert made.isalpha()

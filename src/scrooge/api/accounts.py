@@ -59,7 +59,7 @@ async def read(call: Call) -> Answer:
 async def change_credentials(call: Call) -> Answer:
     body: bodies.ChangeCredentials = call.body
     account = await call.s.directory.change_credentials(
-        await account_of(call), body.credentials, f"key:{call.principal.key_id}"
+        await account_of(call), body.credentials, body.base_url, f"key:{call.principal.key_id}"
     )
     return Answer(200, shown(account))
 

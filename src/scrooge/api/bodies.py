@@ -136,9 +136,10 @@ class CreateConnectorAccount(Body, frozen=True, kw_only=True):
 
 
 class ChangeCredentials(Body, frozen=True, kw_only=True):
-    """The credentials named replace those of the same name; the others stay."""
+    """The credentials named replace those of the same name; what is not given stays."""
 
-    credentials: Secrets
+    credentials: Secrets = {}
+    base_url: Annotated[Url | None, Meta(description="Where the PSP answers; in test mode only.")] = None
 
 
 # --- queries ----------------------------------------------------------------------------------

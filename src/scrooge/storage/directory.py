@@ -82,7 +82,7 @@ class Directory:
         self.keys: dict[bytes, tuple[float, Principal | None]] = {}
         self.by_id: dict[str, ConnectorAccount] = {}
         self.names: dict[str, str] = {}
-        self.wires: dict[str, tuple[str, Wire]] = {}
+        self.wires: dict[str, tuple[tuple[str, str | None], Wire]] = {}
         self.read_at = 0.0
         self.reading = False
 
@@ -144,8 +144,9 @@ class Directory:
 
     def wire(self, account: ConnectorAccount) -> Wire:
         """Where and as whom to send for an account. Opening the seal is costly, so it is done once per change."""
+        made_of = (account.sealed, account.base_url)
         known = self.wires.get(account.id)
-        if known is not None and known[0] == account.sealed:
+        if known is not None and known[0] == made_of:
             return known[1]
         connector = self.connectors[account.connector]
         credentials = self.sealer.open(account.sealed)
@@ -153,7 +154,7 @@ class Directory:
         if url is None:
             url = (connector.live_url if account.livemode else connector.test_url).format_map(credentials)
         wire = Wire(connector, connector.base_url(url), credentials)
-        self.wires[account.id] = (account.sealed, wire)
+        self.wires[account.id] = (made_of, wire)
         return wire
 
     async def add_account(
@@ -196,20 +197,25 @@ class Directory:
         return self.by_id[account_id]
 
     async def change_credentials(
-        self, account: ConnectorAccount, credentials: Mapping[str, str], actor: str
+        self, account: ConnectorAccount, credentials: Mapping[str, str], base_url: str | None, actor: str
     ) -> ConnectorAccount:
-        """Sets the named credentials, keeping the others."""
+        """Sets the named credentials, keeping the others, and the base URL where one is given.
+
+        Raises BadCredentials, BadUrl.
+        """
+        if base_url is not None:
+            check_url(base_url, account.livemode)
         merged = {**self.sealer.open_raw(account.sealed), **credentials}
         self.check_credentials(account.connector, merged, account.livemode)
         async with self.db.transaction() as connection:
-            await run(connection, Q["change_credentials"], hex_of(account.id), self.sealer.seal(merged))
-            await note(
-                connection,
-                actor,
-                "connector_account_credentials_changed",
-                account.id,
-                {"names": sorted(credentials)},
-            )
+            sealed = self.sealer.seal(merged)
+            await run(connection, Q["change_credentials"], hex_of(account.id), sealed, base_url)
+            if credentials:
+                names = {"names": sorted(credentials)}
+                await note(connection, actor, "connector_account_credentials_changed", account.id, names)
+            if base_url is not None:
+                moved = {"from": account.base_url, "to": base_url}
+                await note(connection, actor, "connector_account_base_url_changed", account.id, moved)
         await self.refresh(now=True)
         return self.by_id[account.id]
 

@@ -41,7 +41,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 RETURNING id;
 
 -- change_credentials :none
-UPDATE connector_accounts SET credentials = $2 WHERE id = $1;
+UPDATE connector_accounts SET credentials = $2, base_url = coalesce($3, base_url) WHERE id = $1;
 
 -- set_state :none
 UPDATE connector_accounts SET state = $2 WHERE id = $1;

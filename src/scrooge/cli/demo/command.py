@@ -104,26 +104,31 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def addresses(settings: Settings, folder: Path, ports: Ports) -> Addresses:
-    """Raises SettingsError for a fixed port that is taken. Free ones are kept for the next start here."""
-    if ports is Ports.FIXED:
-        hint = "; or give --ports auto"
-        try:
-            require_free(settings.host, settings.port, "SCROOGE_PORT")
-            require_free(settings.host, settings.sandbox_port, "SCROOGE_SANDBOX_PORT")
-        except SettingsError as error:
-            raise SettingsError(f"{error}{hint}") from None
-        return Addresses(settings.host, settings.port, settings.sandbox_port)
-    kept = folder / "ports.json"
+    """Raises SettingsError for a fixed port that is taken. Whatever is taken here is kept for the next start."""
+    found = Addresses(settings.host, settings.port, settings.sandbox_port)
+    if ports is Ports.AUTO:
+        found = kept_ports(folder) or Addresses(settings.host, *free_ports(settings.host, 2))
     try:
-        before = msgspec.json.decode(kept.read_bytes(), type=Addresses)
-        require_free(before.host, before.port, "SCROOGE_PORT")
-        require_free(before.host, before.sandbox_port, "SCROOGE_SANDBOX_PORT")
-        return before
+        require_both_free(found)
+    except SettingsError as error:
+        raise SettingsError(f"{error}; or give --ports auto") from None
+    write_private(folder / "ports.json", found)
+    return found
+
+
+def kept_ports(folder: Path) -> Addresses | None:
+    """Those of the last start, if they are free."""
+    try:
+        kept = msgspec.json.decode((folder / "ports.json").read_bytes(), type=Addresses)
+        require_both_free(kept)
     except (FileNotFoundError, msgspec.DecodeError, SettingsError):
-        port, sandbox_port = free_ports(settings.host, 2)
-        found = Addresses(settings.host, port, sandbox_port)
-        write_private(kept, found)
-        return found
+        return None
+    return kept
+
+
+def require_both_free(where: Addresses) -> None:
+    require_free(where.host, where.port, "SCROOGE_PORT")
+    require_free(where.host, where.sandbox_port, "SCROOGE_SANDBOX_PORT")
 
 
 def free_ports(host: str, count: int) -> list[int]:

@@ -5,6 +5,8 @@ Kept in the demo's directory, so that the next start goes on with the same ones.
 
 import hashlib
 import os
+import secrets
+import string
 import uuid
 from pathlib import Path
 from typing import Any
@@ -35,13 +37,22 @@ CARDS = {
 }
 
 
+class Contract(Struct, frozen=True):
+    """Our account at one PSP. The PSP's API key is kept, because the PSP knows us by it on other ports too."""
+
+    id: str
+    name: str
+    merchant_account: str
+    api_key: str
+
+
 class Shop(Struct):
     """`keys` by caller; `instruments` by kind of payer, one for each PSP that comes first."""
 
     api_url: str
     sandbox_url: str
     keys: dict[str, str]
-    accounts: dict[str, str] = {}  # connector: the name of our account there
+    contracts: dict[str, Contract] = {}  # by connector
     instruments: dict[str, list[str]] = {}
 
 
@@ -49,13 +60,12 @@ class Refused(Problem):
     """The demo asked for something that was refused: a bug, or data that something else changed."""
 
 
-def remembered(folder: Path, api_url: str, sandbox_url: str) -> Shop | None:
-    """The shop of an earlier start on the same ports."""
+def remembered(folder: Path) -> Shop | None:
+    """The shop of an earlier start, as it was then."""
     try:
-        shop = msgspec.json.decode((folder / "shop.json").read_bytes(), type=Shop)
+        return msgspec.json.decode((folder / "shop.json").read_bytes(), type=Shop)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    return shop if (shop.api_url, shop.sandbox_url) == (api_url, sandbox_url) else None
 
 
 def write_private(path: Path, content: Any) -> None:
@@ -68,86 +78,105 @@ def write_private(path: Path, content: Any) -> None:
 
 
 async def open_shop(folder: Path, db: Database, http: aiohttp.ClientSession, api_url: str, sandbox_url: str) -> Shop:
-    """The remembered shop, or a new one."""
-    shop = remembered(folder, api_url, sandbox_url)
-    if shop is not None:
+    """The remembered shop, moved here if it was elsewhere, or a new one."""
+    shop = remembered(folder)
+    if shop is None:
+        shop = await new_shop(db, http, api_url, sandbox_url)
+    elif (shop.api_url, shop.sandbox_url) != (api_url, sandbox_url):
+        say("the ports are not those of the last time: telling the accounts and the PSPs")
+        shop.api_url, shop.sandbox_url = api_url, sandbox_url
+        for connector, contract in shop.contracts.items():
+            await change_account(shop, http, contract, {"base_url": f"{sandbox_url}/{connector}"})
+        await hear_from_stripe(shop, http)
+        await hear_from_adyen(shop, http)
+    else:
         return shop
+    write_private(folder / "shop.json", shop)
+    return shop
+
+
+async def new_shop(db: Database, http: aiohttp.ClientSession, api_url: str, sandbox_url: str) -> Shop:
     say("opening the shop: merchant demo, callers checkout, subscriptions and ads")
     merchant = await create_merchant(db, MERCHANT)
     keys = {}
     for caller in CALLERS:
         _, keys[caller] = await create_key(db, await create_caller(db, merchant, caller), ["*"], False)
-    shop = Shop(api_url, sandbox_url, keys)
-    await open_stripe(shop, http)
-    await open_adyen(shop, http)
+    shop = Shop(api_url, sandbox_url, keys, {}, {})
+    api_key = f"sk_test_{uuid.uuid4().hex}"
+    # The name that the simulated Stripe gives an account without one.
+    name = f"acct_{hashlib.sha256(api_key.encode()).hexdigest()[:16]}"
+    await add_account(shop, http, "stripe", name, api_key)
+    await add_account(shop, http, "adyen", f"Demo{uuid.uuid4().hex[:8]}ECOM", f"AQE{letters(32)}")
+    await hear_from_stripe(shop, http)
+    await hear_from_adyen(shop, http)
     for kind, (at_stripe, at_adyen) in CARDS.items():
-        tokens = [(shop.accounts["stripe"], at_stripe), (shop.accounts["adyen"], at_adyen)]
+        tokens = [(shop.contracts["stripe"].name, at_stripe), (shop.contracts["adyen"].name, at_adyen)]
         shop.instruments[kind] = [await instrument(shop, http, kind, t) for t in (tokens, tokens[::-1])]
-    write_private(folder / "shop.json", shop)
     return shop
 
 
-async def open_stripe(shop: Shop, http: aiohttp.ClientSession) -> None:
-    """Stripe signs with a secret that it makes when the target is registered."""
-    api_key = f"sk_test_{uuid.uuid4().hex}"
-    # The name that the simulated Stripe gives an account without one.
-    merchant_account = f"acct_{hashlib.sha256(api_key.encode()).hexdigest()[:16]}"
-    account = await add_account(shop, http, "stripe", merchant_account, {"api_key": api_key})
-    target = await asked(
-        http,
-        "POST",
-        f"{shop.sandbox_url}/stripe/v1/webhook_endpoints",
-        data={"url": f"{shop.api_url}/notifications/{account}", "enabled_events[]": "*"},
-        headers={"Authorization": f"Bearer {api_key}"},
-    )
-    await add_credentials(shop, http, account, {"webhook_secret": target["secret"]})
+def letters(count: int) -> str:
+    """Without digits, a row of which the API may take for a card number."""
+    return "".join(secrets.choice(string.ascii_letters) for _ in range(count))
 
 
-async def open_adyen(shop: Shop, http: aiohttp.ClientSession) -> None:
-    """Adyen's Management API registers the target, and makes its HMAC key when asked to."""
-    merchant_account = f"Demo{uuid.uuid4().hex[:8]}ECOM"
-    credentials = {"api_key": f"AQE{uuid.uuid4().hex}"}
-    account = await add_account(shop, http, "adyen", merchant_account, credentials)
-    webhooks = f"{shop.sandbox_url}/adyen/management/v3/merchants/{merchant_account}/webhooks"
-    headers = {"X-API-Key": credentials["api_key"]}
-    target = {
-        "type": "standard",
-        "url": f"{shop.api_url}/notifications/{account}",
-        "active": True,
-        "communicationFormat": "json",
-    }
-    webhook = await asked(http, "POST", webhooks, json=target, headers=headers)
-    made = await asked(http, "POST", f"{webhooks}/{webhook['id']}/generateHmac", headers=headers)
-    await add_credentials(shop, http, account, {"hmac_key": made["hmacKey"]})
+async def hear_from_stripe(shop: Shop, http: aiohttp.ClientSession) -> None:
+    """One target, ours of now. Stripe signs with a secret that it makes when the target is registered."""
+    contract = shop.contracts["stripe"]
+    endpoints = f"{shop.sandbox_url}/stripe/v1/webhook_endpoints"
+    headers = {"Authorization": f"Bearer {contract.api_key}"}
+    old = await asked(http, "GET", endpoints, headers=headers)
+    wanted = {"url": f"{shop.api_url}/notifications/{contract.id}", "enabled_events[]": "*"}
+    target = await asked(http, "POST", endpoints, data=wanted, headers=headers)
+    await change_account(shop, http, contract, {"credentials": {"webhook_secret": target["secret"]}})
+    for endpoint in old["data"]:
+        await asked(http, "DELETE", f"{endpoints}/{endpoint['id']}", headers=headers)
+
+
+async def hear_from_adyen(shop: Shop, http: aiohttp.ClientSession) -> None:
+    """Adyen's Management API registers the target and makes its HMAC key when asked to.
+
+    A known target is changed, not replaced: what Adyen could not tell before, it goes on telling there.
+    """
+    contract = shop.contracts["adyen"]
+    webhooks = f"{shop.sandbox_url}/adyen/management/v3/merchants/{contract.merchant_account}/webhooks"
+    headers = {"X-API-Key": contract.api_key}
+    url = f"{shop.api_url}/notifications/{contract.id}"
+    known = (await asked(http, "GET", webhooks, headers=headers)).get("data", [])
+    for webhook in known:
+        await asked(http, "PATCH", f"{webhooks}/{webhook['id']}", json={"url": url}, headers=headers)
+    if not known:
+        target = {"type": "standard", "url": url, "active": True, "communicationFormat": "json"}
+        webhook = await asked(http, "POST", webhooks, json=target, headers=headers)
+        made = await asked(http, "POST", f"{webhooks}/{webhook['id']}/generateHmac", headers=headers)
+        await change_account(shop, http, contract, {"credentials": {"hmac_key": made["hmacKey"]}})
 
 
 async def add_account(
-    shop: Shop, http: aiohttp.ClientSession, connector: str, merchant_account: str, credentials: dict[str, str]
-) -> str:
-    """The account's id. Its name is the connector's; one from other ports keeps that, and is drained."""
-    held = await asked(http, "GET", f"{shop.api_url}/v1/connector-accounts", headers=authorized(shop))
+    shop: Shop, http: aiohttp.ClientSession, connector: str, merchant_account: str, api_key: str
+) -> None:
+    """Named like the connector. One of a shop that was never finished keeps that name, and is drained."""
+    url = f"{shop.api_url}/v1/connector-accounts"
+    held = await asked(http, "GET", url, headers=authorized(shop))
     old = [a for a in held["data"] if a["connector"] == connector]
     for account in old:
-        url = f"{shop.api_url}/v1/connector-accounts/{account['id']}/drain"
-        await asked(http, "POST", url, headers=authorized(shop))
+        await asked(http, "POST", f"{url}/{account['id']}/drain", headers=authorized(shop))
     name = connector if not old else f"{connector}_{len(old) + 1}"
     body = {
         "name": name,
         "connector": connector,
         "merchant_account": merchant_account,
         "mode": "test",
-        "credentials": credentials,
+        "credentials": {"api_key": api_key},
         "base_url": f"{shop.sandbox_url}/{connector}",
     }
-    url = f"{shop.api_url}/v1/connector-accounts"
     made = await asked(http, "POST", url, json=body, headers=authorized(shop))
-    shop.accounts[connector] = name
-    return made["id"]
+    shop.contracts[connector] = Contract(made["id"], name, merchant_account, api_key)
 
 
-async def add_credentials(shop: Shop, http: aiohttp.ClientSession, account: str, credentials: dict[str, str]) -> None:
-    url = f"{shop.api_url}/v1/connector-accounts/{account}"
-    await asked(http, "PATCH", url, json={"credentials": credentials}, headers=authorized(shop))
+async def change_account(shop: Shop, http: aiohttp.ClientSession, contract: Contract, changes: dict[str, Any]) -> None:
+    url = f"{shop.api_url}/v1/connector-accounts/{contract.id}"
+    await asked(http, "PATCH", url, json=changes, headers=authorized(shop))
 
 
 async def instrument(shop: Shop, http: aiohttp.ClientSession, kind: str, tokens: list[tuple[str, str]]) -> str:
