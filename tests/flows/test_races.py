@@ -26,7 +26,7 @@ from scrooge.flows.challenge import come_back
 from scrooge.flows.keys import Keyed
 from scrooge.flows.perform import apply, change_of
 from scrooge.flows.scrooge import Scrooge
-from scrooge.ids import hex_of
+from scrooge.ids import bucket_in, hex_of, new_id
 from scrooge.money import Money
 from scrooge.settings import Settings
 from scrooge.storage import changes, payments, work
@@ -274,3 +274,14 @@ async def test_a_declined_answer_after_a_conclusion_is_refused(s: Scrooge, world
 
     with pytest.raises(ContradictoryOutcome):
         await apply(s, p, p.attempts[0].id, Declined(Decline.DO_NOT_HONOR, "05"))
+
+
+async def test_test_and_live_share_neither_references_nor_keys(s: Scrooge, world: World):
+    p = await made(s, world, "stripe", sale=False)
+    row = await s.db.pool.fetchrow("SELECT * FROM idempotency_keys WHERE payment_id = $1", hex_of(p.id))
+    attempt = structs.replace(p.attempts[0], id=new_id("att", bucket_in(p.id)), state=State.SENT)
+    for livemode, made_again in ((False, 0), (True, 1)):
+        twin = structs.replace(p, id=new_id("pay", bucket_in(p.id)), livemode=livemode, attempts=(attempt,))
+        guard = changes.Guard(row["bucket"], row["key"], row["fingerprint"], livemode)
+        request = (await payments.request_of(s.db, p.id, p.attempts[0].id))[0]
+        assert len(await changes.create(s.db, [(twin, guard, request, perform.now() + 10**12)])) == made_again

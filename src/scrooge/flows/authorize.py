@@ -201,10 +201,15 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
 
 async def existing(s: Scrooge, principal: Principal, reference: str, bucket: int, keyed: Keyed) -> Payment:
     """Why a payment was not made: its key was used before, or its reference was."""
-    before = await earlier(s, principal, keyed)
+    try:
+        before = await earlier(s, principal, keyed)
+    except ReferenceExists:  # The key was used up by losing the reference to another; which one is found below.
+        before = None
     if before is not None:
         return before[0]
-    other = await payments.payment_of_reference(s.db, bucket, principal.merchant, principal.caller, reference)
+    other = await payments.payment_of_reference(
+        s.db, bucket, principal.merchant, principal.caller, principal.livemode, reference
+    )
     if other is None:  # The one who held it gave up between our two looks.
         raise RequestInProgress("another request with this reference was running", retry_after=1)
     raise ReferenceExists("this reference was used before, under another key", param="reference", existing_id=other)

@@ -20,7 +20,7 @@ class Keyed(Struct, frozen=True):
 
 
 def guard_of(principal: Principal, keyed: Keyed) -> Guard:
-    return Guard(bucket_of(principal.caller, keyed.key), keyed.key, keyed.fingerprint)
+    return Guard(bucket_of(principal.caller, keyed.key), keyed.key, keyed.fingerprint, principal.livemode)
 
 
 async def earlier(s: Scrooge, principal: Principal, keyed: Keyed) -> tuple[Payment, str | None] | None:
@@ -29,7 +29,7 @@ async def earlier(s: Scrooge, principal: Principal, keyed: Keyed) -> tuple[Payme
     Raises IdempotencyKeyReused, RequestInProgress, ReferenceExists.
     """
     guard = guard_of(principal, keyed)
-    row = await payments.read_key(s.db, guard.bucket, principal.caller, keyed.key)
+    row = await payments.read_key(s.db, guard, principal.caller)
     if row is None:
         return None
     if row.fingerprint != keyed.fingerprint:

@@ -42,6 +42,7 @@ class Guard(Struct, frozen=True):
     bucket: int
     key: str
     fingerprint: bytes
+    livemode: bool = False
 
 
 async def create(db: Any, made: list[tuple[Payment, Guard, Request, int]]) -> set[str]:

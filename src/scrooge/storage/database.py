@@ -93,6 +93,7 @@ class Database:
         try:
             yield connection
         except LOST as error:
+            await self.pool.expire_connections()  # The others have most likely lost it too.
             raise DatabaseUnavailable("the database connection was lost") from error
         except BUSY as error:
             raise DatabaseUnavailable("the database is busy") from error

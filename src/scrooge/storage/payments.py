@@ -145,8 +145,8 @@ class KeyRow(Struct, frozen=True):
     deadline_at: int  # Unix microseconds
 
 
-async def read_key(db: Any, bucket: int, caller: str, key: str) -> KeyRow | None:
-    row = await run(db, Q["key"], bucket, hex_of(caller), key)
+async def read_key(db: Any, guard: Guard, caller: str) -> KeyRow | None:
+    row = await run(db, Q["key"], guard.bucket, hex_of(caller), guard.livemode, guard.key)
     if row is None:
         return None
     return KeyRow(
@@ -166,6 +166,7 @@ async def claim_key(
         Q["claim_key"],
         guard.bucket,
         hex_of(caller),
+        guard.livemode,
         guard.key,
         guard.fingerprint,
         hex_of(payment_id),
@@ -175,8 +176,10 @@ async def claim_key(
     return row is not None
 
 
-async def payment_of_reference(db: Any, bucket: int, merchant: str, caller: str, reference: str) -> str | None:
-    row = await run(db, Q["payment_of_reference"], bucket, hex_of(merchant), hex_of(caller), reference)
+async def payment_of_reference(
+    db: Any, bucket: int, merchant: str, caller: str, livemode: bool, reference: str
+) -> str | None:
+    row = await run(db, Q["payment_of_reference"], bucket, hex_of(merchant), hex_of(caller), livemode, reference)
     return None if row is None else public("pay", row["payment_id"])
 
 

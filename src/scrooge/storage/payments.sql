@@ -14,15 +14,15 @@ WITH input AS (
       FROM input i
      WHERE (SELECT true FROM payment_references r
              WHERE r.bucket = i.bucket AND r.merchant_id = i.merchant_id AND r.caller_id = i.caller_id
-               AND r.reference = i.reference) IS NOT TRUE
+               AND r.livemode = i.livemode AND r.reference = i.reference) IS NOT TRUE
 ), keyed AS (
-    INSERT INTO idempotency_keys (bucket, caller_id, key, fingerprint, payment_id, deadline_at)
-    SELECT key_bucket, caller_id, key, decode(fingerprint, 'hex'), id, deadline_at FROM fresh
+    INSERT INTO idempotency_keys (bucket, caller_id, livemode, key, fingerprint, payment_id, deadline_at)
+    SELECT key_bucket, caller_id, livemode, key, decode(fingerprint, 'hex'), id, deadline_at FROM fresh
         ON CONFLICT DO NOTHING
     RETURNING payment_id
 ), referenced AS (
-    INSERT INTO payment_references (bucket, merchant_id, caller_id, reference, payment_id)
-    SELECT bucket, merchant_id, caller_id, reference, id FROM fresh
+    INSERT INTO payment_references (bucket, merchant_id, caller_id, livemode, reference, payment_id)
+    SELECT bucket, merchant_id, caller_id, livemode, reference, id FROM fresh
      WHERE (id IN (SELECT payment_id FROM keyed)) IS TRUE
         ON CONFLICT DO NOTHING
     RETURNING payment_id
@@ -155,17 +155,17 @@ SELECT request::text, extract(epoch FROM now() - recorded_at)::float8 AS age
 -- payment_of_reference :one
 SELECT payment_id
   FROM payment_references
- WHERE bucket = $1 AND merchant_id = $2 AND caller_id = $3 AND reference = $4;
+ WHERE bucket = $1 AND merchant_id = $2 AND caller_id = $3 AND livemode = $4 AND reference = $5;
 
 -- key :one
 SELECT fingerprint, payment_id, attempt_id, deadline_at
   FROM idempotency_keys
- WHERE bucket = $1 AND caller_id = $2 AND key = $3;
+ WHERE bucket = $1 AND caller_id = $2 AND livemode = $3 AND key = $4;
 
 -- claim_key :one
 -- Nothing comes back when the key exists, after waiting for whoever is writing it.
-INSERT INTO idempotency_keys (bucket, caller_id, key, fingerprint, payment_id, attempt_id, deadline_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO idempotency_keys (bucket, caller_id, livemode, key, fingerprint, payment_id, attempt_id, deadline_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
     ON CONFLICT DO NOTHING
 RETURNING payment_id;
 

@@ -57,8 +57,8 @@ SELECT make_partitions($1);
 -- forget_keys :none
 -- Keys are kept longer than promised (30 days); references are kept for ever.
 DELETE FROM idempotency_keys
- WHERE (bucket, caller_id, key) IN (
-       SELECT bucket, caller_id, key
+ WHERE (bucket, caller_id, livemode, key) IN (
+       SELECT bucket, caller_id, livemode, key
          FROM idempotency_keys
         WHERE created_at < now() - interval '90 days'
         LIMIT $1);

@@ -81,22 +81,24 @@ CREATE TABLE payment_references (
     bucket       smallint NOT NULL,
     merchant_id  uuid NOT NULL,
     caller_id    uuid NOT NULL,
+    livemode     boolean NOT NULL,
     reference    text NOT NULL,
     payment_id   uuid NOT NULL,
-    PRIMARY KEY (bucket, merchant_id, caller_id, reference)
+    PRIMARY KEY (bucket, merchant_id, caller_id, livemode, reference)
 );
 
 -- One request, one effect. The answer is the resource itself, rendered afresh.
 CREATE TABLE idempotency_keys (
     bucket       smallint NOT NULL,
     caller_id    uuid NOT NULL,
+    livemode     boolean NOT NULL,
     key          text NOT NULL,
     fingerprint  bytea NOT NULL,
     payment_id   uuid NOT NULL,
     attempt_id   uuid,  -- of a capture, void or refund
     deadline_at  timestamptz NOT NULL,  -- until then the key answers "still running"
     created_at   timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (bucket, caller_id, key)
+    PRIMARY KEY (bucket, caller_id, livemode, key)
 );
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
