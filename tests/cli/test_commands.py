@@ -89,8 +89,53 @@ def test_a_database_that_is_not_there_exits_1_in_one_sentence(scrooge):
     for arguments in (["check"], ["migrate"], ["worker"], ["serve"], ["keys", "list"], ["ledger", "balances"]):
         code, out, err = scrooge(*arguments, **gone)
         assert (code, out) == (1, ""), arguments
-        assert "the database cannot be reached" in err
+        assert "SCROOGE_DATABASE_URL (127.0.0.1): the database cannot be reached" in err
         assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("postgresql://u:hunter2@nowhere.invalid/x", 1),
+        ("postgresql://u:hunter2@127.0.0.1:1,127.0.0.1:2/x", 1),
+        ("postgresql://u:hunter2/3@127.0.0.1:1/x", 2),
+        ("postgresql://u:hunter2?3@127.0.0.1:1/x", 2),
+    ],
+)
+def test_a_bad_database_url_is_named_and_its_password_never(scrooge, url, code):
+    for arguments in (["check"], ["doctor"]):
+        ended, out, err = scrooge(*arguments, SCROOGE_DATABASE_URL=url)
+        assert ended == (code if arguments == ["check"] else 3)
+        assert "SCROOGE_DATABASE_URL" in out + err
+        assert "hunter2" not in out + err
+        assert "Traceback" not in err
+
+
+LOOKING = ("check", "ledger export --format csv", "ledger balances", "keys list",
+           "keys revoke key_01K9YH4V9GYB7T2D4Z8QW3M5N6")  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LOOKING)
+def test_who_only_looks_makes_no_database(scrooge, command, tmp_path):
+    folder = tmp_path / "none"
+    code, out, err = scrooge(*command.split(), SCROOGE_DATA_DIR=str(folder))
+    assert (code, out) == (2, "")
+    assert f"there is no database in {folder}" in err
+    assert "SCROOGE_DATA_DIR" in err
+    assert "SCROOGE_DATABASE_URL" in err
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("command", ["migrate", "check", "keys create --caller a --scopes *", "demo"])
+def test_a_data_directory_that_cannot_be_used_is_a_setting_to_change(scrooge, command, tmp_path):
+    (tmp_path / "file").write_text("not a directory")
+    folder = tmp_path / "file" / "below"
+    more = ("--data-dir", str(folder)) if command == "demo" else ()
+    code, out, err = scrooge(*command.split(), *more, SCROOGE_DATA_DIR=str(folder))
+    assert (code, out) == (2, "")
+    assert str(folder) in err
+    assert ("--data-dir" if command == "demo" else "SCROOGE_DATA_DIR") in err
+    assert "Traceback" not in err
 
 
 def test_a_schema_that_is_behind_is_refused_with_the_command_that_helps(scrooge, server_url):
@@ -168,6 +213,28 @@ def test_check_says_when_the_sandbox_does_not_answer(scrooge, db):
     assert "no truth from http://127.0.0.1:1" in err
 
 
+def test_check_says_who_was_not_asked_and_what_is_not_known(scrooge, db, world, sandbox_url):
+    code, out, _ = scrooge("check", **db)
+    assert code == 0
+    assert "the money is right\n" in out
+    assert "the PSPs were not asked" in out
+    assert "not asked" not in scrooge("check", "--sandbox", sandbox_url, **db)[1]
+
+
+async def test_check_does_not_call_right_what_is_unresolved(world, db):
+    await world.pay(None)
+    code, out, _ = await asyncio.to_thread(run_apart, "check", **db)
+    assert code == 0
+    assert "as far as it is known: 1 attempt is unresolved" in out
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8090", "ftp://sandbox", "http://", "http://host:port", "http://[", ""])
+def test_a_sandbox_that_is_no_url_is_wrong_usage(scrooge, db, url):
+    code, out, err = scrooge("check", "--sandbox", url, **db)
+    assert (code, out) == (2, "")
+    assert "--sandbox" in err
+
+
 # --- keys -----------------------------------------------------------------------------------
 
 
@@ -183,9 +250,14 @@ def test_a_key_is_shown_once_listed_without_itself_and_revoked(scrooge, db):
     assert [k["scopes"] for k in json.loads(listed)["keys"]] == [["payments:read", "refunds:write"], ["*"]]
     assert scrooge("keys", "revoke", made["id"], **db)[0] == 0
     assert "revoked" in scrooge("keys", "list", **db)[1]
-    code, _, err = scrooge("keys", "revoke", f"{made['id'][:-1]}Z", **db)
-    assert code == 1
-    assert "no key" in err or "not an id" in err
+    other = f"{made['id'][:-1]}{'0' if made['id'][-1] != '0' else '1'}"
+    code, _, err = scrooge("keys", "revoke", other, **db)
+    assert (code, err) == (1, f"scrooge: no key {other}\n")
+    for wrong in (made["key"], "pay_" + made["id"].removeprefix("key_"), "nonsense"):
+        code, _, err = scrooge("keys", "revoke", wrong, **db)
+        assert code == 1
+        assert "that is not the id of a key" in err
+        assert wrong not in err
 
 
 def test_scopes_and_names_that_cannot_be_are_wrong_usage(scrooge, db):
@@ -231,6 +303,14 @@ def test_an_export_goes_to_stdout_or_whole_into_a_file(scrooge, db, tmp_path):
     assert "-o FILE" in err
 
 
+def test_a_file_that_cannot_be_written_is_named(scrooge, db, tmp_path):
+    for path in (tmp_path / "missing" / "books.csv", tmp_path):
+        code, out, err = scrooge("ledger", "export", "--format", "csv", "-o", str(path), **db)
+        assert (code, out) == (1, "")
+        assert f"scrooge: {path} cannot be written" in err
+        assert "Traceback" not in err
+
+
 def test_test_cards_are_rows_of_the_contract(scrooge):
     rows = json.loads(scrooge("test-cards", "--json")[1])
     assert all(set(row) == {"connector", "token", "number", "outcome"} for row in rows)
@@ -249,7 +329,7 @@ def test_the_doctor_finds_what_is_wrong_and_what_fixes_it(scrooge, db, tmp_path)
     assert code == 3  # No key yet, and no key to seal credentials with.
     code, out, _ = scrooge("doctor", **free)
     assert code == 0, out
-    assert "can run here; it has no data yet" in out
+    assert f"can run here; there is no database in {tmp_path} yet" in out
     assert not Path(tmp_path, "postgres").exists()
 
 
@@ -257,3 +337,19 @@ def test_the_doctor_names_a_bad_setting(scrooge):
     code, out, _ = scrooge("doctor", "--json", SCROOGE_PORT="x")
     assert code == 3
     assert "SCROOGE_PORT" in json.loads(out)["findings"][1]["detail"]
+
+
+def test_the_doctor_finds_what_a_start_would_not_say(scrooge, db, tmp_path):
+    (tmp_path / "file").write_text("")
+    for told, environment in (
+        ("SCROOGE_PROT", {"SCROOGE_PROT": "8081", "SCROOGE_VAULT_URL": "http://127.0.0.1", **db}),
+        ("SCROOGE_CREDENTIALS_KEY must hold Fernet keys", {"SCROOGE_CREDENTIALS_KEY": "short", **db}),
+        ("SCROOGE_DATA_DIR: ", {"SCROOGE_DATA_DIR": str(tmp_path / "file" / "below")}),
+    ):
+        code, out, _ = scrooge("doctor", "--json", **environment)
+        assert code == 3
+        [found] = [f for f in json.loads(out)["findings"] if told in f["detail"]]
+        assert not found["ok"]
+        assert "SCROOGE_" in found["fix"]
+        assert "SCROOGE_VAULT_URL" not in out
+    assert "SCROOGE_PROT: SCROOGE_PORT?" in scrooge("doctor", "--json", SCROOGE_PROT="1", **db)[1]

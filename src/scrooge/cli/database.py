@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -39,18 +40,31 @@ def migrate(
         raise typer.Exit(FOUND_PROBLEMS)
 
 
+def plain_url(text: str | None) -> str | None:
+    try:
+        parts = urlsplit(text or "")
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if text is not None and not usable:
+        raise typer.BadParameter("takes a URL like http://127.0.0.1:8090", param_hint="--sandbox")
+    return text
+
+
 def check(
-    sandbox: Annotated[str | None, typer.Option(metavar="URL", help="Compare with this sandbox's truth.")] = None,
+    sandbox: Annotated[
+        str | None, typer.Option(metavar="URL", callback=plain_url, help="Compare with this sandbox's truth.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Audit the money: rows, books, and with a sandbox what the PSPs really did."""
-    with place(load()) as settings:
+    with place(load(), existing=True) as settings:
         require_schema(settings)
         report = asyncio.run(audited(url_of(settings), sandbox))
     if as_json:
         document(report)
     else:
-        show(report)
+        show(report, compared=sandbox is not None)
     if not report.ok:
         raise typer.Exit(FOUND_PROBLEMS)
 
@@ -84,11 +98,23 @@ async def truth(sandbox: str) -> AsyncIterator[TruthLine]:
         raise SandboxUnreachable(f"no truth from {sandbox}: {error or type(error).__name__}") from error
 
 
-def show(report: Report) -> None:
+def show(report: Report, *, compared: bool) -> None:
     """The counts, faults first, then the findings."""
     counts = {name: value for name, value in msgspec.structs.asdict(report).items() if isinstance(value, int)}
     ordered = [*FAULTS, *(name for name in counts if name not in FAULTS and name != "ok")]
     table(("money check", "count"), ((n.replace("_", " "), str(counts[n])) for n in ordered), right=("count",))
     for sentence in report.findings:
         say(f"! {sentence}")
-    typer.echo("the money is right" if report.ok else "the money is NOT right")
+    typer.echo(verdict(report))
+    if not compared:
+        typer.echo("our rows and books only: the PSPs were not asked (--sandbox URL asks the simulated ones)")
+
+
+def verdict(report: Report) -> str:
+    if not report.ok:
+        return "the money is NOT right"
+    if report.unresolved == 1:
+        return "the money is right, as far as it is known: 1 attempt is unresolved"
+    if report.unresolved:
+        return f"the money is right, as far as it is known: {report.unresolved} attempts are unresolved"
+    return "the money is right"

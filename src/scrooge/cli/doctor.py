@@ -1,24 +1,33 @@
 """`doctor`: what is wrong with this installation, and the command that fixes it."""
 
 import asyncio
+import difflib
+import errno
+import os
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import typer
 from msgspec import Struct
 
+from scrooge.cli import lifeline
 from scrooge.cli.output import FOUND_PROBLEMS, Json, document, table
+from scrooge.cli.place import has_database, named, usable
 from scrooge.errors import Problem, SettingsError
-from scrooge.settings import Settings, load
+from scrooge.settings import Settings, load, variable
 from scrooge.storage import condition, embedded
 from scrooge.storage.migrate import MigrationError, SchemaIsNewer, migrate
+from scrooge.storage.sealing import sealer_of
 
 OLDEST_POSTGRESQL = 150_000
 CLOCK_SKEW_SECONDS = 2.0
+SETTINGS = tuple(variable(name) for name in Settings.__struct_fields__)
+NO_SETTINGS = (lifeline.VARIABLE, "SCROOGE_CRASH_POINT", "SCROOGE_TEST_DATABASE_URL")  # ours, for other uses
+OF_OTHERS = ("SCROOGE_VAULT_", "SCROOGE_API_", "SCROOGE_SECRET_")  # programs beside this one
 
 
 class Finding(Struct, frozen=True):
@@ -50,13 +59,24 @@ def examined() -> Iterator[Finding]:
     except SettingsError as error:
         yield Finding("settings", False, str(error), "correct that variable; docs/settings.md lists them all")
         return
-    yield Finding("settings", True, "usable")
+    yield unknown(os.environ) or Finding("settings", True, "usable")
     yield ports(settings)
     yield sealing(settings)
     if settings.database_url is not None:
         yield from database(settings.database_url)
     else:
         yield from embedded_database(settings)
+
+
+def unknown(environment: Mapping[str, str]) -> Finding | None:
+    """Nobody reads a variable with a typo, so its default holds where something else was meant."""
+    names = [n for n in sorted(environment) if n.startswith("SCROOGE_") and not n.startswith(OF_OTHERS)]
+    odd = [n for n in names if n not in SETTINGS and n not in NO_SETTINGS]
+    if not odd:
+        return None
+    near = [f"{n}: {match}?" for n in odd for match in difflib.get_close_matches(n, SETTINGS, 1, 0.8)]
+    fix = "; ".join((*near, "unset what is no setting; docs/settings.md lists them all"))
+    return Finding("settings", False, f"not settings, so they do nothing: {', '.join(odd)}", fix)
 
 
 def ports(settings: Settings) -> Finding:
@@ -78,7 +98,11 @@ def ports(settings: Settings) -> Finding:
 def sealing(settings: Settings) -> Finding:
     """A key beside the data protects nothing from who copies both."""
     if settings.credentials_key is not None:
-        return Finding("credentials key", True, "SCROOGE_CREDENTIALS_KEY is set")
+        try:
+            sealer_of(settings)
+        except SettingsError as error:
+            return Finding("credentials key", False, str(error), "set SCROOGE_CREDENTIALS_KEY to a Fernet key")
+        return Finding("credentials key", True, "SCROOGE_CREDENTIALS_KEY is set and usable")
     if settings.database_url is None:
         return Finding("credentials key", True, "kept beside the data, which is good for test mode only")
     return Finding(
@@ -91,16 +115,23 @@ def sealing(settings: Settings) -> Finding:
 
 def embedded_database(settings: Settings) -> Iterator[Finding]:
     """Where there is no data yet, a server on data of its own shows that one can run here."""
+    folder = settings.data_dir.expanduser()
     with tempfile.TemporaryDirectory(prefix="scrooge-doctor-") as spare:
-        exists = (settings.data_dir / "postgres").exists()
         try:
-            server = embedded.start(settings.data_dir if exists else Path(spare))
+            with usable(folder, "SCROOGE_DATA_DIR"):
+                exists = has_database(folder)
+                if not exists:
+                    require_writable(folder)
+                server = embedded.start(folder if exists else Path(spare))
+        except SettingsError as error:
+            yield Finding("data directory", False, str(error), "set SCROOGE_DATA_DIR to a directory of your own")
+            return
         except embedded.EmbeddedError as error:
             fix = "set SCROOGE_DATABASE_URL to a PostgreSQL >= 15, or follow the message"
             yield Finding("embedded database", False, str(error), fix)
             return
         try:
-            detail = f"runs on {settings.data_dir}" if exists else "can run here; it has no data yet"
+            detail = f"runs on {folder}" if exists else f"can run here; there is no database in {folder} yet"
             yield Finding("embedded database", True, detail)
             if exists:
                 yield from database(server.url)
@@ -108,9 +139,19 @@ def embedded_database(settings: Settings) -> Iterator[Finding]:
             server.stop()
 
 
+def require_writable(folder: Path) -> None:
+    """Raises OSError where the directory, or the ones above it that are missing, could not be made."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
+
+
 def database(url: str) -> Iterator[Finding]:
     try:
-        found = asyncio.run(condition.server(url))
+        with named(url):
+            found = asyncio.run(condition.server(url))
     except (Problem, SettingsError) as error:
         yield Finding("database", False, str(error), "check SCROOGE_DATABASE_URL and that the server runs")
         return

@@ -9,7 +9,8 @@ import typer
 
 from scrooge.cli.output import Json, document, say, table
 from scrooge.cli.place import place, require_schema, url_of
-from scrooge.errors import NotFound, SettingsError
+from scrooge.errors import MalformedId, NotFound, SettingsError
+from scrooge.ids import number_of
 from scrooge.settings import Settings, load
 from scrooge.storage import access
 from scrooge.storage.database import Database, connect
@@ -65,7 +66,7 @@ def create(
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List the keys, without the keys themselves."""
-    with place(load()) as settings:
+    with place(load(), existing=True) as settings:
         found: list[dict[str, Any]] = run(settings, access.list_keys)
     if as_json:
         document({"keys": found})
@@ -85,7 +86,11 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="KEY_ID")], as_json: Json = False) -> None:
     """Revoke a key; it stops working everywhere within a second."""
-    with place(load()) as settings:
+    try:
+        number_of(key_id, "key")
+    except MalformedId:  # Not repeated in the answer: it may be the key itself.
+        raise NotFound("that is not the id of a key: `scrooge keys list` shows them, key_ and 26 characters") from None
+    with place(load(), existing=True) as settings:
         if not run(settings, lambda db: access.revoke_key(db, key_id)):
             raise NotFound(f"no key {key_id}")
     if as_json:

@@ -12,6 +12,7 @@ import typer
 
 from scrooge.cli.output import FOUND_PROBLEMS, Json, document, say, table
 from scrooge.cli.place import place, require_schema, url_of
+from scrooge.errors import Problem
 from scrooge.ledger.export import FORMATS
 from scrooge.money import decimal, exponent_of
 from scrooge.settings import load
@@ -19,6 +20,10 @@ from scrooge.storage import export as books
 from scrooge.storage.export import LedgerBalance
 
 app = typer.Typer(no_args_is_help=True, help="The books in formats that other programs verify.")
+
+
+class FileRefused(Problem):
+    """The system does not let us write the file that was asked for."""
 
 
 class Form(StrEnum):
@@ -45,7 +50,7 @@ def export(
     """Write the books so that `hledger check --strict` or `bean-check` can verify them."""
     if as_json and output is None:
         raise typer.BadParameter("stdout takes one document: give -o FILE with --json", param_hint="--json")
-    with place(load()) as settings:
+    with place(load(), existing=True) as settings:
         require_schema(settings)
         count = write(url_of(settings), form, output, mode)
     if as_json:
@@ -55,14 +60,17 @@ def export(
 
 
 def write(url: str, form: Form, output: Path | None, mode: Mode | None) -> int:
-    """Into a file whole or not at all, or to stdout as it comes."""
+    """Into a file whole or not at all, or to stdout as it comes. Raises FileRefused."""
     live = None if mode is None else mode is Mode.LIVE
     if output is None:
         return asyncio.run(books.export(url, FORMATS[form], sys.stdout.write, live=live))
     unfinished = output.with_name(f"{output.name}.unfinished")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
-        count = asyncio.run(books.export(url, FORMATS[form], file.write, live=live))
-    os.replace(unfinished, output)
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            count = asyncio.run(books.export(url, FORMATS[form], file.write, live=live))
+        os.replace(unfinished, output)
+    except OSError as error:
+        raise FileRefused(f"{output} cannot be written: {error.strerror or error}") from error
     return count
 
 
@@ -70,7 +78,7 @@ def write(url: str, form: Form, output: Path | None, mode: Mode | None) -> int:
 def balances(mode: Books = None, as_json: Json = False) -> None:
     """Show the balance of every ledger account; exit 3 if debits and credits differ."""
     live = None if mode is None else mode is Mode.LIVE
-    with place(load()) as settings:
+    with place(load(), existing=True) as settings:
         require_schema(settings)
         found = asyncio.run(books.trial_balance(url_of(settings), live=live))
     in_balance = not any(totals(found).values())

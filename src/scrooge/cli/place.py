@@ -1,32 +1,75 @@
 """Which database a command works on: the one in the settings, or the embedded one for as long as it runs."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from msgspec import structs
 
+from scrooge.errors import DatabaseUnavailable, SettingsError
 from scrooge.settings import Settings
 from scrooge.storage import embedded
 from scrooge.storage.migrate import MigrationError, SchemaIsNewer, migrate
 
+NETLOC = re.compile(r"[/?#]")
+HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]*)(:[0-9]{1,5})?")  # PostgreSQL takes several
+
 
 @contextmanager
-def place(settings: Settings, *, migrated: bool = True) -> Iterator[Settings]:
+def place(settings: Settings, *, migrated: bool = True, existing: bool = False) -> Iterator[Settings]:
     """Settings with a database URL. The embedded server is started or joined, and brought up to date.
 
-    Raises EmbeddedError, MigrationError.
+    `existing` is for commands that look: a database that they made themselves would tell them nothing.
+    Raises SettingsError, DatabaseUnavailable, EmbeddedError, MigrationError.
     """
     if settings.database_url is not None:
-        yield settings
+        with named(settings.database_url):
+            yield settings
         return
-    server = embedded.start(settings.data_dir)
+    folder = settings.data_dir.expanduser()
+    with usable(folder, "SCROOGE_DATA_DIR"):
+        if existing and not has_database(folder):
+            raise SettingsError(
+                f"there is no database in {folder}: set SCROOGE_DATA_DIR to a directory that has one,"
+                " or SCROOGE_DATABASE_URL to a PostgreSQL"
+            )
+        server = embedded.start(folder)
     try:
         if migrated:
             asyncio.run(migrate(server.url))
         yield structs.replace(settings, database_url=server.url, embedded=True)
     finally:
         server.stop()
+
+
+@contextmanager
+def named(url: str) -> Iterator[None]:
+    """What goes wrong with the database names the setting and the host, and never the password."""
+    # A password with a character that needs % ends up among the hosts, so what is wrong there is not quoted.
+    parts = [HOST.fullmatch(part) for part in NETLOC.split(url.partition("://")[2], 1)[0].rpartition("@")[2].split(",")]
+    if not all(parts):
+        raise SettingsError("SCROOGE_DATABASE_URL is not a URL like postgresql://user:password@host:5432/name")
+    hosts = ", ".join(part["host"] for part in parts if part and part["host"])
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        where = f" ({hosts})" if hosts else ""
+        raise DatabaseUnavailable(f"SCROOGE_DATABASE_URL{where}: {error.detail}") from error
+
+
+@contextmanager
+def usable(folder: Path, setting: str) -> Iterator[None]:
+    """Raises SettingsError, naming the directory, where the system does not let us use it."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"{setting}: {folder} cannot be used: {error.strerror or error}") from error
+
+
+def has_database(folder: Path) -> bool:
+    return (folder / "postgres" / "PG_VERSION").exists()
 
 
 def url_of(settings: Settings) -> str:

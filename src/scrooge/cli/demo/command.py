@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +25,7 @@ from scrooge.cli.demo.crew import Crew, CrewError, Job
 from scrooge.cli.demo.shop import open_shop, write_private
 from scrooge.cli.demo.traffic import Traffic, clear_faults, planned, set_faults
 from scrooge.cli.output import FAILED, FOUND_PROBLEMS, Json, document, say
+from scrooge.cli.place import usable
 from scrooge.cli.processes import require_free
 from scrooge.errors import SettingsError
 from scrooge.settings import Settings, load
@@ -72,11 +73,13 @@ def demo(
     if settings.database_url is not None:
         say("the demo uses its own embedded database, not SCROOGE_DATABASE_URL")
     folder = data_dir.expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
-        where = addresses(settings, folder, ports)
-        say(f"starting PostgreSQL, the sandbox PSPs, the API and the worker in {data_dir}")
-        crew = Crew(folder, environment(os.environ, folder, where))
+    with ExitStack() as held:
+        with usable(folder, "--data-dir"):
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(alone(folder))
+            where = addresses(settings, folder, ports)
+            say(f"starting PostgreSQL, the sandbox PSPs, the API and the worker in {data_dir}")
+            crew = Crew(folder, environment(os.environ, folder, where))
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 ok = runner.run(Demo(crew, where, started).whole(payments, seed, as_json, exit_))
