@@ -1,5 +1,7 @@
 """The OpenAPI document is valid, complete, and true: a fuzzer that believes it finds nothing wrong."""
 
+import re
+from html import escape
 from typing import Any
 
 import msgspec
@@ -14,6 +16,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.generation import GenerationMode
 
 from scrooge import errors
+from scrooge.api.docs import anchor, page, row
+from scrooge.api.fields import example_of, fields_of
 from scrooge.api.openapi import document
 from scrooge.api.responses import every_problem, problems_of
 from scrooge.api.routes import ROUTES
@@ -21,6 +25,7 @@ from scrooge.storage.directory import SCOPES
 from tests.world import World
 
 DOCUMENT = msgspec.json.decode(msgspec.json.encode(document(ROUTES)))
+PAGE = page(ROUTES, DOCUMENT)
 OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
 EXAMPLES = 25
 
@@ -55,10 +60,63 @@ async def test_the_document_is_served_and_so_is_a_page_for_people(world: World):
     status, served = await world.get("/openapi.json")
     assert (status, served) == (200, DOCUMENT)
     async with world.http.get(f"{world.api_url}/docs") as answer:
-        page = await answer.text()
+        shown = await answer.text()
     assert (answer.status, answer.content_type) == (200, "text/html")
-    assert all(path in page for path in DOCUMENT["paths"])
-    assert "<script" not in page
+    assert shown == PAGE
+    assert "<script" not in shown
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'unsafe-inline'")
+
+
+async def test_the_front_door_leads_to_the_page_for_people(world: World):
+    async with world.http.get(f"{world.api_url}/", allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, "/docs")
+
+
+def test_the_page_has_every_operation_field_scope_and_problem():
+    articles = dict(re.findall(r'<article id="([a-z0-9-]+)">(.*?)</article>', PAGE, re.DOTALL))
+    for route in ROUTES:
+        article = articles[anchor(route)]
+        wanted = [
+            route.path,
+            escape(route.summary, quote=False),
+            *(p.code for p in route.problems),
+            *filter(None, [route.scope]),
+        ]
+        if route.body:
+            wanted += [f.encode_name for f in msgspec.structs.fields(route.body)]
+        assert [word for word in wanted if word not in article.replace("<code>", "").replace("</code>", "")] == []
+        assert all(f"<code>{status}</code>" in article for status in route.answers)
+    shared = PAGE.partition('<section id="problems">')[2]
+    met = {p for route in ROUTES for p in problems_of(route) if p not in route.problems}
+    assert all(f"<code>{p.code}</code>" in shared for p in met)
+
+
+def test_every_link_of_the_page_leads_somewhere_and_no_name_is_given_twice():
+    ids = re.findall(r' id="([^"]+)"', PAGE)
+    assert len(set(ids)) == len(ids)
+    assert set(re.findall(r'href="#([^"]+)"', PAGE)) <= set(ids)
+    assert set(re.findall(r'(?:href|src)="([^#"][^"]*)"', PAGE)) == {"/openapi.json"}
+
+
+def test_every_example_of_the_page_is_a_body_that_is_taken():
+    components = DOCUMENT["components"]["schemas"]
+    for route in ROUTES:
+        if route.body is not None:
+            example = example_of(components[route.body.__name__], components)
+            assert isinstance(msgspec.convert(example, route.body), route.body)
+            if example:
+                assert escape(msgspec.json.format(msgspec.json.encode(example)).decode(), quote=False) in PAGE
+
+
+def test_the_page_shows_words_as_words_and_never_as_markup():
+    named = {"properties": {"<b>": {"type": "string", "description": "<i>&`<u>`", "enum": ['"', "'"]}}}
+    shown = "".join(row(field) for field in fields_of(named, {}, inner=True))
+    assert "<code>&lt;b&gt;</code>" in shown
+    assert "&lt;i&gt;&amp;<code>&lt;u&gt;</code>" in shown
+
+
+def test_every_pattern_of_a_body_is_said_in_words():
+    assert "matches <code>" not in PAGE
 
 
 # --- fuzzing --------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from html import escape
 from importlib.metadata import version
 from typing import Any
 
@@ -10,6 +9,7 @@ import iso4217
 import msgspec
 
 from scrooge import errors as e
+from scrooge.api import docs
 from scrooge.api.bodies import Body
 from scrooge.api.call import Answer, Call, Route
 from scrooge.api.responses import HEADERS, REF, problem_schema, responses
@@ -166,14 +166,14 @@ def currencies_of() -> dict[int, list[str]]:
 
 def pages(routes: Sequence[Route]) -> tuple[Route, ...]:
     """/openapi.json and /docs, written once."""
-    encoded = msgspec.json.encode(document(routes))
-    page = table(routes).encode()
+    made = msgspec.to_builtins(document(routes))
+    encoded, page = msgspec.json.encode(made), docs.page(routes, made).encode()
 
     async def openapi(call: Call) -> Answer:
         return Answer(200, encoded)
 
-    async def docs(call: Call) -> Answer:
-        return Answer(200, page, {"Content-Security-Policy": "default-src 'none'"}, "text/html")
+    async def human(call: Call) -> Answer:
+        return Answer(200, page, docs.HEADERS, "text/html")
 
     async def front(call: Call) -> Answer:
         return Answer(303, b"", {"Location": "/docs"}, "text/plain")
@@ -181,19 +181,5 @@ def pages(routes: Sequence[Route]) -> tuple[Route, ...]:
     return (
         Route(method="GET", path="/", handler=front, scope=None, answers={303: None}, summary=""),
         Route(method="GET", path="/openapi.json", handler=openapi, scope=None, answers={200: None}, summary=""),
-        Route(method="GET", path="/docs", handler=docs, scope=None, answers={200: None}, summary=""),
-    )
-
-
-def table(routes: Sequence[Route]) -> str:
-    rows = "".join(
-        f"<tr><td>{r.method}</td><td><code>{escape(r.path)}</code></td>"
-        f"<td><code>{r.scope or ''}</code></td><td>{escape(r.summary)}</td></tr>\n"
-        for r in routes
-    )
-    return (
-        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Scrooge: HTTP API</title>\n'
-        f"<h1>Scrooge: HTTP API</h1>\n<p>{escape(ABOUT)}</p>\n"
-        '<p>For programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1).</p>\n<table>\n'
-        f"<tr><th>Method</th><th>Path</th><th>Scope</th><th></th></tr>\n{rows}</table>\n</html>\n"
+        Route(method="GET", path="/docs", handler=human, scope=None, answers={200: None}, summary=""),
     )
