@@ -115,6 +115,13 @@ def test_the_page_shows_words_as_words_and_never_as_markup():
     assert "&lt;i&gt;&amp;<code>&lt;u&gt;</code>" in shown
 
 
+def test_an_amount_that_may_be_left_out_requires_nothing():
+    components = DOCUMENT["components"]["schemas"]
+    found = {f.name: f for f in fields_of(components["CapturePayment"], components, inner=True)}
+    assert not any(f.required for f in found.values())
+    assert found["amount.value"].rule.startswith("Required with `amount`")
+
+
 def test_every_pattern_of_a_body_is_said_in_words():
     assert "matches <code>" not in PAGE
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 Schema = Mapping[str, Any]
 DEPTH_MAX = 3
@@ -60,7 +60,17 @@ def fields_of(schema: Schema, components: Mapping[str, Schema], *, inner: bool, 
         described = {**given, "description": about} if about and "description" not in plain(given) else given
         yield field_of(shown, described, required=name in schema.get("required", ()))
         if inner and held in components and shown.count(".") < DEPTH_MAX:
-            yield from fields_of(components[held], components, inner=True, before=f"{shown}{'[]' * many}.")
+            within = fields_of(components[held], components, inner=True, before=f"{shown}{'[]' * many}.")
+            yield from within if name in schema.get("required", ()) else (needed_with(f, shown) for f in within)
+
+
+def needed_with(field: Field, outer: str) -> Field:
+    """What an object must have is required only where the object itself is given."""
+    if not field.required:
+        return field
+    return structs.replace(
+        field, required=False, rule=f"Required with `{outer}`; {field.rule[:1].lower()}{field.rule[1:]}"
+    )
 
 
 def field_of(name: str, given: Schema, *, required: bool) -> Field:
