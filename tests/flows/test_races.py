@@ -103,6 +103,15 @@ async def test_a_herd_with_one_key_modifies_once(world: World, operation: str):
     assert sum(n for (what, _, _), n in truth.items() if what == kind) == 1
 
 
+async def test_a_herd_with_one_key_authorizes_again_once(world: World):
+    _, p = await world.pay("stripe", token="pm_card_visa_chargeDeclinedInsufficientFunds")
+    body, key = {"instrument": await world.instrument(stripe="pm_card_visa")}, uuid.uuid4().hex
+    path = f"/v1/payments/{p['id']}/authorizations"
+    answers = await asyncio.gather(*(world.post(path, body, idempotency=key) for _ in range(40)))
+    assert {a["code"] for status, a in answers if status != 201} <= {"request_in_progress"}
+    assert effects(await world.truth(), p["id"])[("sale", "approved", 1299)] == 1
+
+
 async def test_not_processed_is_believed_only_while_nobody_else_has_asked(s: Scrooge, world: World):
     """The first sender stalled; the resolver replayed and the PSP took the money; then the first cannot connect."""
     p = await lost(s, world, "stripe")

@@ -11,6 +11,7 @@ from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.payment import Payment, authorization_of, decide
 from scrooge.domain.retry import Stop, next_step
 from scrooge.errors import (
+    AuthorizationLive,
     InstrumentNotOfCustomer,
     MalformedId,
     ModeMismatch,
@@ -32,6 +33,7 @@ from scrooge.flows.perform import (
     ask,
     change_of,
     command_of,
+    latest,
     time_to_ask,
 )
 from scrooge.flows.scrooge import Scrooge, now
@@ -105,6 +107,19 @@ async def again(
         return before[0], True
     instrument = await instrument_of(s, principal, instrument_id or p.instrument or "", p.customer)
     route = await route_of(s, principal, instrument, None)
+    try:
+        return await recorded_again(s, principal, p, instrument, route, keyed)
+    except AuthorizationLive:
+        before = await earlier(s, principal, keyed)  # A copy of this request may be what made it live.
+        if before is None:
+            raise
+        return before[0], True
+
+
+async def recorded_again(
+    s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, route: Route, keyed: Keyed
+) -> tuple[Payment, bool]:
+    payment_id = p.id
     async with s.turn(p.id), s.db.transaction() as connection:
         current = await payments.lock(connection, payment_id)
         assert current is not None
@@ -151,7 +166,7 @@ async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Reque
             log.error("cascade_not_recorded", payment=p.id, error=type(error).__name__)
             return after
         if following is None:
-            return await payments.read(s.db, p.id) or after
+            return await latest(s, after)
         p, request = following
 
 

@@ -190,10 +190,19 @@ async def apply_or_unknown(
     try:
         return await apply(s, p, attempt_id, outcome, answered=answered, first=first)
     except ContradictoryOutcome:
-        return await payments.read(s.db, p.id) or p
+        return await latest(s, p)
     except NOT_KEPT as error:
         log.error("outcome_not_kept", payment=p.id, attempt=attempt_id, error=type(error).__name__)
         return hear(p, attempt_id, Unknown("the outcome could not be kept yet"), now())
+
+
+async def latest(s: Scrooge, p: Payment) -> Payment:
+    """The payment as it is kept, or as we know it when a PSP was called and the database cannot answer now."""
+    try:
+        return await payments.read(s.db, p.id) or p
+    except NOT_KEPT as error:
+        log.error("payment_not_read", payment=p.id, error=type(error).__name__)
+        return p
 
 
 # --- what a change brings with it -----------------------------------------------------------
