@@ -123,4 +123,4 @@ def problem_schema() -> dict[str, Any]:
 def every_problem(kind: type[e.Problem]) -> list[type[e.Problem]]:
     """Those of `errors`: a caller of the API can meet no other."""
     found = [p for sub in kind.__subclasses__() for p in (sub, *every_problem(sub))]
-    return [p for p in found if p.__module__ == e.__name__]
+    return [p for p in found if p.__module__.startswith(f"{e.__name__}.")]

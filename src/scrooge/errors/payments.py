@@ -1,0 +1,77 @@
+"""Refusals of what is asked of a payment, an instrument or a connector account."""
+
+from scrooge.errors.problem import Problem
+
+
+class UnsupportedOperation(Problem):
+    """The PSP of this payment cannot do this."""
+
+
+class AuthorizationLive(Problem):
+    """The payment has a live authorization; a second one could take the money twice."""
+
+    status = 409
+
+
+class AuthorizationNotApproved(Problem):
+    """There is no approved authorization to capture, void or refund from."""
+
+    status = 409
+
+
+class AuthorizationExpired(Problem):
+    """The authorization expired; authorize again with POST .../authorizations."""
+
+    status = 409
+
+
+class CaptureInFlight(Problem):
+    """A capture has not concluded yet; void when it has."""
+
+    status = 409
+
+
+class NothingToAuthenticate(Problem):
+    """The payment does not wait for the payer."""
+
+    status = 409
+
+
+class ContradictoryOutcome(Problem):
+    """A PSP reported two final outcomes for one attempt. Opens a break; never overwrites."""
+
+    status = 409
+
+
+class UnknownInstrument(Problem):
+    """No such instrument for this merchant."""
+
+
+class InstrumentNotOfCustomer(Problem):
+    """The instrument belongs to another customer."""
+
+
+class NoRoute(Problem):
+    """No connector account can take this payment; `considered` says why for each."""
+
+
+class UnknownConnectorAccount(Problem):
+    """No such connector account for this merchant."""
+
+
+class UnknownConnector(Problem):
+    """No connector of this name is installed."""
+
+
+class NameTaken(Problem):
+    """The name is in use."""
+
+    status = 409
+
+
+class BadCredentials(Problem):
+    """Credentials lack something the connector needs, or are for the other mode."""
+
+
+class BadUrl(Problem):
+    """The URL may not be called from here."""

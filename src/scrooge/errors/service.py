@@ -1,0 +1,21 @@
+"""Refusals for reasons of our own."""
+
+from scrooge.errors.problem import Problem
+
+
+class NotificationRefused(Problem):
+    """A notification whose signature does not verify, or that no connector account expects."""
+
+    status = 401
+
+
+class DatabaseUnavailable(Problem):
+    """The database cannot be reached; nothing was sent to a PSP. Try again after `Retry-After`."""
+
+    status = 503
+
+
+class InternalError(Problem):
+    """A bug. The request id finds it in the logs."""
+
+    status = 500
