@@ -3,22 +3,55 @@
 No exception, no `finally`, no flush: what a power cut does. Unarmed, a point costs one comparison.
 """
 
+import asyncio
 import os
 import signal
 
-POINTS = frozenset({
-    "record.before", "record.after", "send.before", "send.after", "apply.before", "apply.after",
-    "inbox.before", "inbox.after", "resolve.claimed", "receive.claimed", "continue.after",
-})  # fmt: skip
+POINTS = {
+    "record.before": "about to commit that a request will leave for a PSP",
+    "record.written": "written in an open transaction, not committed",
+    "record.after": "committed, nothing sent",
+    "send.before": "about to write to the PSP's socket",
+    "send.written": "the request is on its way, its answer is not here",
+    "send.after": "the PSP's answer is read, not applied",
+    "apply.before": "about to commit what the news means",
+    "apply.after": "committed, nobody told",
+    "cascade.before": "declined at one PSP, about to commit an attempt at the next",
+    "cascade.after": "that attempt is committed, nothing sent",
+    "continue.before": "the payer came back, about to commit that we go on",
+    "continue.after": "committed, nothing sent",
+    "answer.before": "about to answer the caller",
+    "answer.after": "the answer is on its way",
+    "inbox.before": "a notification is verified, about to commit it",
+    "inbox.after": "committed, the PSP has no 200 yet",
+    "receive.claimed": "a notification is claimed, not applied",
+    "receive.applied": "applied, not filed",
+    "resolve.claimed": "an attempt in doubt is claimed, nobody asked",
+    "resolve.applied": "asked, and the answer applied",
+}
+ON_ITS_WAY = 0.008  # seconds: the event loop writes to a socket after the code that asked for it
 
-NAME, _, COUNT = os.environ.get("SCROOGE_CRASH_POINT", "").partition(":")
-left = int(COUNT or 1)
+armed, _, _count = os.environ.get("SCROOGE_CRASH_POINT", "").partition(":")
+left = int(_count or 1)
 
 
-def reach(name: str) -> None:
-    """Dies here if armed for this point."""
-    if NAME and name == NAME:
+def reach(name: str, seconds: float = 0.0) -> None:
+    """Dies here if armed for this point, at once or so many seconds later."""
+    if armed and name == armed:
         global left
         left -= 1
-        if left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if left == 0 and seconds:
+            asyncio.get_running_loop().call_later(seconds, die)
+        elif left == 0:
+            die()
+
+
+def arm(point: str) -> None:
+    """What the environment says when a process starts; for one that was forked after that."""
+    global armed, left
+    armed, _, count = point.partition(":")
+    left = int(count or 1)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -12,6 +12,7 @@ from scrooge.api.bodies import Body
 from scrooge.api.call import Answer, Call, Cards, Route
 from scrooge.api.pan import refuse_in_body
 from scrooge.api.shell import Seen
+from scrooge.crash import ON_ITS_WAY, reach
 from scrooge.errors import MethodNotAllowed
 from scrooge.flows.keys import Keyed
 from scrooge.flows.scrooge import Scrooge
@@ -36,7 +37,11 @@ class Door:
         call = await self.called(route, scope, receive, seen)
         answer = await route.handler(call)
         seen.payment = answer.payment or call.path.get("payment")
+        if call.keyed is not None:
+            reach("answer.before")
         await response_of(answer)(scope, receive, send)
+        if call.keyed is not None:
+            reach("answer.after", ON_ITS_WAY)
 
     async def called(self, route: Route, scope: Scope, receive: Receive, seen: Seen) -> Call:
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}

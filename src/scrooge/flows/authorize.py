@@ -137,6 +137,7 @@ async def recorded_again(
         if claimed:
             reach("record.before")
             await changes.save(connection, [await change_of(s, current, after, {attempt_id: request})])
+            reach("record.written")
     if not claimed:
         before = await earlier(s, principal, keyed)
         assert before is not None
@@ -180,8 +181,10 @@ async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument) -> tuple[Pay
             None,
         )
     requests = {after.attempts[-1].id: request} if request is not None else {}
+    reach("cascade.before")
     if not await changes.save(s.db, [await change_of(s, p, after, requests)]):
         return None
+    reach("cascade.after")
     after = structs.replace(after, version=p.version + 1)
     if request is not None:
         return after, request

@@ -106,6 +106,7 @@ async def record(
             guard = guard_of(principal, keyed)
             if not await payments.claim_key(connection, guard, principal.caller, p.id, attempt.id, deadline):
                 raise Overtaken
+        reach("continue.before")
     reach("continue.after")
     return structs.replace(after, version=p.version + 1)
 

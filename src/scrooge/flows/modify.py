@@ -88,6 +88,7 @@ async def record(
         change = await change_of(s, current, after, {attempt.id: request})
         written = await changes.save(connection, [change])
         assert p.id in written, "the payment row was locked, so nobody else can have changed it"
+        reach("record.written")
     reach("record.after")
     return structs.replace(after, version=current.version + 1), attempt.id, request
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from scrooge.connectors.connector import Command, Endpoint, Request
 from scrooge.connectors.send import Answer, send
-from scrooge.crash import reach
+from scrooge.crash import ON_ITS_WAY, reach
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.news import hear
 from scrooge.domain.outcome import ActionRequired, Outcome, Rejected, Unknown
@@ -75,6 +75,7 @@ async def ask(s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, reque
         if left <= 0:
             return Unknown("it was too late to send")
     reach("send.before")
+    reach("send.written", ON_ITS_WAY)
     answer: Answer = await send(
         s.http,
         wire,

@@ -85,6 +85,7 @@ async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
             await apply(s, p, attempt.id, outcome)
         except ContradictoryOutcome as error:
             state, note = "contradicted", error.detail
+    reach("receive.applied")
     NOTIFICATIONS.labels("*", state).inc()
     await inbox.file(s.db, row, state, note)
 

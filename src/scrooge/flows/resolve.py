@@ -42,6 +42,7 @@ async def resolve(s: Scrooge, payment_id: str, attempt_id: str) -> Payment | Non
         if outcome is None:
             return p
         after = await apply(s, p, attempt_id, outcome)
+        reach("resolve.applied")
     except ContradictoryOutcome:
         return await payments.read(s.db, payment_id)
     moved = after.attempt(attempt_id)
