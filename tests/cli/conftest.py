@@ -93,7 +93,7 @@ class World:
         for a in after.attempts:
             if a != known.get(a.id):
                 posted = journal(before, after, a.id, {"psp": "stripe", "caller": "checkout"})
-                event = announcement(after, known.get(a.id), a)
+                event = announcement(after, known.get(a.id), a, "psp")
                 journals += [posted] if posted else []
                 events += [event] if event else []
         ask_at = {a.id: now() + 60 * SECOND for a in after.attempts}

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from typing import Any
 
+import asyncpg
 import pytest
 from msgspec import structs
 from tests.flows.test_payments import until
@@ -14,6 +15,7 @@ from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.outcome import Approved, Rejected, Reversed
 from scrooge.domain.payment import Payment
 from scrooge.flows.receive import candidates, pick, told
+from scrooge.ids import hex_of
 from scrooge.money import Money
 from scrooge.storage.directory import ConnectorAccount
 
@@ -128,3 +130,30 @@ async def test_reordered_notifications_end_in_the_same_place(world: World):
     finally:
         await world.no_faults()
     assert p["status"] == "partially_captured"
+
+
+async def test_a_reply_about_another_amount_is_unknown_and_one_break(world: World):
+    """However often the PSP repeats it: by its answer, when it is asked again and by its notification."""
+    await world.fault("wrong_amount", connector="stripe")
+    try:
+        status, p = await world.pay("stripe")
+        assert (status, p["outcome_certainty"]) == (202, "unknown")
+        await world.post(f"/v1/payments/{p['id']}/sync", {})
+    finally:
+        await world.no_faults()
+    connection = await asyncpg.connect(world.database_url)
+    kinds = await connection.fetch("SELECT kind FROM breaks WHERE payment_id = $1", hex_of(p["id"]))
+    await connection.close()
+    assert [row["kind"] for row in kinds] == ["amount_differs"]
+    await until(world, p["id"], lambda p: p["status"] == "captured")
+
+
+async def test_an_event_names_the_connector_account_and_the_psps_reference(world: World):
+    _, p = await world.pay("stripe")
+    _, full = await world.get(f"/v1/payments/{p['id']}?expand=attempts")
+    _, page = await world.get("/v1/events?limit=100")
+    while page["has_more"]:
+        _, page = await world.get(f"/v1/events?limit=100&after={page['next_cursor']}")
+    [event] = [e for e in page["data"] if e["payment"] == p["id"]]
+    assert event["data"]["connector_account"] == "stripe"
+    assert event["data"]["psp_reference"] == full["attempts"][0]["psp_reference"] != ""

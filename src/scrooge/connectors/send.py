@@ -149,7 +149,7 @@ def checked(command: Command, outcome: Approved) -> Outcome:
         got=str(got),
         psp_reference=outcome.psp_reference,
     )
-    return Unknown(f"the PSP approved {got}, asked was {asked}", outcome.psp_reference)
+    return Unknown(f"the PSP approved {got}, asked was {asked}", outcome.psp_reference, differs=True)
 
 
 def reference_in(body: bytes) -> str | None:

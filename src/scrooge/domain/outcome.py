@@ -81,6 +81,7 @@ class Unknown(Struct, frozen=True, tag=True):
     `refused`: the PSP would not take what the payer brought back, so the payer may come again.
     `absent`: an inquiry found no trace, which is evidence only after the PSP's horizon and once nothing can be
     executed under the key any more. `stored`: the PSP answers this key with a stored failure, so nothing can.
+    `differs`: the PSP approved another amount or currency than was asked, which an operator has to look at.
     """
 
     reason: str
@@ -88,6 +89,7 @@ class Unknown(Struct, frozen=True, tag=True):
     absent: bool = False
     stored: bool = False
     refused: bool = False
+    differs: bool = False
 
 
 Outcome = Approved | Pending | ActionRequired | Declined | Rejected | Reversed | Unknown

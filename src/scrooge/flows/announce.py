@@ -7,13 +7,13 @@ from scrooge.ids import retyped
 from scrooge.storage.changes import Announcement
 
 
-def announcement(p: Payment, before: Attempt | None, after: Attempt) -> Announcement | None:
-    """The event of one attempt's change; None when nothing became true."""
+def announcement(p: Payment, before: Attempt | None, after: Attempt, account: str) -> Announcement | None:
+    """The event of one attempt's change; None when nothing became true. `account`: the connector account's name."""
     event = event_of(before, after) if before is not None else None
-    return None if event is None else Announcement(after.id, event, content_of(p, after))
+    return None if event is None else Announcement(after.id, event, content_of(p, after, account))
 
 
-def content_of(p: Payment, a: Attempt) -> dict[str, object]:
+def content_of(p: Payment, a: Attempt, account: str) -> dict[str, object]:
     """What an event tells: the attempt and the payment as they now are."""
     t = standing(p)
 
@@ -27,6 +27,8 @@ def content_of(p: Payment, a: Attempt) -> dict[str, object]:
         "state": a.state,
         "amount": amount(a.money),
         "reference": a.caller_reference,
+        "connector_account": account,
+        "psp_reference": a.psp_reference,
         **({"decline": a.decline} if a.decline else {}),
         **({"reason": a.reason} if a.reason and a.state not in OPEN else {}),
         "payment": {

@@ -119,6 +119,8 @@ async def apply(
     a break, and DatabaseUnavailable.
     """
     alone = first and isinstance(outcome, Rejected)
+    if isinstance(outcome, Unknown) and outcome.differs:
+        await keep_difference(s, known, attempt_id, outcome)
     try:
         if not alone:
             after = heard(known, attempt_id, outcome, answered)
@@ -176,6 +178,20 @@ async def keep_contradiction(
     )
 
 
+async def keep_difference(s: Scrooge, p: Payment, attempt_id: str, outcome: Unknown) -> None:
+    """The PSP approved another amount than was asked: not believed, and one break, however often it is told."""
+    await changes.open_break(
+        s.db,
+        "amount_differs",
+        f"amount_differs:{attempt_id}",
+        {"why": outcome.reason, "psp_reference": outcome.psp_reference},
+        payment=p,
+        attempt=attempt_id,
+        connector_account=p.attempt(attempt_id).connector_account,
+    )
+    BREAKS.labels("amount_differs").inc()
+
+
 async def ask_and_apply(
     s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, request: Request, *, answered: bool
 ) -> Payment:
@@ -226,7 +242,7 @@ async def change_of(s: Scrooge, before: Payment, after: Payment, requests: dict[
         posted = journal(before, after, a.id, names)
         if posted is not None:
             journals.append(posted)
-        event = announcement(after, old, a)
+        event = announcement(after, old, a, names["psp"])
         if event is not None:
             events.append(event)
         when = await time_to_ask(s, after, a)

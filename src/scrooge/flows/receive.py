@@ -22,7 +22,7 @@ from scrooge.domain.outcome import (
 )
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome, MalformedId, NotFound, NotificationRefused
-from scrooge.flows.perform import SECOND, apply, command_of
+from scrooge.flows.perform import SECOND, apply, command_of, keep_difference
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
 from scrooge.metrics import NOTIFICATIONS
@@ -79,7 +79,7 @@ async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
     state, note = "applied", None
     if isinstance(outcome, Unknown):  # An approval of another amount than asked is not believed.
         state, note = "contradicted", outcome.reason
-        await differing(s, p, attempt, row, outcome)
+        await keep_difference(s, p, attempt.id, outcome)
     elif outcome is not None:
         try:
             await apply(s, p, attempt.id, outcome)
@@ -88,18 +88,6 @@ async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
     reach("receive.applied")
     NOTIFICATIONS.labels("*", state).inc()
     await inbox.file(s.db, row, state, note)
-
-
-async def differing(s: Scrooge, p: Payment, attempt: Attempt, row: inbox.Unread, outcome: Unknown) -> None:
-    await changes.open_break(
-        s.db,
-        "amount_differs",
-        f"{attempt.id}:{row.notification.event_id}",
-        {"why": outcome.reason, "event_id": row.notification.event_id},
-        payment=p,
-        attempt=attempt.id,
-        connector_account=row.connector_account,
-    )
 
 
 async def orphaned(s: Scrooge, row: inbox.Unread) -> None:
