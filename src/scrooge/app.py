@@ -23,6 +23,7 @@ from scrooge.storage.database import connect
 from scrooge.storage.directory import Directory
 from scrooge.storage.migrate import migrate
 from scrooge.storage.sealing import sealer_of
+from scrooge.storage.writer import open_writer
 from scrooge.workers.loop import work
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
     installed = connectors()
     sealer = sealer_of(settings)
     db = await connect(url, size=settings.database_pool)
+    writer = await open_writer(url)
     http = client()
 
     async def schema_behind() -> list[str]:
@@ -49,9 +51,10 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
     live_allowed = settings.credentials_key is not None and not settings.embedded
     directory = Directory(db, installed, sealer, live_allowed=live_allowed)
     try:
-        yield Scrooge(settings, db, http, installed, directory, schema_behind)
+        yield Scrooge(settings, db, writer, http, installed, directory, schema_behind)
     finally:
         await http.close()
+        await writer.db.close()
         await db.close()
 
 

@@ -14,6 +14,8 @@ POINTS = {
     "send.before": "about to write to the PSP's socket",
     "send.written": "the request is on its way, its answer is not here",
     "send.after": "the PSP's answer is read, not applied",
+    "commit.before": "a batch of records or applies is about to be written",
+    "commit.after": "the batch is committed, none of its callers knows",
     "apply.before": "about to commit what the news means",
     "apply.after": "committed, nobody told",
     "cascade.before": "declined at one PSP, about to commit an attempt at the next",

@@ -20,6 +20,13 @@ POOL_WAIT_SECONDS = Histogram(
     "Time spent waiting for a database connection",
     buckets=SECONDS,
 )
+COMMITS = Counter("scrooge_commits_total", "Commits of recorded and applied changes", ["lane"])
+BATCHED = Histogram(
+    "scrooge_commit_changes",
+    "Changes written by one commit",
+    ["lane"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
 OLDEST_UNRESOLVED = Gauge(
     "scrooge_oldest_unresolved_seconds",
     "Age of the oldest attempt whose outcome is unknown",

@@ -91,7 +91,7 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
     ask_at = await time_to_ask(s, p, attempt)
     assert ask_at is not None
     reach("record.before")
-    if not await changes.create(s.db, [(p, guard_of(principal, keyed), request, ask_at)]):
+    if not await s.writer.create((p, guard_of(principal, keyed), request, ask_at)):
         return await existing(s, principal, wanted.reference, bucket, keyed), True
     reach("record.after")
     return await through(s, p, instrument, request), False
@@ -182,7 +182,7 @@ async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument) -> tuple[Pay
         )
     requests = {after.attempts[-1].id: request} if request is not None else {}
     reach("cascade.before")
-    if not await changes.save(s.db, [await change_of(s, p, after, requests)]):
+    if not await s.writer.save(await change_of(s, p, after, requests)):
         return None
     reach("cascade.after")
     after = structs.replace(after, version=p.version + 1)

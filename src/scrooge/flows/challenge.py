@@ -125,6 +125,6 @@ async def abandon(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector
 async def only_if_unchanged(s: Scrooge, p: Payment, attempt: Attempt, gone: Reversed) -> Payment:
     """Concludes by compare-and-set alone: if the payer comes back at this moment, one of the two loses."""
     after = hear(p, attempt.id, gone, now())
-    if await changes.save(s.db, [await change_of(s, p, after)]):
+    if await s.writer.save(await change_of(s, p, after)):
         return structs.replace(after, version=p.version + 1)
     return await payments.read(s.db, p.id) or p

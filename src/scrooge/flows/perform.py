@@ -127,7 +127,7 @@ async def apply(
             if after == known:
                 return known
             reach("apply.before")
-            if known.id in await changes.save(s.db, [await change_of(s, known, after)]):
+            if await s.writer.save(await change_of(s, known, after)):
                 reach("apply.after")
                 return structs.replace(after, version=known.version + 1)
         return await apply_locked(s, known.id, attempt_id, outcome, answered, alone)

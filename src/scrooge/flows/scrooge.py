@@ -11,21 +11,23 @@ from scrooge.connectors.connector import Connector
 from scrooge.settings import Settings
 from scrooge.storage.database import Database
 from scrooge.storage.directory import Directory
+from scrooge.storage.writer import Writer
 
 
 class Scrooge:
-    """The running thing: settings, database, PSP client, connectors, directory."""
+    """The running thing: settings, database, group commit, PSP client, connectors, directory."""
 
     def __init__(
         self,
         settings: Settings,
         db: Database,
+        writer: Writer,
         http: aiohttp.ClientSession,
         connectors: Mapping[str, Connector],
         directory: Directory,
         schema_behind: Callable[[], Awaitable[list[str]]],
     ) -> None:
-        self.settings, self.db, self.http = settings, db, http
+        self.settings, self.db, self.writer, self.http = settings, db, writer, http
         self.connectors, self.directory, self.schema_behind = connectors, directory, schema_behind
         self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 

@@ -83,7 +83,8 @@ class Database:
         self.pool = pool
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+    async def acquired(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection, and DatabaseUnavailable when there is none or it is lost."""
         started = time.monotonic()
         try:
             connection = await self.pool.acquire(timeout=ACQUIRE_SECONDS)
@@ -95,10 +96,17 @@ class Database:
         except LOST as error:
             await self.pool.expire_connections()  # The others have most likely lost it too.
             raise DatabaseUnavailable("the database connection was lost") from error
-        except BUSY as error:
-            raise DatabaseUnavailable("the database is busy") from error
         finally:
             await self.pool.release(connection)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """The same, where a lock that cannot be had and a statement that takes too long are the database's fault."""
+        async with self.acquired() as connection:
+            try:
+                yield connection
+            except BUSY as error:
+                raise DatabaseUnavailable("the database is busy") from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
@@ -126,12 +134,14 @@ async def run(db: Any, query: Query, *args: Any) -> Any:
             return await db.execute(query.sql, *args)
 
 
-async def connect(url: str, *, size: int, role: str | None = "scrooge_app") -> Database:
+async def connect(
+    url: str, *, size: int, role: str | None = "scrooge_app", lock_milliseconds: int = 10_000
+) -> Database:
     """Opens the pool. Every connection acts as `role`, so that serving traffic cannot change history."""
     settings = {
         "application_name": "scrooge",
         "statement_timeout": "15000",
-        "lock_timeout": "10000",
+        "lock_timeout": str(lock_milliseconds),
         "idle_in_transaction_session_timeout": "10000",
         "timezone": "UTC",
         **PLANNER,
