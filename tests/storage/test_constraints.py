@@ -86,22 +86,46 @@ async def post(db: asyncpg.Connection, payment: str, *lines: tuple[int, str]) ->
         "INSERT INTO journals (bucket, payment_id, id, attempt_id, effect) VALUES ($1, $2, $3, $4, 'sale_approved')",
         BUCKET, payment, journal, uuid.uuid4(),
     )  # fmt: skip
-    for line, (minor, currency) in enumerate(lines, 1):
-        await db.execute(
-            """INSERT INTO postings (bucket, payment_id, journal_id, line, merchant_id, livemode, account, minor, currency)
-               VALUES ($1, $2, $3, $4, $5, false, 'assets.bank', $6, $7)""",
-            BUCKET, payment, journal, line, uuid.uuid4(), minor, currency,
-        )  # fmt: skip
+    await posted(db, payment, journal, *lines)
+
+
+async def posted(db: asyncpg.Connection, payment: str, journal: str, *lines: tuple[int, str], after: int = 0) -> None:
+    await db.execute(
+        """INSERT INTO postings (bucket, payment_id, journal_id, line, merchant_id, livemode, account, minor, currency)
+           SELECT $1, $2, $3, line + $7::integer, $4, false, 'assets.bank', minor, currency
+             FROM unnest($5::bigint[], $6::text[]) WITH ORDINALITY AS l(minor, currency, line)""",
+        BUCKET, payment, journal, uuid.uuid4(), [minor for minor, _ in lines], [currency for _, currency in lines],
+        after,
+    )  # fmt: skip
 
 
 async def test_a_journal_balances_in_each_currency_or_is_not_kept(db: asyncpg.Connection):
     payment = await a_payment(db)
     await post(db, payment, (500, "EUR"), (-500, "EUR"), (7, "USD"), (-7, "USD"))
-    await db.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    await db.execute("SET CONSTRAINTS ALL DEFERRED")
-    await post(db, payment, (500, "EUR"), (-500, "USD"))
     with pytest.raises(asyncpg.CheckViolationError, match="does not balance"):
-        await db.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        await post(db, payment, (500, "EUR"), (-500, "USD"))
+
+
+async def test_what_is_added_to_a_journal_later_balances_too(db: asyncpg.Connection):
+    payment, journal = await a_payment(db), hex_of(new_id("jrn", BUCKET))
+    await db.execute(
+        "INSERT INTO journals (bucket, payment_id, id, attempt_id, effect) VALUES ($1, $2, $3, $4, 'sale_approved')",
+        BUCKET, payment, journal, uuid.uuid4(),
+    )  # fmt: skip
+    await posted(db, payment, journal, (500, "EUR"), (-500, "EUR"))
+    with pytest.raises(asyncpg.CheckViolationError, match="does not balance"):
+        await posted(db, payment, journal, (1, "EUR"), after=2)
+
+
+async def test_a_posting_has_a_journal(db: asyncpg.Connection):
+    payment = await a_payment(db)
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="no journal"):
+        await posted(db, payment, hex_of(new_id("jrn", BUCKET)), (500, "EUR"), (-500, "EUR"))
+
+
+async def test_an_attempt_has_a_payment(db: asyncpg.Connection):
+    with pytest.raises(asyncpg.ForeignKeyViolationError, match="no payment"):
+        await an_attempt(db, hex_of(new_id("pay", BUCKET)))
 
 
 @pytest.mark.parametrize("statement", ["UPDATE postings SET minor = 1", "DELETE FROM postings",

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from scrooge.domain.payment import Payment
-from scrooge.ids import bucket_in, hex_of
+from scrooge.ids import bucket_in, bucket_of, hex_of
 from scrooge.storage.database import load, run
 from scrooge.storage.payments import payment_of
 from scrooge.storage.rows import key_of, microseconds, moment, public
@@ -76,18 +76,12 @@ async def page(db: Any, f: Filter, before: str | None, limit: int) -> tuple[list
     place = before or NEWEST
     made = moment(f.made_from), moment(f.made_before)
     if f.reference is not None:
+        callers = [public("clr", r["id"]) or "" for r in await run(db, Q["callers_of"], hex_of(f.merchant))]
         rows = await run(
-            db,
-            Q["of_reference"],
-            hex_of(f.merchant),
-            f.livemode,
-            f.reference,
-            place,
-            *made,
-            f.status,
-            f.customer,
-            limit + 1,
-        )
+            db, Q["of_reference"], [bucket_of(f.merchant, c, f.reference) for c in callers],
+            [hex_of(c) for c in callers], hex_of(f.merchant), f.livemode, f.reference, place, *made, f.status,
+            f.customer, limit + 1,
+        )  # fmt: skip
         found = [payment_of(r) for r in rows]
         return found[:limit], hex_of(found[limit - 1].id) if len(found) > limit else None
     looked_at = LOOKED_AT if f.status or f.customer else limit + SPARE

@@ -28,18 +28,25 @@ SELECT place.last, place.looked, kept.id AS found, p.*,
   LEFT JOIN payments p ON p.bucket = kept.bucket AND p.id = kept.id
  ORDER BY kept.id DESC;
 
+-- callers_of :many
+SELECT id FROM callers WHERE merchant_id = $1;
+
 -- of_reference :many
--- One caller has one payment with a reference, so there are as many as there are callers at most.
+-- ($1 buckets, $2 callers: where each caller's payment with this reference would be, $3 merchant, $4 livemode,
+-- $5 reference) One caller has one payment with a reference, so there are as many as there are callers at most.
 SELECT p.*,
        (SELECT jsonb_agg(to_jsonb(a) - 'request' ORDER BY a.number)
           FROM attempts a
          WHERE a.bucket = p.bucket AND a.payment_id = p.id)::text AS tries
-  FROM payments p
- WHERE p.merchant_id = $1 AND p.livemode = $2 AND p.reference = $3 AND p.id < $4
-   AND p.created_at >= $5 AND p.created_at < $6
-   AND ($7::text IS NULL OR p.status = $7) AND ($8::text IS NULL OR p.customer = $8)
+  FROM unnest($1::smallint[], $2::uuid[]) AS asked(bucket, caller_id)
+  JOIN payment_references r
+    ON r.bucket = asked.bucket AND r.merchant_id = $3 AND r.caller_id = asked.caller_id AND r.livemode = $4
+   AND r.reference = $5
+  JOIN payments p ON p.bucket = r.bucket AND p.id = r.payment_id
+ WHERE p.id < $6 AND p.created_at >= $7 AND p.created_at < $8
+   AND ($9::text IS NULL OR p.status = $9) AND ($10::text IS NULL OR p.customer = $10)
  ORDER BY p.id DESC
- LIMIT $9;
+ LIMIT $11;
 
 -- cards :many
 -- ($1 buckets, $2 ids) What may be shown of instruments, deleted ones too: payments name them for ever.
