@@ -31,7 +31,7 @@ OF_OTHERS = ("SCROOGE_VAULT_", "SCROOGE_API_", "SCROOGE_SECRET_")  # programs be
 
 
 class Finding(Struct, frozen=True):
-    """One thing looked at; `fix` is a command or a setting, empty when nothing is wrong."""
+    """One thing looked at; `fix` is a command or a setting, empty when there is nothing to do."""
 
     check: str
     ok: bool
@@ -46,9 +46,15 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         document({"ok": healthy, "findings": findings})
     else:
-        table(("", "check", "found", "fix"), (("ok" if f.ok else "!!", f.check, f.detail, f.fix) for f in findings))
+        table(("", "check", "found", "fix"), ((mark(f), f.check, f.detail, f.fix) for f in findings))
     if not healthy:
         raise typer.Exit(FOUND_PROBLEMS)
+
+
+def mark(finding: Finding) -> str:
+    if not finding.ok:
+        return "!!"
+    return "!" if finding.fix else "ok"
 
 
 def examined() -> Iterator[Finding]:
@@ -63,7 +69,7 @@ def examined() -> Iterator[Finding]:
     yield ports(settings)
     yield sealing(settings)
     if settings.database_url is not None:
-        yield from database(settings.database_url)
+        yield from database(settings.database_url, alone=False)
     else:
         yield from embedded_database(settings)
 
@@ -134,7 +140,7 @@ def embedded_database(settings: Settings) -> Iterator[Finding]:
             detail = f"runs on {folder}" if exists else f"can run here; there is no database in {folder} yet"
             yield Finding("embedded database", True, detail)
             if exists:
-                yield from database(server.url)
+                yield from database(server.url, alone=True)
         finally:
             server.stop()
 
@@ -148,7 +154,8 @@ def require_writable(folder: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
 
 
-def database(url: str) -> Iterator[Finding]:
+def database(url: str, *, alone: bool) -> Iterator[Finding]:
+    """`alone`: the embedded server, which is for one machine and has no standby."""
     try:
         with named(url):
             found = asyncio.run(condition.server(url))
@@ -156,6 +163,8 @@ def database(url: str) -> Iterator[Finding]:
         yield Finding("database", False, str(error), "check SCROOGE_DATABASE_URL and that the server runs")
         return
     yield from judged(found)
+    if not alone and not found.replica:
+        yield standby(found)
     schema = asyncio.run(schema_of(url))
     yield schema
     if schema.ok:
@@ -179,6 +188,17 @@ def judged(found: condition.Server) -> Iterator[Finding]:
     skew = abs(found.at - time.time())
     together = skew < CLOCK_SKEW_SECONDS
     yield Finding("clocks", together, f"{skew:.1f} s apart", "" if together else "run NTP on both machines")
+
+
+def standby(found: condition.Server) -> Finding:
+    """Would a promoted standby have every payment that was answered?"""
+    if not found.standby_wanted:
+        detail = "none that commits wait for: promoting one can lose payments that were answered"
+        return Finding("standby", True, detail, "docs/operations.md, High availability, unless the storage does it")
+    if found.standbys == 0:
+        fix = "start the standby, or choose another in synchronous_standby_names"
+        return Finding("standby", False, "commits wait for a synchronous standby, and none is connected", fix)
+    return Finding("standby", True, "commits wait for a synchronous standby")
 
 
 async def schema_of(url: str) -> Finding:

@@ -14,7 +14,10 @@ Q = load(Path(__file__).with_suffix(".sql"))
 
 
 class Server(Struct, frozen=True):
-    """`version` as PostgreSQL numbers it (150004); `at` is its clock in Unix seconds."""
+    """`version` as PostgreSQL numbers it (150004); `at` is its clock in Unix seconds.
+
+    `standby_wanted`: commits wait for a synchronous standby; `standbys` of them are connected (None: we may not know).
+    """
 
     version: int
     fsync: bool
@@ -22,6 +25,8 @@ class Server(Struct, frozen=True):
     synchronous_commit: str
     replica: bool
     at: float
+    standby_wanted: bool
+    standbys: int | None
 
 
 class Work(Struct, frozen=True):

@@ -2,7 +2,11 @@
 SELECT current_setting('server_version_num')::integer AS version, current_setting('fsync') = 'on' AS fsync,
        current_setting('full_page_writes') = 'on' AS full_page_writes,
        current_setting('synchronous_commit') AS synchronous_commit, pg_is_in_recovery() AS replica,
-       extract(epoch FROM clock_timestamp())::float8 AS at;
+       extract(epoch FROM clock_timestamp())::float8 AS at,
+       current_setting('synchronous_standby_names') <> '' AS standby_wanted,
+       -- Without the rights of pg_monitor the states of others are null, and nothing can be said.
+       CASE WHEN pg_has_role('pg_monitor', 'USAGE')
+            THEN (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) END AS standbys;
 
 -- work :one
 -- What should have been done by now and was not, and what somebody has to look at.

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from scrooge.errors import DatabaseUnavailable
 from scrooge.metrics import POOL_WAIT_SECONDS
+from scrooge.storage.primary import Primary
 
 HEADER = re.compile(r"^-- (?P<name>[a-z_0-9]+) :(?P<shape>one|many|none)\n", re.MULTILINE)
 SHOULD_WAIT = (
@@ -43,6 +44,8 @@ BUSY = (
     asyncpg.InsufficientResourcesError,
 )
 ACQUIRE_SECONDS = 5.0
+# Longer than any statement may take. A commit has no time limit of its own: it waits for the synchronous standby.
+HELD_SECONDS = 20.0
 # Planning our statements costs as much as running them, so a plan is made once a connection; and a plan made while the
 # tables were small must find rows by index and not scan, or it would get slower with every payment.
 PLANNER = {
@@ -91,12 +94,18 @@ class Database:
         except SHOULD_WAIT as error:
             raise DatabaseUnavailable("the database cannot be reached") from error
         POOL_WAIT_SECONDS.observe(time.monotonic() - started)
+        # Hung up, not cancelled: PostgreSQL ends a canceled wait for the standby by showing a commit that it lacks.
+        limit = asyncio.get_running_loop().call_later(HELD_SECONDS, connection.terminate)
         try:
             yield connection
+        except asyncio.CancelledError:
+            connection.terminate()  # before asyncpg asks for a cancellation
+            raise
         except LOST as error:
             await self.pool.expire_connections()  # The others have most likely lost it too.
             raise DatabaseUnavailable("the database connection was lost") from error
         finally:
+            limit.cancel()
             await self.pool.release(connection)
 
     @asynccontextmanager
@@ -151,6 +160,7 @@ async def connect(
     try:
         pool = await asyncpg.create_pool(
             url,
+            connect=Primary(url).connect,
             min_size=min(2, size),
             max_size=size,
             connection_class=Connection,

@@ -14,6 +14,7 @@ import asyncpg
 from msgspec import Struct
 
 from scrooge.errors import DatabaseUnavailable, SettingsError
+from scrooge.storage.primary import Primary
 
 HERE = Path(__file__).parent
 FILE_NAME = re.compile(r"(?P<version>[0-9]{4})_[a-z0-9_]+\.sql")
@@ -119,7 +120,7 @@ async def connect(url: str) -> asyncpg.Connection:
     """A connection of our own, under the login role. Raises SettingsError, DatabaseUnavailable."""
     settings = {"application_name": "scrooge migrate", "search_path": "public", "timezone": "UTC"}
     try:
-        return await asyncpg.connect(url, timeout=10, server_settings=settings)
+        return await Primary(url).connect(url, timeout=10, server_settings=settings)
     except (ValueError, asyncpg.InterfaceError) as error:
         raise SettingsError(f"SCROOGE_DATABASE_URL is not usable: {error}") from None
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:

@@ -1,0 +1,83 @@
+"""A whole Scrooge to do harm to: servers, serve, worker and sandbox as processes, and what they logged."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+
+from scrooge.storage.migrate import migrate
+from tests.conftest import SANDBOX, free_port, running, wait_for
+from tests.drills.postgres import Server, primary_and_standby, url_of
+from tests.world import SERVE, WORKER, World
+
+CARDS = {
+    "fine": {"stripe": "pm_card_visa", "adyen": "stored_visa"},
+    "no money": {"stripe": "pm_card_visa_chargeDeclinedInsufficientFunds"},
+}
+
+
+class Rig(World):
+    """A world on a primary and a standby. Every process logs into a file, for what only the logs can tell."""
+
+    def __init__(self, primary: Server, standby: Server, sandbox_url: str, folder: Path) -> None:
+        super().__init__(url_of(primary, standby), sandbox_url, str(folder / "data"))
+        self.primary, self.standby, self.folder = primary, standby, folder
+        self.log = folder / "scrooge.log"
+        self.env |= {"SCROOGE_LOG_LEVEL": "info", "SCROOGE_PSP_TIMEOUT_SECONDS": "5"}
+        self.cards: dict[str, str] = {}
+
+    def start(self, name: str, **env: str) -> None:
+        """`serve` and `worker`, and more of them under names like `serve-2`."""
+        kind = name.partition("-")[0]
+        with self.log.open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-c", SERVE if kind == "serve" else WORKER], env={**self.env, **env}, stderr=log
+            )
+        if kind == "serve":
+            wait_for(f"{self.api_url}/healthz", self.processes[name], 60)
+
+    def restart(self, name: str) -> None:
+        self.processes[name].terminate()
+        self.processes[name].wait(60)
+        self.start(name)
+
+    async def open(self) -> None:
+        await super().open()
+        for name, tokens in CARDS.items():
+            self.cards[name] = await self.instrument(**tokens)
+
+    async def steady(self) -> bool:
+        """Is everybody ready to serve?"""
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            async with asyncio.timeout(2), self.http.get(f"{self.api_url}/readyz") as answer:
+                return answer.status == 200
+        return False
+
+    def logged(self, event: str) -> list[dict]:
+        needle = f'"event": "{event}"'.encode()
+        return [msgspec.json.decode(line) for line in self.log.read_bytes().splitlines() if needle in line]
+
+    def errors_after_asking(self) -> list[dict]:
+        """Requests that were answered 5xx although a PSP had been asked in them: there must never be one."""
+        asked = {line["request_id"] for line in self.logged("psp_answered") if "request_id" in line}
+        return [r for r in self.logged("request") if r["status"] >= 500 and r["request_id"] in asked]
+
+
+@contextlib.asynccontextmanager
+async def rig() -> AsyncIterator[Rig]:
+    with primary_and_standby() as (primary, standby), tempfile.TemporaryDirectory(prefix="scrooge-rig-") as place:
+        await migrate(url_of(primary, standby))
+        port = free_port()
+        sandbox = f"http://127.0.0.1:{port}"
+        with running("-c", SANDBOX, str(port), "10", ready=f"{sandbox}/healthz"):
+            world = Rig(primary, standby, sandbox, Path(place))
+            try:
+                await world.open()
+                yield world
+            finally:
+                await world.close()
