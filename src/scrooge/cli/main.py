@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from scrooge.cli import cards, database, doctor, keys, ledger, processes
+from scrooge.cli.bench import command as bench
 from scrooge.cli.demo import command as demo
 from scrooge.cli.output import FAILED, WRONG_USAGE, say
 from scrooge.errors import Problem, SettingsError
@@ -20,6 +21,7 @@ app = typer.Typer(
     help="Scrooge, the payment transaction core. Settings are SCROOGE_ variables: docs/settings.md.",
 )
 app.command()(demo.demo)
+app.command()(bench.bench)
 app.command()(processes.serve)
 app.command()(processes.worker)
 app.command()(processes.sandbox)

@@ -1,0 +1,83 @@
+"""`bench`: how fast it is, what that costs, and how near that is to what the database can do."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scrooge.cli.bench.crew import CrewError
+from scrooge.cli.bench.limit import LimitError
+from scrooge.cli.bench.run import Options, run
+from scrooge.cli.bench.server import server
+from scrooge.cli.output import FAILED, FOUND_PROBLEMS, Json, document, say, table
+from scrooge.settings import load
+
+
+class Psp(StrEnum):
+    MINIMAL = "minimal"
+    SANDBOX = "sandbox"
+
+
+def bench(
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each round.")] = 10.0,
+    clients: Annotated[int, typer.Option(min=1, max=1000, help="Connections of the closed loop.")] = 128,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="Their median is told.")] = 3,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Serving processes.")] = 1,
+    psp: Annotated[Psp | None, typer.Option(help="Only against this one; both unless told.")] = None,
+    latency_ms: Annotated[float, typer.Option(min=0, help="How long the PSP takes to answer.")] = 0.0,
+    rate: Annotated[
+        float | None, typer.Option(min=1, help="Payments a second of an open loop, instead of the closed one.")
+    ] = None,
+    brief: Annotated[bool, typer.Option("--brief", help="Without low load and half capacity.")] = False,
+    data_dir: Annotated[Path, typer.Option(help="Where a directory for the run is made and removed.")] = Path(
+        ".scrooge"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Measure payments through everything, on a real PostgreSQL, against the limit that the database sets."""
+    settings = load()
+    psps = ("minimal", "sandbox") if psp is None else (str(psp),)
+    options = Options(
+        seconds=seconds, rounds=rounds, clients=clients, workers=workers, psps=psps, latency_ms=latency_ms,
+        rate=rate, brief=brief,
+    )  # fmt: skip
+    try:
+        with server(settings, data_dir.expanduser()) as where:
+            found = run(where, options, say)
+    except (CrewError, LimitError) as error:
+        say(f"scrooge: {error}")
+        raise typer.Exit(FAILED) from None
+    if as_json:
+        document(found)
+    else:
+        show(found)
+    if not found["ok"]:
+        say("the money is NOT right: these figures mean nothing")
+        raise typer.Exit(FOUND_PROBLEMS)
+
+
+def show(found: dict[str, Any]) -> None:
+    for name in found["options"]["psps"]:
+        section = found[name]
+        rows = [(key, told(section[key])) for key in SHOWN if key in section]
+        table((f"{name} PSP", "median"), rows)
+        typer.echo("")
+
+
+SHOWN = (
+    "payments_per_second", "spread", "limit_per_second", "ratio_to_limit", "latency_ms", "overhead_ms",
+    "cpu_ms_per_payment", "commits_per_payment", "wal_kb_per_payment", "errors", "rss_mb", "settled_seconds",
+)  # fmt: skip
+
+
+def told(value: Any) -> str:
+    match value:
+        case dict():
+            return ", ".join(f"{k} {told(v)}" for k, v in value.items()) or "none"
+        case list():
+            return " to ".join(told(v) for v in value)
+        case float():
+            return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+        case _:
+            return str(value)

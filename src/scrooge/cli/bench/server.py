@@ -1,0 +1,107 @@
+"""The PostgreSQL that is measured: a real one with fsync on, and fresh databases on it that go with the run."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psutil
+from msgspec import Struct
+
+from scrooge.cli.place import usable
+from scrooge.settings import Settings
+from scrooge.storage import embedded
+from scrooge.storage.database import Database, connect
+from scrooge.storage.migrate import migrate
+
+TOLD = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
+
+
+class Server(Struct, frozen=True):
+    """`pid` is the postmaster's, where the server is the embedded one; `folder` keeps the run's files."""
+
+    url: str
+    folder: Path
+    pid: int | None
+
+
+@contextmanager
+def server(settings: Settings, parent: Path) -> Iterator[Server]:
+    """The embedded PostgreSQL in a directory of its own under `parent`, or the one in the settings."""
+    with usable(parent, "--data-dir"):
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="bench-", dir=parent)).resolve()
+    try:
+        if settings.database_url is not None:
+            yield Server(settings.database_url, folder, None)
+            return
+        running = embedded.start(folder)
+        try:
+            yield Server(running.url, folder, running.pid)
+        finally:
+            running.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def fresh_database(where: Server, name: str) -> AsyncIterator[str]:
+    """A database with the schema, dropped at the end; its URL."""
+    database = f"scrooge_bench_{name}_{secrets.token_hex(4)}"
+    await execute(where.url, f"CREATE DATABASE {database}")
+    url = urlunsplit(urlsplit(where.url)._replace(path=f"/{database}"))
+    try:
+        await migrate(url)
+        yield url
+    finally:
+        await execute(where.url, f"DROP DATABASE {database} WITH (FORCE)")
+
+
+async def execute(url: str, *statements: str) -> None:
+    """As the login itself, outside any transaction."""
+    async with opened(url) as db, db.connection() as connection:
+        for statement in statements:
+            await connection.execute(statement)
+
+
+async def ask(url: str, question: str, *args: Any) -> Any:
+    """One row."""
+    async with opened(url) as db, db.connection() as connection:
+        return await connection.fetchrow(question, *args)
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Database]:
+    db = await connect(url, size=2, role=None)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+async def write_transactions(url: str) -> int:
+    """How many transactions have written so far: only those get a number."""
+    row = await ask(url, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS n")
+    return row["n"]
+
+
+async def wal_bytes(url: str) -> int:
+    row = await ask(url, "SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS n")
+    return int(row["n"])
+
+
+async def described(url: str) -> dict[str, str]:
+    """Version and the settings that decide what a commit costs."""
+    found = {}
+    for name in TOLD:
+        row = await ask(url, "SELECT current_setting($1) AS v", name)
+        found[name] = row["v"]
+    return found
+
+
+def postmaster(where: Server) -> psutil.Process | None:
+    return psutil.Process(where.pid) if where.pid is not None else None

@@ -1,0 +1,162 @@
+"""One stage: a fresh database, serve, worker and a PSP as processes, and measured rounds of load on them."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from scrooge.cli.bench.crew import Crew, loader
+from scrooge.cli.bench.load import Plan, Seen
+from scrooge.cli.bench.result import Round, per_payment, percentiles
+from scrooge.cli.bench.server import Server, fresh_database, opened, postmaster, wal_bytes, write_transactions
+from scrooge.cli.bench.shop import Shop, open_shop
+from scrooge.cli.bench.usage import meter, rss_mb
+from scrooge.cli.database import audited
+from scrooge.cli.demo.command import free_ports
+from scrooge.storage import condition
+from scrooge.storage.findings import Report
+
+HOST = "127.0.0.1"
+QUIET_SECONDS = 120.0
+WATCH_SECONDS = 1.0
+
+
+class Setup(Struct, frozen=True, kw_only=True):
+    """What runs: which PSP, how many serving processes, how long the PSP takes, and the environment of all."""
+
+    psp: str  # "minimal" or "sandbox"
+    workers: int
+    latency_ms: float
+    environment: Mapping[str, str]
+    serve: tuple[str, ...] = ("scrooge", "serve")
+
+
+class Stage:
+    """Everything is up, and payments can be made."""
+
+    def __init__(self, where: Server, setup: Setup, url: str, ports: list[int], crew: Crew) -> None:
+        self.where, self.setup, self.url, self.crew = where, setup, url, crew
+        self.port, self.psp_url = ports[0], f"http://{HOST}:{ports[1]}"
+        self.api_url = f"http://{HOST}:{self.port}"
+        self.since = datetime.now(UTC)
+        self.run = secrets.token_hex(3)
+        self.loads = 0
+        self.rss: list[float] = []
+        self.shop: Shop
+
+    async def open(self) -> None:
+        psp_port = self.psp_url.rpartition(":")[2]
+        latency = str(self.setup.latency_ms)
+        psp = ("scrooge.cli.bench.psp", psp_port, latency)
+        if self.setup.psp == "sandbox":
+            psp = ("scrooge", "sandbox", "--port", psp_port, "--latency-ms", latency)
+        serve = (*self.setup.serve, "--port", str(self.port), "--workers", str(self.setup.workers))
+        start = self.crew.start
+        await asyncio.to_thread(start, "psp", *psp, ready=f"{self.psp_url}/healthz")
+        await asyncio.to_thread(start, "serve", *serve, ready=f"{self.api_url}/readyz")
+        await asyncio.to_thread(start, "worker", "scrooge", "worker", ready="")
+        self.shop = await open_shop(self.url, self.api_url, self.psp_url, notified=self.setup.psp == "sandbox")
+
+    def plan(self, clients: int, seconds: float, **more: Any) -> Plan:
+        """References of each load are its own."""
+        self.loads += 1
+        run = f"{self.run}{self.loads:04d}"
+        return Plan(
+            host=HOST, port=self.port, key=self.shop.key, instruments=self.shop.instruments, run=run,
+            clients=clients, seconds=seconds, **more,
+        )  # fmt: skip
+
+    async def warm(self, clients: int, seconds: float) -> None:
+        """Until plans are made, pools are full and code is hot; not measured."""
+        await (await loader(self.plan(clients, seconds))).go()
+
+    async def round(self, plan: Plan) -> Round:
+        """One measured load. Raises CrewError."""
+        load = await loader(plan)
+        await self.times()
+        commits, wal = await write_transactions(self.url), await wal_bytes(self.url)
+        roots = {("api" if name == "serve" else name): p for name, p in self.crew.processes().items()}
+        master = postmaster(self.where)
+        used = meter(roots if master is None else {**roots, "postgres": master})
+        watching = asyncio.create_task(self.watch())
+        seen = await load.go()
+        watching.cancel()
+        cpu = {**used.used(), "load": seen.cpu_seconds}
+        self.crew.require_alive()
+        commits = await write_transactions(self.url) - commits
+        wal = await wal_bytes(self.url) - wal
+        done = max(1, len(seen.took))
+        return Round(
+            payments=len(seen.took),
+            payments_per_second=round(seen.finished / max(seen.seconds, 1e-9), 1),
+            latency_ms=percentiles(seen.took.values()),
+            overhead_ms=percentiles(await self.overheads(seen), ("p50", "p99")),
+            cpu_ms_per_payment=per_payment(cpu, len(seen.took)),
+            commits_per_payment=round(commits / done, 4),
+            wal_kb_per_payment=round(wal / done / 1000, 3),
+            errors=seen.errors,
+        )
+
+    async def watch(self) -> None:
+        """How much memory serve has, second by second."""
+        while True:
+            self.rss.append(round(rss_mb(self.crew.processes()["serve"]), 1))
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def times(self) -> dict[str, float]:
+        """The minimal PSP's own time for each payment since it was asked last, in seconds."""
+        return msgspec.msgpack.decode(await self.told("/times")) if self.setup.psp == "minimal" else {}
+
+    async def overheads(self, seen: Seen) -> list[float]:
+        """Each payment's latency without the PSP's own time, where the PSP tells it."""
+        times = await self.times()
+        return [took - times[payment] for payment, took in seen.took.items() if payment in times]
+
+    async def told(self, path: str) -> bytes:
+        async with aiohttp.ClientSession() as http, http.get(self.psp_url + path) as answer:
+            return await answer.read()
+
+    async def slow_psp(self, milliseconds: float) -> None:
+        await self.told(f"/latency/{milliseconds}")
+
+    async def quiet(self) -> float:
+        """Until nothing is open and nothing unread; how long that took, in seconds."""
+        started = time.monotonic()
+        async with opened(self.url) as db:
+            while time.monotonic() - started < QUIET_SECONDS:
+                seen = await condition.activity(db, self.since)
+                if not (seen.open or seen.unread):
+                    break
+                await asyncio.sleep(0.25)
+        return round(time.monotonic() - started, 1)
+
+    async def check(self) -> Report:
+        """The audit, against what the PSP says happened."""
+        return await audited(self.url, self.psp_url)
+
+    async def calls(self) -> dict[str, int]:
+        return msgspec.json.decode(await self.told("/calls")) if self.setup.psp == "minimal" else {}
+
+
+@asynccontextmanager
+async def stage(where: Server, setup: Setup) -> AsyncIterator[Stage]:
+    """Raises CrewError."""
+    async with fresh_database(where, setup.psp) as url:
+        ports = free_ports(HOST, 2)
+        folder = where.folder / f"logs-{secrets.token_hex(3)}"
+        folder.mkdir()
+        environment = {**setup.environment, "SCROOGE_DATABASE_URL": url, "SCROOGE_EMBEDDED": "1"}
+        crew = Crew(folder, environment)
+        try:
+            found = Stage(where, setup, url, ports, crew)
+            await found.open()
+            yield found
+        finally:
+            await asyncio.to_thread(crew.stop)
