@@ -81,7 +81,7 @@ async def sample(seller: Seller, reference: str) -> Sample:
     after = structs.replace(hear(p, attempt.id, outcome, now), answered=True)
     heard = after.attempts[0]
     posted = journal(p, after, attempt.id, {"psp": "stripe", "caller": "checkout"})
-    event = announcement(after, attempt, heard)
+    event = announcement(after, attempt, heard, "stripe")
     assert posted is not None
     assert event is not None
     await changes.save(recorder, [Change(p, after, (posted,), (event,))])
