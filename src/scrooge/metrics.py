@@ -49,3 +49,4 @@ OUTBOX_AGE = Gauge(
     multiprocess_mode="max",
 )
 BREAKS_OPEN = Gauge("scrooge_breaks_open", "Breaks waiting for an operator", multiprocess_mode="max")
+JOB_FAILURES = Counter("scrooge_job_failures_total", "Background work that failed and comes back later", ["job"])

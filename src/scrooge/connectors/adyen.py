@@ -190,8 +190,10 @@ ADYEN = Connector(
     accepted=(202, ""),
     final_releases=False,  # With several partial captures the rest is held until it is canceled or lapses.
     recovery=Recovery(
-        replay_for=7 * DAY - HOUR,  # Keys are kept for at least seven days.
+        # Keys are kept for at least seven days. https://docs.adyen.com/development-resources/api-idempotency
+        replay_for=7 * DAY - HOUR,
         horizon=0,  # Nothing can be asked, so nothing can be asked too early.
+        pending_after=HOUR,  # Only a notification ends it: a turn is for being counted.
         expected={
             Operation.AUTHORIZE: HOUR,
             Operation.CAPTURE: DAY,

@@ -67,13 +67,19 @@ class Recovery(Struct, frozen=True):
 
     `replay_for` is the PSP's key retention less a safety margin: the same request may be sent again until then,
     never after. `horizon` is how long after sending an inquiry may still not see what the PSP did.
-    `expected` is how long each operation may stay pending before we begin to ask.
+    Questions about a lost outcome begin `ask_after` and are spaced from `ask_every`, doubling, to `ask_most`; about
+    one that the PSP calls pending they begin `pending_after` and are spaced to `pending_most`. A PSP that cannot be
+    asked is given the same turns, in which nothing is sent. `expected` is how long each operation may be pending
+    before it counts as unresolved: nothing is concluded from it.
     """
 
     replay_for: int
     horizon: int
     ask_after: int = 5
-    ask_every: int = 5
+    ask_every: int = 3
+    ask_most: int = 300
+    pending_after: int = 30
+    pending_most: int = 6 * 3600
     expected: Mapping[Operation, int] = {}
 
 

@@ -35,6 +35,7 @@ from scrooge.errors import AmountNotRepresentable, UnsupportedOperation
 from scrooge.money import Money
 
 VERSION = "2026-10-28.endive"
+HOUR, DAY = 3600, 86_400
 FORM = "application/x-www-form-urlencoded"
 INTENTS, REFUNDS = "/v1/payment_intents", "/v1/refunds"
 CREDENTIALS = {"api_key": True, "webhook_secret": False}
@@ -215,8 +216,16 @@ STRIPE = Connector(
     notifications=notifications,
     accepted=(200, ""),
     recovery=Recovery(
-        replay_for=23 * 3600,  # Keys are kept for at least 24 hours.
-        horizon=60,  # Search sees a new payment within a minute, says Stripe.
-        expected=dict.fromkeys(Operation, 30),
+        replay_for=23 * HOUR,  # Keys are pruned after 24 hours. https://docs.stripe.com/api/idempotent_requests
+        horizon=60,  # "Data is searchable in less than a minute." https://docs.stripe.com/search#data-freshness
+        # A card's intent is "processing" for seconds, seldom for longer; captures and cancellations answer at once.
+        # A refund is pending until the bank took it, or until the balance covers it: days, and it may fail after
+        # that. https://docs.stripe.com/refunds
+        expected={
+            Operation.AUTHORIZE: HOUR,
+            Operation.CAPTURE: HOUR,
+            Operation.VOID: HOUR,
+            Operation.REFUND: 10 * DAY,
+        },
     ),
 )

@@ -2,6 +2,8 @@
 about an attempt, wherever it comes from, is applied here.
 """
 
+from typing import Any
+
 import asyncpg
 import structlog
 from msgspec import structs
@@ -18,7 +20,7 @@ from scrooge.flows.announce import announcement
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ledger.postings import Journal, journal
 from scrooge.metrics import ATTEMPTS, BREAKS, PSP_SECONDS
-from scrooge.storage import changes, payments
+from scrooge.storage import changes, payments, work
 from scrooge.storage.changes import Announcement, Change
 from scrooge.storage.directory import ConnectorAccount
 
@@ -109,16 +111,23 @@ async def ask(s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, reque
 
 
 async def apply(
-    s: Scrooge, known: Payment, attempt_id: str, outcome: Outcome, *, answered: bool = False, first: bool = False
+    s: Scrooge,
+    known: Payment,
+    attempt_id: str,
+    outcome: Outcome,
+    *,
+    answered: bool = False,
+    first: bool = False,
+    epoch: int | None = None,
 ) -> Payment:
     """The one door for news: state, postings and event in one commit. Repetition changes nothing.
 
     Tries with the payment as `known`; when somebody else changed it meanwhile, decides again under its lock.
     `answered` marks the request that made the payment as done; `first`: the news is the answer to the first send,
-    which says "not processed" only if nobody else has asked since. Raises ContradictoryOutcome, having opened
-    a break, and DatabaseUnavailable.
+    which says "not processed" only if nobody else has asked since; `epoch`: it was found under this lease, and says
+    so only while that is the latest. Raises ContradictoryOutcome, having opened a break, and DatabaseUnavailable.
     """
-    alone = first and isinstance(outcome, Rejected)
+    alone = isinstance(outcome, Rejected) and (first or epoch is not None)
     if isinstance(outcome, Unknown) and outcome.differs:
         await keep_difference(s, known, attempt_id, outcome)
     try:
@@ -130,21 +139,27 @@ async def apply(
             if await s.writer.save(await change_of(s, known, after)):
                 reach("apply.after")
                 return structs.replace(after, version=known.version + 1)
-        return await apply_locked(s, known.id, attempt_id, outcome, answered, alone)
+        return await apply_locked(s, known.id, attempt_id, outcome, answered, alone, epoch)
     except ContradictoryOutcome as error:
         await keep_contradiction(s, known, attempt_id, outcome, error)
         raise
 
 
 async def apply_locked(
-    s: Scrooge, payment_id: str, attempt_id: str, outcome: Outcome, answered: bool, alone: bool
+    s: Scrooge,
+    payment_id: str,
+    attempt_id: str,
+    outcome: Outcome,
+    answered: bool,
+    alone: bool,
+    epoch: int | None,
 ) -> Payment:
     async with s.turn(payment_id), s.db.transaction() as connection:
         current = await payments.lock(connection, payment_id)
         assert current is not None, payment_id
         attempt = current.attempt(attempt_id)
-        if alone and (attempt.state is not State.SENT or attempt.asks > 0):
-            outcome, answered = Unknown("not processed as we asked first, but it was asked again"), True
+        if alone and not await nobody_else_asked(connection, current, attempt, epoch):
+            outcome, answered = Unknown("not processed as we asked, but it was asked again"), True
         after = heard(current, attempt_id, outcome, answered)
         if after == current:
             return current
@@ -153,6 +168,13 @@ async def apply_locked(
         assert payment_id in written, "the payment row was locked, so nobody else can have changed it"
     reach("apply.after")
     return structs.replace(after, version=current.version + 1)
+
+
+async def nobody_else_asked(connection: Any, p: Payment, a: Attempt, epoch: int | None) -> bool:
+    """Of the first send: nobody claimed it since. Of a resolver: its lease is the latest, and still runs."""
+    if epoch is None:
+        return a.state is State.SENT and a.asks == 0
+    return await work.lease_held(connection, p.id, a.id, epoch)
 
 
 def heard(p: Payment, attempt_id: str, outcome: Outcome, answered: bool) -> Payment:
@@ -260,7 +282,7 @@ async def time_to_ask(s: Scrooge, p: Payment, a: Attempt) -> int | None:
         case State.UNKNOWN:
             return now() + recovery.ask_after * SECOND
         case State.PENDING:
-            return now() + recovery.expected.get(a.operation, 3600) * SECOND
+            return now() + recovery.pending_after * SECOND
         case State.ACTION_REQUIRED:
             return now() + s.settings.challenge_seconds * SECOND
         case State.APPROVED if a.operation is Operation.AUTHORIZE and not a.sale and a.closed is None:

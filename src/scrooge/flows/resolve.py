@@ -1,5 +1,7 @@
 """Find out what happened to attempts whose answer was lost. Time makes us ask; time never concludes."""
 
+from contextlib import suppress
+
 import structlog
 
 from scrooge.connectors.connector import Connector
@@ -7,7 +9,7 @@ from scrooge.crash import reach
 from scrooge.domain.attempt import LIVE, OPEN, Attempt, Operation, State
 from scrooge.domain.outcome import Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment, authorization_of, standing
-from scrooge.errors import ContradictoryOutcome
+from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable
 from scrooge.flows.authorize import visible
 from scrooge.flows.challenge import abandon
 from scrooge.flows.perform import SECOND, account_of, apply, ask, command_of
@@ -15,41 +17,72 @@ from scrooge.flows.scrooge import Scrooge, now
 from scrooge.metrics import RESOLVED
 from scrooge.storage import payments, work
 from scrooge.storage.directory import Principal
+from scrooge.storage.work import Lease
 
 log = structlog.get_logger()
+LEASE_MARGIN = 10  # seconds beside a PSP's time to answer
 REPLAYS = 3  # After so many that taught nothing, the PSP is asked in another way too.
 TEST_HORIZON = 15  # seconds: in test mode everything that can be resolved is within a minute
 
 
-async def resolve(s: Scrooge, payment_id: str, attempt_id: str) -> Payment | None:
-    """One question about one attempt, and its answer applied. Contradictions are kept as breaks."""
+class LeaseLost(Exception):
+    """Somebody else may ask about the attempt by now: whoever finds this stops, concluding nothing."""
+
+
+async def resolve(s: Scrooge, lease: Lease) -> Payment | None:
+    """One turn at one attempt: asks what is to be asked, applies the answer. Contradictions are kept as breaks."""
     reach("resolve.claimed")
-    p = await payments.read(s.db, payment_id)
+    try:
+        return await resolved(s, lease)
+    except LeaseLost:
+        log.warning("lease_lost", payment=lease.payment, attempt=lease.attempt, epoch=lease.epoch)
+        return await payments.read(s.db, lease.payment)
+    finally:
+        with suppress(DatabaseUnavailable):  # Then it runs out by itself.
+            await work.end_lease(s.db, lease.payment, lease.attempt, lease.epoch)
+
+
+async def resolved(s: Scrooge, lease: Lease) -> Payment | None:
+    p = await payments.read(s.db, lease.payment)
     if p is None:
         return None
     await s.directory.refresh()
-    attempt = p.attempt(attempt_id)
+    attempt = p.attempt(lease.attempt)
     if attempt.state not in LIVE:
         return p  # Concluded since it was claimed.
     connector = s.connectors[(await account_of(s, attempt)).connector]
     if attempt.state is State.APPROVED and (attempt.closed is not None or standing(p).uncaptured == 0):
-        await work.stop_asking(s.db, payment_id, attempt_id)
+        await work.stop_asking(s.db, p.id, attempt.id)
         return p
     try:
         if attempt.state is State.ACTION_REQUIRED:
-            return await abandon(s, p, attempt, connector) if overdue(s, attempt) else p
-        outcome = await question(s, p, attempt, connector)
+            if not overdue(s, attempt):
+                return p
+            await still_ours(s, lease)
+            return await abandon(s, p, attempt, connector)
+        outcome = await question(s, p, attempt, connector, lease)
         if outcome is None:
             return p
-        after = await apply(s, p, attempt_id, outcome)
+        after = await apply(s, p, attempt.id, outcome, epoch=lease.epoch)
         reach("resolve.applied")
     except ContradictoryOutcome:
-        return await payments.read(s.db, payment_id)
-    moved = after.attempt(attempt_id)
+        return await payments.read(s.db, p.id)
+    moved = after.attempt(attempt.id)
     if moved.state is not attempt.state:
         RESOLVED.labels(connector.name, str(moved.state)).inc()
-        log.info("attempt_resolved", payment=p.id, attempt=attempt_id, state=str(moved.state))
+        log.info("attempt_resolved", payment=p.id, attempt=attempt.id, state=str(moved.state))
     return after
+
+
+def lease_seconds(s: Scrooge) -> int:
+    """Long enough for one question and its answer; each question renews it."""
+    return s.settings.psp_timeout_seconds + LEASE_MARGIN
+
+
+async def still_ours(s: Scrooge, lease: Lease) -> None:
+    """By the database's clock, before each question. Raises LeaseLost."""
+    if not await work.renew_lease(s.db, lease.payment, lease.attempt, lease.epoch, lease_seconds(s)):
+        raise LeaseLost
 
 
 def overdue(s: Scrooge, attempt: Attempt) -> bool:
@@ -57,7 +90,7 @@ def overdue(s: Scrooge, attempt: Attempt) -> bool:
     return now() > attempt.sent_at + s.settings.challenge_seconds * SECOND
 
 
-async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector) -> Outcome | None:
+async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector, lease: Lease) -> Outcome | None:
     """Replay, and inquire when a replay cannot tell; None: there is nothing to ask, only to wait."""
     request, age = await payments.request_of(s.db, p.id, attempt.id)
     inquiry = connector.inquiries.get(attempt.operation)
@@ -66,12 +99,14 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
     if lost and age < connector.recovery.replay_for:
         continued = attempt.action is not None  # The payer came back: the question out is the second one.
         endpoint = connector.continuation if continued else connector.endpoints[attempt.operation]
+        await still_ours(s, lease)
         replayed = await ask(s, p, attempt.id, endpoint, request, first=False)
         if not isinstance(replayed, Unknown) or not (replayed.stored or attempt.asks >= REPLAYS):
             return replayed
     if inquiry is None:
         return replayed
     inquired = inquiry.build(command_of(p, attempt, await account_of(s, attempt)))
+    await still_ours(s, lease)
     found = await ask(s, p, attempt.id, inquiry, inquired, first=False)
     burnt = isinstance(replayed, Unknown) and replayed.stored
     if isinstance(found, Unknown) and found.absent and burnt and age > horizon(s, p, connector):
@@ -92,8 +127,9 @@ async def sync(s: Scrooge, principal: Principal, payment_id: str) -> Payment:
     p = await visible(s, principal, payment_id)
     open_attempts = [a for a in p.attempts if a.state in OPEN and a.state is not State.ACTION_REQUIRED]
     for a in open_attempts:
-        if await work.claim_attempt(s.db, p.id, a.id):
-            p = await resolve(s, p.id, a.id) or p
+        epoch = await work.claim_attempt(s.db, p.id, a.id, lease_seconds(s))
+        if epoch is not None:
+            p = await resolve(s, Lease(p.id, a.id, a.connector_account, epoch)) or p
     last = authorization_of(p)
     waiting = last is not None and last.state in {State.ACTION_REQUIRED, State.APPROVED}
     if not open_attempts and last is not None and waiting and not last.sale:

@@ -1,24 +1,73 @@
 -- claim_attempts :many
--- Attempts whose outcome we do not know yet and whose time to ask has come, oldest first, each handed to one
--- worker only. Asking is spaced by pushing `ask_at` out before the question leaves; a crash loses one turn, no row.
+-- ($1 accounts: [{account, room, first, most, pending_most}], $2 rows in all, $3 seconds of lease) Attempts whose
+-- outcome we do not know yet and whose time to ask has come, each handed to one worker only, account by account:
+-- the oldest, and for a quarter of the room the newest, which must not wait for an outage's backlog. Asking is spaced
+-- by pushing `ask_at` out before the question leaves; a crash loses one turn, no row. `asks` is the lease's epoch.
+WITH accounts AS (
+    SELECT *
+      FROM jsonb_to_recordset($1::jsonb) AS r(
+           account uuid, room integer, first float8, most float8, pending_most float8)
+), ripe AS (
+    SELECT r.first, r.most, r.pending_most, due.*, row_number() OVER (PARTITION BY r.account, due.newest) AS place
+      FROM accounts r
+     CROSS JOIN LATERAL (
+           SELECT * FROM (
+               SELECT a.bucket, a.payment_id, a.id, false AS newest
+                 FROM attempts a
+                WHERE a.connector_account_id = r.account AND a.ask_at <= now()
+                  AND (a.leased_until <= now()) IS NOT FALSE
+                ORDER BY a.ask_at
+                LIMIT r.room - r.room / 4
+                  FOR UPDATE SKIP LOCKED) oldest
+           UNION ALL
+           SELECT * FROM (
+               SELECT a.bucket, a.payment_id, a.id, true
+                 FROM attempts a
+                WHERE a.connector_account_id = r.account AND a.ask_at <= now()
+                  AND (a.leased_until <= now()) IS NOT FALSE
+                ORDER BY a.ask_at DESC
+                LIMIT r.room / 4
+                  FOR UPDATE SKIP LOCKED) newest) due
+), chosen AS (
+    SELECT * FROM ripe ORDER BY place LIMIT $2
+)
 UPDATE attempts a
    SET asks = a.asks + 1,
-       ask_at = now() + least(interval '1 second' * $2 * power(2, least(a.asks, 10)), interval '1 second' * $3)
-  FROM (SELECT bucket, payment_id, id
-          FROM attempts
-         WHERE ask_at <= now()
-         ORDER BY ask_at
-         LIMIT $1
-           FOR UPDATE SKIP LOCKED) due
- WHERE a.bucket = due.bucket AND a.payment_id = due.payment_id AND a.id = due.id
-RETURNING a.payment_id, a.id;
+       leased_until = now() + make_interval(secs => $3),
+       ask_at = now() + make_interval(secs => least(
+           c.first * power(2, least(a.asks, 20)),
+           CASE WHEN a.state IN ('sent', 'unknown', 'action_required') THEN c.most ELSE c.pending_most END))
+  FROM chosen c
+ WHERE a.bucket = c.bucket AND a.payment_id = c.payment_id AND a.id = c.id
+RETURNING a.payment_id, a.id, a.connector_account_id, a.asks;
 
 -- claim_attempt :one
--- The same for one attempt that somebody wants to know about now; not while its first request may still be out.
+-- ($4 seconds of lease) The same for one attempt that somebody wants to know about now; not while its first request
+-- may still be out, nor while somebody else is asking.
 UPDATE attempts
-   SET asks = asks + 1
+   SET asks = asks + 1, leased_until = now() + make_interval(secs => $4)
  WHERE bucket = $1 AND payment_id = $2 AND id = $3 AND ask_at IS NOT NULL AND (state <> 'sent' OR ask_at <= now())
+   AND (leased_until <= now()) IS NOT FALSE
+RETURNING asks;
+
+-- renew_lease :one
+-- ($4 the epoch, $5 seconds) Before each question, by this clock alone: nothing comes back when the lease ran out or
+-- is somebody else's by now.
+UPDATE attempts
+   SET leased_until = now() + make_interval(secs => $5)
+ WHERE bucket = $1 AND payment_id = $2 AND id = $3 AND asks = $4 AND leased_until > now()
 RETURNING id;
+
+-- lease_held :one
+-- Within the transaction that concludes from it; the payment's rows are locked.
+SELECT id
+  FROM attempts
+ WHERE bucket = $1 AND payment_id = $2 AND id = $3 AND asks = $4 AND leased_until > now();
+
+-- end_lease :none
+UPDATE attempts
+   SET leased_until = NULL
+ WHERE bucket = $1 AND payment_id = $2 AND id = $3 AND asks = $4;
 
 -- claim_inbox :many
 -- Unread notifications whose time has come. `due_at` moves out first, so that one that cannot be applied yet

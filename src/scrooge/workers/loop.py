@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 import structlog
 
 from scrooge.flows.scrooge import Scrooge
+from scrooge.metrics import JOB_FAILURES
 from scrooge.workers.table import BATCH, JOBS, Job
 
 log = structlog.get_logger()
@@ -26,6 +27,7 @@ async def loop(s: Scrooge, job: Job, stop: asyncio.Event) -> None:
         try:
             return await item
         except Exception as error:
+            JOB_FAILURES.labels(job.name).inc()
             log.error("job_item_failed", job=job.name, error=type(error).__name__, exc_info=True)
             return None
 
@@ -40,6 +42,7 @@ async def loop(s: Scrooge, job: Job, stop: asyncio.Event) -> None:
             if len(running) < AT_ONCE:
                 taken = await job.run(s, spawn)
         except Exception as error:
+            JOB_FAILURES.labels(job.name).inc()
             log.error("job_failed", job=job.name, error=type(error).__name__, exc_info=True)
             await nap(stop, PAUSE_AFTER_ERROR)
         if running and len(running) >= AT_ONCE:

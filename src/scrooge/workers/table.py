@@ -6,15 +6,13 @@ from msgspec import Struct
 
 from scrooge import metrics
 from scrooge.flows.receive import apply_one
-from scrooge.flows.resolve import resolve
 from scrooge.flows.scrooge import Scrooge
 from scrooge.storage import inbox, work
+from scrooge.workers.ask import Asking
 
 BATCH = 64
 KEYS_A_TURN = 1000
 MONTHS_AHEAD = 3
-ASK_FIRST_SECONDS = 3.0
-ASK_MOST_SECONDS = 300.0
 
 
 class Job(Struct, frozen=True):
@@ -26,14 +24,6 @@ class Job(Struct, frozen=True):
 
 
 Spawn = Callable[[Awaitable[object]], None]
-
-
-async def ask_psps(s: Scrooge, spawn: Spawn) -> int:
-    most = 20.0 if not s.directory.live_allowed else ASK_MOST_SECONDS
-    claimed = await work.claim_attempts(s.db, BATCH, ASK_FIRST_SECONDS, most)
-    for payment_id, attempt_id in claimed:
-        spawn(resolve(s, payment_id, attempt_id))
-    return len(claimed)
 
 
 async def read_inbox(s: Scrooge, spawn: Spawn) -> int:
@@ -64,7 +54,7 @@ async def show_backlog(s: Scrooge, spawn: Spawn) -> int:
 
 
 JOBS = (
-    Job("ask_psps", 0.5, ask_psps),
+    Job("ask_psps", 0.5, Asking().run),
     Job("read_inbox", 0.2, read_inbox),
     Job("show_backlog", 5.0, show_backlog),
     Job("keep_partitions", 3600.0, keep_partitions),
