@@ -5,11 +5,13 @@ Ids sort by time, and the rows of an id are found without a lookup, because the 
 
 import os
 import time
+from functools import lru_cache
 from hashlib import blake2b
 
 from scrooge.errors import MalformedId
 
 BUCKETS = 1024
+REMEMBERED = 16_384  # the ids of what is in flight are read some twenty times each
 PREFIXES = frozenset(
     [
         "pay",
@@ -68,6 +70,7 @@ def encode(prefix: str, number: int) -> str:
     return f"{prefix}_{''.join(pairs)}"
 
 
+@lru_cache(maxsize=REMEMBERED)
 def number_of(public: str, prefix: str | None = None) -> int:
     """The number behind a public id. Raises MalformedId, which callers show as "not found"."""
     kind, _, text = public.partition("_")
@@ -87,6 +90,7 @@ def bucket_in(public: str) -> int:
     return number_of(public) % BUCKETS
 
 
+@lru_cache(maxsize=REMEMBERED)
 def hex_of(public: str) -> str:
     """The form PostgreSQL reads as uuid."""
     return f"{number_of(public):032x}"

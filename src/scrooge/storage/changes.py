@@ -9,10 +9,10 @@ from msgspec import Struct
 from scrooge.connectors.connector import Request
 from scrooge.domain.attempt import Attempt, Operation
 from scrooge.domain.payment import Payment, Tally, status_of, tally
-from scrooge.ids import bucket_in, new_id
+from scrooge.ids import bucket_in, new_id, new_number
 from scrooge.ledger.postings import Journal
 from scrooge.storage.database import load, run
-from scrooge.storage.rows import encoded, hex_of, iso, key_of, public, uuid_of
+from scrooge.storage.rows import at_moment, encoded, hex_of, key_of, public, uuid_of
 
 Q = load(Path(__file__).with_name("payments.sql"))
 
@@ -74,7 +74,7 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
         place = {"bucket": bucket, "payment_id": payment_id}
         owned = {**place, "merchant_id": uuid_of(c.after.merchant), "livemode": c.after.livemode}
         for journal in c.journals:
-            journal_id = hex_of(new_id("jrn", bucket))
+            journal_id = f"{new_number(bucket):032x}"
             journals.append(
                 {**place, "id": journal_id, "attempt_id": hex_of(journal.attempt), "effect": journal.effect}
             )
@@ -85,7 +85,7 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
                 )  # fmt: skip
         for e in c.events:
             events.append(
-                {**owned, "id": hex_of(new_id("evt", bucket)), "attempt_id": hex_of(e.attempt), "type": e.type,
+                {**owned, "id": f"{new_number(bucket):032x}", "attempt_id": hex_of(e.attempt), "type": e.type,
                  "object_version": c.before.version + 1, "content": e.content}
             )  # fmt: skip
     arguments = [encoded(rows) for rows in (payments, moved, added, journals, postings, events)]
@@ -106,11 +106,11 @@ def payment_row(p: Payment, guard: Guard) -> dict[str, Any]:
     return {
         "bucket": bucket, "id": payment_id, "merchant_id": uuid_of(p.merchant), "caller_id": uuid_of(p.caller),
         "reference": p.reference, "minor": p.minor, "currency": p.currency, "sale": p.sale,
-        "livemode": p.livemode, "status": status_of(p), "deadline_at": iso(p.deadline_at),
+        "livemode": p.livemode, "status": status_of(p), "deadline_at": at_moment(p.deadline_at),
         "accounts": [uuid_of(a) for a in p.accounts], "customer": p.customer,
         "instrument_id": uuid_of(p.instrument), "initiator": p.initiator, "purpose": p.purpose,
         "return_url": p.return_url, "statement_descriptor": p.statement_descriptor, "metadata": p.metadata,
-        "created_at": iso(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
+        "created_at": at_moment(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
         "fingerprint": guard.fingerprint.hex(),
     }  # fmt: skip
 
@@ -120,7 +120,7 @@ def touched_row(c: Change) -> dict[str, Any]:
     return {
         "bucket": bucket, "id": payment_id, "status": status_of(c.after), "version": c.before.version,
         "answered": c.after.answered, "accounts": [uuid_of(a) for a in c.after.accounts],
-        "deadline_at": iso(c.after.deadline_at), "instrument_id": uuid_of(c.after.instrument),
+        "deadline_at": at_moment(c.after.deadline_at), "instrument_id": uuid_of(c.after.instrument),
     }  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def new_attempt_row(p: Payment, a: Attempt, request: Request, ask_at: int) -> di
         "connector_account_id": uuid_of(a.connector_account), "minor": a.minor, "currency": p.currency,
         "sale": a.sale, "final": a.final, "state": a.state, "reference": a.reference,
         "caller_reference": a.caller_reference, "return_token": a.return_token,
-        "request": request_row(request), "sent_at": iso(a.sent_at), "ask_in": seconds_until(ask_at),
+        "request": request_row(request), "sent_at": at_moment(a.sent_at), "ask_in": seconds_until(ask_at),
     }  # fmt: skip
 
 
@@ -148,8 +148,9 @@ def moved_row(c: Change, a: Attempt) -> dict[str, Any]:
         "psp_token": a.psp_token, "checks": a.checks, "decline": a.decline, "raw_code": a.raw_code,
         "raw_message": a.raw_message, "network_code": a.network_code, "advice_code": a.advice_code,
         "reason": a.reason, "action": a.action, "return_token": a.return_token,
-        "expires_at": iso(a.expires_at * 1_000_000) if a.expires_at else None, "sent_at": iso(a.sent_at),
-        "concluded_at": iso(a.concluded_at), "ask_in": seconds_until(c.ask_at.get(a.id)),
+        "expires_at": at_moment(a.expires_at * 1_000_000) if a.expires_at else None,
+        "sent_at": at_moment(a.sent_at),
+        "concluded_at": at_moment(a.concluded_at), "ask_in": seconds_until(c.ask_at.get(a.id)),
         "same": a in c.before.attempts,
         "request": request_row(c.requests[a.id]) if a.id in c.requests else None,
     }  # fmt: skip

@@ -16,9 +16,9 @@ def moment(microseconds: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds)
 
 
-def iso(microseconds: int | None) -> str | None:
-    """Unix microseconds as PostgreSQL and RFC 3339 read it."""
-    return None if microseconds is None else moment(microseconds).isoformat()
+def at_moment(microseconds: int | None) -> datetime | None:
+    """The same, for a row in which it may be null."""
+    return None if microseconds is None else EPOCH + timedelta(microseconds=microseconds)
 
 
 def microseconds(at: datetime | None) -> int | None:
