@@ -1,23 +1,22 @@
 """The limit: the same rows by the same two statements, driven at the same server by pgbench with no Python in front."""
 
 import asyncio
+import math
 import os
 import re
-import resource
 import shutil
 from pathlib import Path
 
+import psutil
 from msgspec import Struct
 
 from scrooge.cli.bench.sample import Seller, sample
 from scrooge.cli.bench.script import script
+from scrooge.cli.bench.usage import meter
 from scrooge.storage.cluster import EmbeddedError, binaries
 from scrooge.storage.database import PLANNER
 
-TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
-DONE = re.compile(r"^number of transactions actually processed: ([0-9]+)", re.MULTILINE)
-FAILED = re.compile(r"^number of failed transactions: ([0-9]+)", re.MULTILINE)
-LATENCY = re.compile(r"^latency average = ([0-9.]+) ms", re.MULTILINE)
+PROGRESS = re.compile(r"progress: ([0-9.]+) s, ([0-9.]+) tps, lat ([0-9.]+) ms stddev [0-9.]+, ([0-9]+) failed")
 THREADS = 2
 
 
@@ -26,12 +25,16 @@ class LimitError(Exception):
 
 
 class Limit(Struct, frozen=True):
-    """One round of pgbench."""
+    """What pgbench did once it was warm. CPU seconds by process."""
 
-    per_second: float
     payments: int
+    seconds: float
     latency_ms: float
-    cpu_seconds: float
+    cpu_seconds: dict[str, float]
+
+    @property
+    def per_second(self) -> float:
+        return self.payments / self.seconds
 
 
 def program() -> str:
@@ -56,31 +59,43 @@ async def write_script(folder: Path, seller: Seller) -> Path:
     return path
 
 
-async def drive(url: str, path: Path, clients: int, seconds: float) -> Limit:
-    """The script, over and over, by so many clients. Raises LimitError."""
+async def drive(
+    url: str, path: Path, clients: int, seconds: float, warm: float, roots: dict[str, psutil.Process]
+) -> Limit:
+    """The script, over and over, by so many clients. What they do while their plans are made is not counted.
+
+    Raises LimitError.
+    """
     options = {**PLANNER, "role": "scrooge_app", "timezone": "UTC"}
     environment = {**os.environ, "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in options.items())}
-    before = spent()
     process = await asyncio.create_subprocess_exec(
         program(), "--no-vacuum", "--protocol=prepared", f"--client={clients}", f"--jobs={min(THREADS, clients)}",
-        f"--time={max(1, round(seconds))}", f"--file={path}", url,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        "--progress=1", f"--time={math.ceil(warm + seconds) + 1}", f"--file={path}", url,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         env=environment,
     )  # fmt: skip
-    out, err = await process.communicate()
-    said = out.decode(errors="replace")
-    if process.returncode or FAILED.search(said) is None or said_number(FAILED, said):
-        raise LimitError(f"pgbench ended with {process.returncode}: {err.decode(errors='replace')[-2000:]}")
-    return Limit(said_number(TPS, said), int(said_number(DONE, said)), said_number(LATENCY, said), spent() - before)
+    assert process.stderr is not None
+    said: list[str] = []
+    marks: list[tuple[float, float, float, dict[str, float]]] = []  # when, payments since the last, their latency, CPU
+    used = meter({**roots, "pgbench": psutil.Process(process.pid)})
+    async for line in process.stderr:
+        said.append(line.decode(errors="replace"))
+        match = PROGRESS.match(said[-1])
+        if match is not None:
+            at, speed, latency = float(match[1]), float(match[2]), float(match[3])
+            marks.append((at, speed * (at - (marks[-1][0] if marks else 0.0)), latency, used.used()))
+    if await process.wait() or any((match := PROGRESS.match(line)) and match[4] != "0" for line in said):
+        raise LimitError(f"pgbench ended with {process.returncode}: {''.join(said)[-2000:]}")
+    return counted(marks, warm)
 
 
-def said_number(pattern: re.Pattern[str], said: str) -> float:
-    match = pattern.search(said)
-    if match is None:
-        raise LimitError(f"pgbench said nothing of {pattern.pattern}: {said[-1000:]}")
-    return float(match[1])
-
-
-def spent() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def counted(marks: list[tuple[float, float, float, dict[str, float]]], warm: float) -> Limit:
+    """From the first mark that is warm to the last."""
+    first = next((n for n, mark in enumerate(marks) if mark[0] >= warm), len(marks))
+    if first >= len(marks) - 1:
+        raise LimitError("pgbench was not at work long enough to be measured")
+    start, later = marks[first], marks[first + 1 :]
+    payments = sum(mark[1] for mark in later)
+    cpu = {name: seconds - start[3][name] for name, seconds in later[-1][3].items()}
+    latency = sum(mark[1] * mark[2] for mark in later) / max(1.0, payments)
+    return Limit(round(payments), later[-1][0] - start[0], round(latency, 2), cpu)

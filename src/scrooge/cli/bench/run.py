@@ -13,7 +13,6 @@ from scrooge.cli.bench.result import LimitRound, Round, limit_summary, per_payme
 from scrooge.cli.bench.server import Server
 from scrooge.cli.bench.shop import sell_without_api
 from scrooge.cli.bench.stage import Setup, Stage, stage
-from scrooge.cli.bench.usage import meter
 from scrooge.cli.database import audited
 
 WARM_SECONDS = 2.0
@@ -69,7 +68,6 @@ class Bench:
             path = await limit.write_script(self.where.folder, await sell_without_api(bare))
             self.say(f"warming up: the limit and {o.clients} clients against the minimal PSP")
             warm = min(WARM_SECONDS, o.seconds)
-            await limit.drive(bare, path, o.clients, warm)
             await at.warm(o.clients, warm)
             limits, rounds = [], []
             for number in range(o.rounds):
@@ -102,14 +100,13 @@ class Bench:
         return await at.round(at.plan(clients, o.seconds, rate=o.rate))
 
     async def limit_round(self, url: str, path: Path) -> LimitRound:
-        master = server.postmaster(self.where)
-        used = meter({} if master is None else {"postgres": master})
-        found = await limit.drive(url, path, self.options.clients, self.options.seconds)
-        cpu = {**used.used(), "pgbench": found.cpu_seconds}
+        master, o = server.postmaster(self.where), self.options
+        roots = {} if master is None else {"postgres": master}
+        found = await limit.drive(url, path, o.clients, o.seconds, WARM_SECONDS, roots)
         return LimitRound(
             payments_per_second=round(found.per_second, 1),
             latency_ms=found.latency_ms,
-            cpu_ms_per_payment=per_payment(cpu, found.payments),
+            cpu_ms_per_payment=per_payment(found.cpu_seconds, found.payments),
         )
 
     async def low(self, at: Stage, clients: int) -> dict[str, Any]:

@@ -44,7 +44,8 @@ class Meter(Struct):
     before: dict[str, float]
 
     def used(self) -> dict[str, float]:
-        return {name: cpu_seconds(root) - self.before[name] for name, root in self.roots.items()}
+        """A process that has ended has used nothing more."""
+        return {name: max(0.0, cpu_seconds(root) - self.before[name]) for name, root in self.roots.items()}
 
 
 def meter(roots: dict[str, psutil.Process]) -> Meter:
