@@ -24,6 +24,7 @@ from scrooge.storage.directory import Directory
 from scrooge.storage.migrate import migrate
 from scrooge.storage.sealing import sealer_of
 from scrooge.storage.writer import open_writer
+from scrooge.webhooks.sender import Sender
 from scrooge.workers.loop import work
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
     db = await connect(url, size=settings.database_pool)
     writer = await open_writer(url)
     http = client()
+    sender = Sender()
 
     async def schema_behind() -> list[str]:
         return (await migrate(url, check=True)).behind
@@ -51,8 +53,9 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
     live_allowed = settings.credentials_key is not None and not settings.embedded
     directory = Directory(db, installed, sealer, live_allowed=live_allowed)
     try:
-        yield Scrooge(settings, db, writer, http, installed, directory, schema_behind)
+        yield Scrooge(settings, db, writer, http, installed, directory, schema_behind, sender)
     finally:
+        await sender.close()
         await http.close()
         await writer.db.close()
         await db.close()

@@ -28,6 +28,8 @@ POINTS = {
     "inbox.after": "committed, the PSP has no 200 yet",
     "receive.claimed": "a notification is claimed, not applied",
     "receive.applied": "applied, not filed",
+    "webhook.claimed": "webhooks to an endpoint are claimed, not sent",
+    "webhook.sent": "sent, and what the receiver said is not filed",
     "resolve.claimed": "an attempt in doubt is claimed, nobody asked",
     "resolve.applied": "asked, and the answer applied",
 }

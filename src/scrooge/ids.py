@@ -31,6 +31,9 @@ PREFIXES = frozenset(
         "aud",
         "req",
         "ret",
+        "whe",
+        "whd",
+        "whr",
     ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U

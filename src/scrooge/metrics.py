@@ -50,3 +50,16 @@ OUTBOX_AGE = Gauge(
 )
 BREAKS_OPEN = Gauge("scrooge_breaks_open", "Breaks waiting for an operator", multiprocess_mode="max")
 JOB_FAILURES = Counter("scrooge_job_failures_total", "Background work that failed and comes back later", ["job"])
+WEBHOOKS = Counter("scrooge_webhook_tries_total", "Webhooks sent, by what became of the try", ["result"])
+WEBHOOK_ENDPOINTS_DISABLED = Counter(
+    "scrooge_webhook_endpoints_disabled_total", "Endpoints that Scrooge disabled", ["reason"]
+)
+OLDEST_WEBHOOK = Gauge(
+    "scrooge_oldest_webhook_seconds",
+    "How late the latest webhook to an enabled endpoint is",
+    multiprocess_mode="max",
+)
+WEBHOOKS_DEAD = Gauge("scrooge_webhooks_dead", "Webhooks that were given up", multiprocess_mode="max")
+WEBHOOK_ENDPOINTS_FAILING = Gauge(
+    "scrooge_webhook_endpoints_failing", "Endpoints whose last webhook was not taken", multiprocess_mode="max"
+)

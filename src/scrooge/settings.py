@@ -28,6 +28,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: str = "json"  # or "console"
     body_max_bytes: int = 256 * 1024
     challenge_seconds: int = 3600  # how long a payer may take to authenticate
+    webhook_timeout_seconds: int = 15
+    webhook_loopback: bool = False  # webhooks of test mode may go to this machine; always so when embedded
+    webhook_failing_days: int = 5  # an endpoint that took nothing for so long is disabled
 
     def base(self) -> str:
         """The URL under which the outside reaches us, without a trailing slash."""
@@ -44,6 +47,8 @@ LIMITS = {
     "psp_timeout_seconds": (1, 60),
     "body_max_bytes": (1024, 16 * 1024 * 1024),
     "challenge_seconds": (60, 7 * 86_400),
+    "webhook_timeout_seconds": (1, 60),
+    "webhook_failing_days": (1, 60),
 }
 CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),

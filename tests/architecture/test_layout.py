@@ -14,7 +14,7 @@ LAYERS = [
     {"app"},
     {"api", "workers", "sandbox"},  # doors: they never import each other
     {"flows"},
-    {"storage", "connectors"},
+    {"storage", "connectors", "webhooks"},
     {"ledger", "routing"},
     {"domain"},
     {"money", "ids", "errors", "settings", "metrics", "logs", "crash", "urls"},
@@ -27,7 +27,15 @@ IO = {"aiohttp", "asyncio", "asyncpg", "datetime", "os", "pathlib", "random", "s
 PLACES = {
     "starlette": ("api/", "app.py", "sandbox/"),
     "uvicorn": ("app.py", "sandbox/"),
-    "aiohttp": ("connectors/send.py", "flows/scrooge.py", "sandbox/", "cli/"),
+    "aiohttp": (
+        "connectors/send.py",
+        "flows/scrooge.py",
+        "webhooks/addresses.py",
+        "webhooks/sender.py",
+        "sandbox/",
+        "cli/",
+    ),
+    "standardwebhooks": ("webhooks/signing.py",),
     "asyncpg": ("storage/", "flows/perform.py", "api/problems.py"),
     "typer": ("cli/",),
     "rich": ("cli/",),
@@ -37,7 +45,14 @@ ALLOWED = {
     ("storage", "connectors.connector"),  # Request, Notification: values that are kept
     ("storage", "connectors.send"),  # Wire: where an account's requests go
 }
-SIDEWAYS = {"storage": {"ledger"}, "connectors": set(), "api": set(), "workers": set(), "sandbox": set()}
+SIDEWAYS = {
+    "storage": {"ledger"},
+    "connectors": set(),
+    "webhooks": set(),
+    "api": set(),
+    "workers": set(),
+    "sandbox": set(),
+}
 
 
 def modules() -> Iterator[tuple[str, str, ast.Module]]:

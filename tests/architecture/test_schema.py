@@ -4,7 +4,8 @@ import asyncpg
 import pytest
 
 BUCKETED = ("payments", "attempts", "journals", "postings", "events", "instruments", "credentials",
-            "payment_references", "idempotency_keys", "inbox", "breaks", "audit")  # fmt: skip
+            "payment_references", "idempotency_keys", "inbox", "breaks", "audit",
+            "webhook_endpoints", "webhook_deliveries", "webhook_replays")  # fmt: skip
 APPEND_ONLY = ("journals", "postings", "events", "audit")
 
 
@@ -59,11 +60,13 @@ async def test_history_has_a_trigger_that_refuses_even_the_owner(connection: asy
     assert {row["event_manipulation"] for row in events} == {"UPDATE", "DELETE"}
 
 
-async def test_the_serving_role_deletes_nothing_but_tokens_and_old_keys(connection: asyncpg.Connection):
+async def test_the_serving_role_deletes_nothing_but_tokens_old_keys_and_webhooks_that_were_taken(
+    connection: asyncpg.Connection,
+):
     rows = await connection.fetch(
         "SELECT table_name FROM information_schema.role_table_grants WHERE grantee = 'scrooge_app' AND privilege_type = 'DELETE'"
     )
-    assert {row["table_name"] for row in rows} == {"credentials", "idempotency_keys"}
+    assert {row["table_name"] for row in rows} == {"credentials", "idempotency_keys", "webhook_deliveries"}
 
 
 async def test_the_reading_role_sees_no_secret(connection: asyncpg.Connection):

@@ -19,6 +19,8 @@ PARAMETERS = {
     "payment": ("^pay_[0-9A-HJKMNP-TV-Z]{26}$", "pay_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "instrument": ("^ins_[0-9A-HJKMNP-TV-Z]{26}$", "ins_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "account": ("^[A-Za-z0-9_-]{1,64}$", "stripe_eu"),
+    "webhook_endpoint": ("^whe_[0-9A-HJKMNP-TV-Z]{26}$", "whe_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
+    "webhook_delivery": ("^whd_[0-9A-HJKMNP-TV-Z]{26}$", "whd_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "ledger_account": ("^[a-z0-9_.-]{1,200}:[A-Z]{3}$", "assets.psp_receivable.stripe_eu:EUR"),
     "token": ("^[A-Za-z0-9_.-]{1,200}$", "pay_01K9YH4V9GYB7T2D4Z8QW3M5N6.0123abcd"),
 }

@@ -4,11 +4,13 @@ The OpenAPI document, the human page at /docs and the router are all made from t
 """
 
 from scrooge import errors as e
-from scrooge.api import accounts, events, health, instruments, ledger, outside, payments
+from scrooge.api import accounts, events, health, instruments, ledger, outside, payments, webhooks
 from scrooge.api import answers as a
 from scrooge.api import bodies as b
 from scrooge.api import modifications as m
 from scrooge.api import reports as r
+from scrooge.api import webhook_answers as wa
+from scrooge.api import webhook_bodies as wb
 from scrooge.api.call import Route
 
 READ, WRITE, REFUND = "payments:read", "payments:write", "refunds:write"
@@ -26,6 +28,8 @@ MOVED = (
 )  # fmt: skip
 PAYMENT = {201: a.Payment, 202: a.Payment}
 ACCOUNT = "/v1/connector-accounts/{account}"
+HOOKS, HOOKS_WRITE = "webhooks:read", "webhooks:write"
+ENDPOINT, DELIVERY = "/v1/webhook-endpoints/{webhook_endpoint}", "/v1/webhook-deliveries/{webhook_delivery}"
 
 # fmt: off
 ROUTES = (
@@ -78,6 +82,36 @@ ROUTES = (
     # --- events ---
     Route(method="GET", path="/v1/events", handler=events.feed, scope="events:read", query=b.EventFilter,
           answers={200: r.EventList}, summary="Read what happened, in order, each event once"),
+    # --- webhooks ---
+    Route(method="POST", path="/v1/webhook-endpoints", handler=webhooks.create, scope=HOOKS_WRITE,
+          body=wb.CreateWebhookEndpoint, answers={201: wa.WebhookEndpoint}, problems=(e.BadUrl, e.TooManyEndpoints),
+          summary="Have events sent to a URL of yours; the secret is shown now and never again"),
+    Route(method="GET", path="/v1/webhook-endpoints", handler=webhooks.several, scope=HOOKS,
+          answers={200: wa.WebhookEndpointList}, summary="List webhook endpoints"),
+    Route(method="GET", path=ENDPOINT, handler=webhooks.read, scope=HOOKS, answers={200: wa.WebhookEndpoint},
+          problems=(e.NotFound,), summary="Read a webhook endpoint"),
+    Route(method="PATCH", path=ENDPOINT, handler=webhooks.change, scope=HOOKS_WRITE, body=wb.ChangeWebhookEndpoint,
+          answers={200: wa.WebhookEndpoint}, problems=(e.NotFound, e.BadUrl),
+          summary="Change a webhook endpoint, disable or enable it"),
+    Route(method="DELETE", path=ENDPOINT, handler=webhooks.delete, scope=HOOKS_WRITE,
+          answers={200: wa.DeletedWebhookEndpoint}, problems=(e.NotFound,), summary="Send nothing there any more and forget the secret"),
+    Route(method="POST", path=f"{ENDPOINT}/rotate-secret", handler=webhooks.rotate, scope=HOOKS_WRITE,
+          body=wb.RotateWebhookSecret, answers={200: wa.WebhookEndpoint}, problems=(e.NotFound,),
+          summary="Make a new secret; both sign during the overlap"),
+    Route(method="POST", path=f"{ENDPOINT}/test", handler=webhooks.test, scope=HOOKS_WRITE, body=b.Nothing,
+          answers={202: wa.WebhookDelivery}, problems=(e.NotFound, e.EndpointDisabled),
+          summary="Send an event of type test"),
+    Route(method="POST", path=f"{ENDPOINT}/replay", handler=webhooks.replay, scope=HOOKS_WRITE,
+          body=wb.ReplayWebhooks, answers={202: wa.WebhookReplay}, problems=(e.NotFound, e.ReplayRunning),
+          summary="Deliver a range of events once more, each under its own webhook-id"),
+    Route(method="GET", path=f"{ENDPOINT}/deliveries", handler=webhooks.deliveries, scope=HOOKS,
+          query=wb.DeliveryFilter, answers={200: wa.WebhookDeliveryList}, problems=(e.NotFound,),
+          summary="List what was sent or is to be sent, newest first"),
+    Route(method="GET", path=DELIVERY, handler=webhooks.read_delivery, scope=HOOKS,
+          answers={200: wa.WebhookDelivery}, problems=(e.NotFound,), summary="Read a delivery"),
+    Route(method="POST", path=f"{DELIVERY}/retry", handler=webhooks.retry, scope=HOOKS_WRITE, body=b.Nothing,
+          answers={202: wa.WebhookDelivery}, problems=(e.NotFound,),
+          summary="Send a delivery now, with a whole new schedule"),
     # --- connectors ---
     Route(method="GET", path="/v1/connectors", handler=accounts.installed, scope=CONNECTORS,
           answers={200: r.ConnectorList}, summary="List the installed connectors and what they can do"),

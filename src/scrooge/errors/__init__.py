@@ -60,6 +60,11 @@ from scrooge.errors.service import (
     InternalError,
     NotificationRefused,
 )
+from scrooge.errors.webhooks import (
+    EndpointDisabled,
+    ReplayRunning,
+    TooManyEndpoints,
+)
 
 __all__ = [
     "AmountExceedsRoom",
@@ -77,6 +82,7 @@ __all__ = [
     "ContradictoryOutcome",
     "CurrencyMismatch",
     "DatabaseUnavailable",
+    "EndpointDisabled",
     "IdempotencyKeyInvalid",
     "IdempotencyKeyMissing",
     "IdempotencyKeyReused",
@@ -96,10 +102,12 @@ __all__ = [
     "PanRefused",
     "Problem",
     "ReferenceExists",
+    "ReplayRunning",
     "RequestInProgress",
     "RequestTimeout",
     "ScopeMissing",
     "SettingsError",
+    "TooManyEndpoints",
     "Unauthenticated",
     "UnknownConnector",
     "UnknownConnectorAccount",

@@ -5,6 +5,8 @@ from scrooge.domain.news import event_of
 from scrooge.domain.payment import Payment, standing, status_of
 from scrooge.ids import retyped
 from scrooge.storage.changes import Announcement
+from scrooge.storage.listing import Event
+from scrooge.storage.rows import moment
 
 
 def announcement(p: Payment, before: Attempt | None, after: Attempt, account: str) -> Announcement | None:
@@ -42,3 +44,23 @@ def content_of(p: Payment, a: Attempt, account: str) -> dict[str, object]:
             "amount_voided": amount(t.voided),
         },
     }
+
+
+def shown(e: Event, livemode: bool) -> dict[str, object]:
+    """An event as a merchant sees it: in the feed and in a webhook alike."""
+    return {
+        "id": e.id,
+        "object": "event",
+        "type": e.type,
+        "created_at": instant(e.created_at),
+        "payment": e.payment,
+        "attempt": e.attempt,
+        "object_version": e.object_version,
+        "livemode": livemode,
+        "data": e.content,
+    }
+
+
+def instant(microseconds: int) -> str:
+    """Unix microseconds as RFC 3339 in UTC, always with microseconds."""
+    return moment(microseconds).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -12,6 +12,7 @@ from scrooge.settings import Settings
 from scrooge.storage.database import Database
 from scrooge.storage.directory import Directory
 from scrooge.storage.writer import Writer
+from scrooge.webhooks.sender import Sender
 
 
 class Scrooge:
@@ -26,9 +27,11 @@ class Scrooge:
         connectors: Mapping[str, Connector],
         directory: Directory,
         schema_behind: Callable[[], Awaitable[list[str]]],
+        sender: Sender,
     ) -> None:
         self.settings, self.db, self.writer, self.http = settings, db, writer, http
         self.connectors, self.directory, self.schema_behind = connectors, directory, schema_behind
+        self.sender = sender
         self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, payment_id: str) -> asyncio.Lock:

@@ -31,7 +31,7 @@ Q = load(Path(__file__).with_suffix(".sql"))
 FRESH_SECONDS = 1.0
 SCOPES = frozenset({
     "payments:read", "payments:write", "refunds:write", "instruments:read", "instruments:write", "events:read",
-    "ledger:read", "connectors:read", "connectors:write", "*",
+    "ledger:read", "connectors:read", "connectors:write", "webhooks:read", "webhooks:write", "*",
 })  # fmt: skip
 
 

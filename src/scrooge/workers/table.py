@@ -9,6 +9,7 @@ from scrooge.flows.receive import apply_one
 from scrooge.flows.scrooge import Scrooge
 from scrooge.storage import inbox, work
 from scrooge.workers.ask import Asking
+from scrooge.workers.webhooks import forget_webhooks, replay_events, send_webhooks, show_webhooks, spread_events
 
 BATCH = 64
 KEYS_A_TURN = 1000
@@ -56,7 +57,12 @@ async def show_backlog(s: Scrooge, spawn: Spawn) -> int:
 JOBS = (
     Job("ask_psps", 0.5, Asking().run),
     Job("read_inbox", 0.2, read_inbox),
+    Job("spread_events", 0.3, spread_events),
+    Job("send_webhooks", 0.2, send_webhooks),
+    Job("replay_events", 1.0, replay_events),
     Job("show_backlog", 5.0, show_backlog),
+    Job("show_webhooks", 5.0, show_webhooks),
     Job("keep_partitions", 3600.0, keep_partitions),
     Job("forget_keys", 600.0, forget_keys),
+    Job("forget_webhooks", 600.0, forget_webhooks),
 )
