@@ -33,6 +33,7 @@ class World:
             "SCROOGE_PORT": str(self.port),
             "SCROOGE_PSP_TIMEOUT_SECONDS": "2",
             "SCROOGE_LOG_LEVEL": "error",
+            "SCROOGE_WEBHOOK_LOOPBACK": "1",
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.key = ""

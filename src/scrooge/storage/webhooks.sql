@@ -155,7 +155,7 @@ SELECT coalesce(max(extract(epoch FROM now() - first.due_at)), 0)::float8 AS old
          CROSS JOIN LATERAL (
                SELECT count(*) FROM (
                       SELECT 1 FROM webhook_deliveries
-                       WHERE bucket = e.bucket AND endpoint_id = e.id AND state = 'dead' LIMIT 10000) some) dead
+                       WHERE bucket = e.bucket AND endpoint_id = e.id AND state = 'dead' LIMIT 10000) counted) dead
          WHERE e.deleted_at IS NULL)::bigint AS dead
   FROM webhook_endpoints e
  CROSS JOIN LATERAL (
