@@ -45,6 +45,12 @@ def test_a_reversal_may_come_before_the_approval_it_takes_back():
     assert advance(State.REVERSED, oc.Approved("psp")) is State.REVERSED
 
 
+def test_an_acceptance_that_is_read_after_the_news_that_it_came_to_nothing_is_no_contradiction():
+    """The notification of a failed modification may overtake the reply that accepted it."""
+    for state in (State.DECLINED, State.REJECTED, State.REVERSED):
+        assert advance(state, oc.Pending("psp")) is state
+
+
 def test_only_an_approval_is_live_once_nothing_is_open():
     assert {State.APPROVED} == LIVE - OPEN
 

@@ -12,7 +12,7 @@ from tests.world import World
 
 from scrooge.connectors.connector import Notification
 from scrooge.domain.attempt import Attempt, Operation, State
-from scrooge.domain.outcome import Approved, Rejected, Reversed
+from scrooge.domain.outcome import Approved, Rejected, Reversed, Unknown
 from scrooge.domain.payment import Payment
 from scrooge.flows.receive import candidates, pick, told
 from scrooge.ids import hex_of
@@ -88,6 +88,13 @@ def test_an_approval_of_another_amount_is_not_believed():
     for wrong in (Money(999, "EUR"), Money(100_000, "EUR"), Money(1000, "USD")):
         news = note(C, reference=f"{PAY}-2", outcome=Approved("CAP2", wrong))
         assert type(told(p, mine, ACCOUNT, news)).__name__ == "Unknown"
+
+
+def test_a_partial_approval_that_the_reply_told_is_no_difference_when_it_is_told_again():
+    part = structs.replace(AUTHORIZED, approved_minor=600)
+    p = Payment(id=PAY, merchant="m", caller="c", reference="r", minor=1000, currency="EUR", attempts=(part,))
+    assert isinstance(told(p, part, ACCOUNT, note(A, outcome=Approved("PSP1", Money(600, "EUR")))), Approved)
+    assert isinstance(told(p, part, ACCOUNT, note(A, outcome=Approved("PSP1", Money(601, "EUR")))), Unknown)
 
 
 async def test_only_a_whole_reference_of_ours_names_a_payment():

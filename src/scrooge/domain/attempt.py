@@ -54,7 +54,7 @@ TABLE: dict[State, tuple[State | None, ...]] = {
     S.PENDING:  (S.APPROVED, S.PENDING,  None,     S.DECLINED, S.REJECTED, S.REVERSED, S.PENDING),
     S.APPROVED: (S.APPROVED, S.APPROVED, None,     None,       None,       S.REVERSED, S.APPROVED),
     S.DECLINED: (None,       S.DECLINED, None,     S.DECLINED, None,       None,       S.DECLINED),
-    S.REJECTED: (None,       None,       None,     None,       S.REJECTED, None,       S.REJECTED),
+    S.REJECTED: (None,       S.REJECTED, None,     None,       S.REJECTED, None,       S.REJECTED),
     S.REVERSED: (S.REVERSED, S.REVERSED, None,     None,       None,       S.REVERSED, S.REVERSED),
 }
 # fmt: on

@@ -181,6 +181,8 @@ def told(p: Payment, attempt: Attempt, account: ConnectorAccount, n: Notificatio
     """The news in terms of the attempt it was matched to; None when it teaches nothing about that one."""
     outcome = n.outcome
     if attempt.operation is n.operation or outcome is None:
+        if isinstance(outcome, Approved) and attempt.approved_minor and outcome.amount == p.money(attempt.money):
+            return outcome  # A partial approval, as the reply had said.
         return checked(command_of(p, attempt, account), outcome) if isinstance(outcome, Approved) else outcome
     if n.operation is Operation.CAPTURE:  # The capture half of a sale.
         failed = isinstance(outcome, Declined | Rejected | Reversed)
