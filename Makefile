@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 CODE := src tests
 
-.PHONY: help setup demo test check format lint types audit
+.PHONY: help setup demo test sim check format lint types audit
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -23,6 +23,9 @@ demo: $(READY) ## Start everything, make payments, say what happened, keep servi
 
 test: $(READY) ## Run the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
+
+sim: $(READY) ## Simulated worlds: every crash point, operation, PSP and client (SIM="--seeds 5 --wild 10000")
+	@$(BIN)/python -m tests.simulation $(or $(SIM),--seeds 1 --wild 5000)
 
 check: $(READY) lint types ## Format, lint, types, architecture, tests
 	@$(BIN)/python -m pytest $(ARGS)
