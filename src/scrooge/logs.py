@@ -3,8 +3,10 @@
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 import structlog
 
 SECRET_NAMES = (
@@ -29,17 +31,28 @@ def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
     return event
 
 
+@lru_cache(maxsize=1024)
+def secret(name: str) -> bool:
+    """Field names are few, and come again with every line."""
+    return any(word in name.lower() for word in SECRET_NAMES)
+
+
 def hidden(name: str, value: Any) -> Any:
-    if any(word in name.lower() for word in SECRET_NAMES):
+    if secret(name):
         return HIDDEN
     if isinstance(value, Mapping):
         return {k: hidden(str(k), v) for k, v in value.items()}
     return value
 
 
+def in_json(event: Any, **_: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
+
+
 def configure(level: str, style: str) -> None:
     """Call once per process. `style` is "json" or "console"."""
-    renderer: Any = structlog.dev.ConsoleRenderer() if style == "console" else structlog.processors.JSONRenderer()
+    json = structlog.processors.JSONRenderer(serializer=in_json)
+    renderer: Any = structlog.dev.ConsoleRenderer() if style == "console" else json
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

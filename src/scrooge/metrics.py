@@ -20,10 +20,9 @@ POOL_WAIT_SECONDS = Histogram(
     "Time spent waiting for a database connection",
     buckets=SECONDS,
 )
-COMMITS = Counter("scrooge_commits_total", "Commits of recorded and applied changes", ["lane"])
 BATCHED = Histogram(
-    "scrooge_commit_changes",
-    "Changes written by one commit",
+    "scrooge_batch_size",
+    "Items that went to the database together: records, applies, reads",
     ["lane"],
     buckets=(1, 2, 4, 8, 16, 32, 64, 128),
 )

@@ -15,9 +15,9 @@ from scrooge.domain.payment import Payment, decide
 from scrooge.errors import DatabaseUnavailable
 from scrooge.ids import bucket_of, hex_of, new_id
 from scrooge.ledger.postings import Journal, Posting
-from scrooge.metrics import COMMITS
+from scrooge.metrics import BATCHED
 from scrooge.money import Money
-from scrooge.storage import payments, writer
+from scrooge.storage import lane, payments, writer
 from scrooge.storage.access import create_caller, create_merchant
 from scrooge.storage.changes import Change, Guard
 from scrooge.storage.database import connect
@@ -60,8 +60,8 @@ def approved(p: Payment, *postings: Posting) -> Change:
     return Change(p, after, (Journal(p.attempts[0].id, "sale_approved", lines),))
 
 
-def commits(lane: str) -> float:
-    return COMMITS.labels(lane)._value.get()
+def commits(name: str) -> float:
+    return sum(bucket.get() for bucket in BATCHED.labels(name)._buckets)
 
 
 async def test_a_hundred_records_at_once_take_a_few_commits(w: Writer, caller: tuple[str, str]):
@@ -144,7 +144,7 @@ async def test_when_the_commit_is_not_confirmed_everybody_in_the_batch_hears_tha
 
 
 async def test_more_than_may_wait_is_refused_at_once(w: Writer, caller: tuple[str, str], monkeypatch):
-    monkeypatch.setattr(writer, "WAITING_MAX", 10)
+    monkeypatch.setattr(lane, "WAITING_MAX", 10)
     told = await asyncio.gather(*(w.create(made(caller)) for _ in range(40)), return_exceptions=True)
     refused = [t for t in told if isinstance(t, DatabaseUnavailable)]
     assert len(refused) == 30

@@ -64,7 +64,7 @@ async def of_customer(call: Call) -> Answer:
 async def instrument_of(call: Call) -> Instrument:
     """Raises NotFound, for one of the other mode as well."""
     number_of(call.path["instrument"], "ins")
-    found = await instruments.read(call.s.db, call.principal.merchant, call.path["instrument"])
+    found = await call.s.reader.instrument(call.principal.merchant, call.path["instrument"])
     if found is None or found.livemode is not call.principal.livemode:
         raise NotFound("no such instrument")
     return found

@@ -40,7 +40,7 @@ from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, bucket_of, new_id
 from scrooge.money import Money
 from scrooge.routing.choose import Candidate, Route, choose
-from scrooge.storage import changes, instruments, payments
+from scrooge.storage import changes, payments
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
 
@@ -245,7 +245,7 @@ async def visible(s: Scrooge, principal: Principal, payment_id: str) -> Payment:
 
 async def instrument_of(s: Scrooge, principal: Principal, instrument_id: str, customer: str | None) -> Instrument:
     try:
-        found = await instruments.read(s.db, principal.merchant, instrument_id)
+        found = await s.reader.instrument(principal.merchant, instrument_id)
     except MalformedId:
         found = None
     if found is None:

@@ -11,6 +11,7 @@ from scrooge.connectors.connector import Connector
 from scrooge.settings import Settings
 from scrooge.storage.database import Database
 from scrooge.storage.directory import Directory
+from scrooge.storage.instruments import Reader
 from scrooge.storage.writer import Writer
 from scrooge.webhooks.sender import Sender
 
@@ -32,6 +33,7 @@ class Scrooge:
         self.settings, self.db, self.writer, self.http = settings, db, writer, http
         self.connectors, self.directory, self.schema_behind = connectors, directory, schema_behind
         self.sender = sender
+        self.reader = Reader(db)
         self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, payment_id: str) -> asyncio.Lock:

@@ -23,6 +23,7 @@ from scrooge.errors import (
 )
 from scrooge.ids import hex_of, new_id
 from scrooge.storage.database import Database, load, run
+from scrooge.storage.lane import Lane
 from scrooge.storage.rows import encoded, microseconds, public
 from scrooge.storage.sealing import Sealer
 from scrooge.urls import check_url
@@ -80,6 +81,9 @@ class Directory:
         self.db, self.connectors, self.sealer = db, connectors, sealer
         self.live_allowed = live_allowed
         self.keys: dict[bytes, tuple[float, Principal | None]] = {}
+        self.principals: Lane[bytes, Principal] = Lane(
+            "principal", db, self.read_principals, lambda digest: digest, shared=True
+        )
         self.by_id: dict[str, ConnectorAccount] = {}
         self.names: dict[str, str] = {}
         self.wires: dict[str, tuple[tuple[str, str | None], Wire]] = {}
@@ -89,17 +93,19 @@ class Directory:
     async def principal(self, secret: str) -> Principal | None:
         """Whose key this is, or None. Looked up by digest, so that timing says nothing about the key."""
         digest = hashlib.sha256(secret.encode()).digest()
-        now = time.monotonic()
         known = self.keys.get(digest)
-        if known is not None and now - known[0] < FRESH_SECONDS:
+        if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
             return known[1]
-        row = await run(self.db, Q["principal"], digest)
-        found = None if row is None else principal_of(row)
+        return await self.principals.put(digest)
+
+    async def read_principals(self, connection: Any, digests: list[bytes]) -> dict[bytes, Principal]:
+        read_at = time.monotonic()
+        rows = await run(connection, Q["principals"], digests)
+        found = {row["digest"]: principal_of(row) for row in rows}
         if len(self.keys) > 10_000:
             self.keys.clear()  # Only guesses fill this; the real keys come back at once.
-        self.keys[digest] = (now, found)
-        if found is not None:
-            self.names[found.caller] = found.caller_name
+        self.keys |= {digest: (read_at, found.get(digest)) for digest in digests}
+        self.names |= {p.caller: p.caller_name for p in found.values()}
         return found
 
     async def refresh(self, *, now: bool = False) -> None:

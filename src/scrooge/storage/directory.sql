@@ -1,7 +1,7 @@
--- principal :one
-SELECT k.id, k.scopes, k.livemode, c.id AS caller_id, c.name AS caller, m.id AS merchant_id, m.name AS merchant
+-- principals :many
+SELECT k.digest, k.id, k.scopes, k.livemode, c.id AS caller_id, c.name AS caller, m.id AS merchant_id, m.name AS merchant
   FROM api_keys k JOIN callers c ON c.id = k.caller_id JOIN merchants m ON m.id = c.merchant_id
- WHERE k.digest = $1 AND k.revoked_at IS NULL;
+ WHERE k.digest = ANY ($1::bytea[]) AND k.revoked_at IS NULL;
 
 -- add_merchant :none
 INSERT INTO merchants (id, name) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING;

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from scrooge.ids import hex_of
 from scrooge.storage.database import Database, load, run
+from scrooge.storage.lane import Lane
 from scrooge.storage.rows import key_of, microseconds, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
@@ -64,9 +65,23 @@ async def add(db: Database, instrument: Instrument) -> None:
             )
 
 
-async def read(db: Any, merchant: str, instrument_id: str) -> Instrument | None:
-    row = await run(db, Q["read"], *key_of(instrument_id), hex_of(merchant))
-    return None if row is None else instrument_of(row)
+class Reader:
+    """Instruments read together with others that are wanted at the same moment."""
+
+    def __init__(self, db: Database) -> None:
+        self.lane: Lane[str, Instrument] = Lane("instrument", db, read, lambda name: name, shared=True)
+
+    async def instrument(self, merchant: str, instrument_id: str) -> Instrument | None:
+        """Raises MalformedId."""
+        key_of(instrument_id)
+        found = await self.lane.put(instrument_id)
+        return found if found is not None and found.merchant == merchant else None
+
+
+async def read(db: Any, ids: list[str]) -> dict[str, Instrument]:
+    keys = [key_of(i) for i in ids]
+    rows = await run(db, Q["read"], [bucket for bucket, _ in keys], [number for _, number in keys])
+    return {i.id: i for i in map(instrument_of, rows)}
 
 
 async def of_customer(db: Any, merchant: str, customer: str, livemode: bool, limit: int) -> list[Instrument]:

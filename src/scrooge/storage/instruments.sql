@@ -6,14 +6,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 INSERT INTO credentials (bucket, instrument_id, connector_account_id, position, psp_token, psp_customer)
 VALUES ($1, $2, $3, $4, $5, $6);
 
--- read :one
+-- read :many
+-- ($1 buckets, $2 ids)
 SELECT i.*,
        (SELECT jsonb_agg(jsonb_build_object('connector_account', c.connector_account_id, 'psp_token', c.psp_token,
                                             'psp_customer', c.psp_customer) ORDER BY c.position)
           FROM credentials c
          WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys
-  FROM instruments i
- WHERE i.bucket = $1 AND i.id = $2 AND i.merchant_id = $3 AND i.deleted_at IS NULL;
+  FROM unnest($1::smallint[], $2::uuid[]) AS wanted(bucket, id)
+  JOIN instruments i ON i.bucket = wanted.bucket AND i.id = wanted.id
+ WHERE i.deleted_at IS NULL;
 
 -- of_customer :many
 SELECT i.*,
