@@ -68,9 +68,9 @@ def test_wrong_usage_is_told_before_anything_starts(wrong, tmp_path):
 async def test_the_limit_is_driven_by_our_own_statements():
     """Nothing that names one payment is left in the script, and nothing that pgbench would take for a variable."""
     seller = Seller(new_id("mer", 0), new_id("clr", 0), new_id("con", 0))
-    found = await sample(seller, "order-1")
+    found = await sample(seller, ["order-1"])
     text = script(found)
-    assert found.payment.id not in text
-    assert found.payment.attempts[0].id not in text
+    assert found.payments[0].id not in text
+    assert found.payments[0].attempts[0].id not in text
     assert "order-1" not in text
     assert '"minor": 1299' in text

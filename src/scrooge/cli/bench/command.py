@@ -11,6 +11,7 @@ from scrooge.cli.bench.limit import LimitError
 from scrooge.cli.bench.run import Options, run
 from scrooge.cli.bench.server import server
 from scrooge.cli.output import FAILED, FOUND_PROBLEMS, Json, document, say, table
+from scrooge.cli.place import usable
 from scrooge.settings import load
 
 
@@ -30,17 +31,25 @@ def bench(
         float | None, typer.Option(min=1, help="Payments a second of an open loop, instead of the closed one.")
     ] = None,
     brief: Annotated[bool, typer.Option("--brief", help="Without low load and half capacity.")] = False,
+    profile: Annotated[
+        Path | None, typer.Option(help="Write to this directory where the CPU time goes; one serving process.")
+    ] = None,
     data_dir: Annotated[Path, typer.Option(help="Where a directory for the run is made and removed.")] = Path(
         ".scrooge"
     ),
     as_json: Json = False,
 ) -> None:
     """Measure payments through everything, on a real PostgreSQL, against the limit that the database sets."""
+    if profile is not None:
+        if workers > 1:
+            raise typer.BadParameter("looks at one serving process: leave out --workers", param_hint="--profile")
+        with usable(profile, "--profile"):
+            profile.mkdir(parents=True, exist_ok=True)
     settings = load()
     psps = ("minimal", "sandbox") if psp is None else (str(psp),)
     options = Options(
         seconds=seconds, rounds=rounds, clients=clients, workers=workers, psps=psps, latency_ms=latency_ms,
-        rate=rate, brief=brief,
+        rate=rate, brief=brief, profile=None if profile is None else str(profile.resolve()),
     )  # fmt: skip
     try:
         with server(settings, data_dir.expanduser()) as where:

@@ -55,7 +55,7 @@ def program() -> str:
 async def write_script(folder: Path, seller: Seller) -> Path:
     """Where the server's user may not read it, pgbench can: it runs as we do."""
     path = folder / "limit.sql"
-    path.write_text(script(await sample(seller, "bench-limit-00000001")))
+    path.write_text(script(await sample(seller, ["bench-limit-one"])))
     return path
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from scrooge.cli.bench import limit, machine, server
+from scrooge.cli.bench import limit, machine, profile, server
 from scrooge.cli.bench.result import LimitRound, Round, limit_summary, per_payment, summary
+from scrooge.cli.bench.sample import Seller
 from scrooge.cli.bench.server import Server
 from scrooge.cli.bench.shop import sell_without_api
 from scrooge.cli.bench.stage import Setup, Stage, stage
@@ -32,6 +33,7 @@ class Options(Struct, frozen=True, kw_only=True):
     latency_ms: float
     rate: float | None = None
     brief: bool = False  # only the closed loop and the limit
+    profile: str | None = None  # the folder for where the time goes
 
 
 class Bench:
@@ -58,14 +60,16 @@ class Bench:
 
     def setup(self, psp: str) -> Setup:
         return Setup(
-            psp=psp, workers=self.options.workers, latency_ms=self.options.latency_ms, environment=dict(os.environ)
-        )
+            psp=psp, workers=self.options.workers, latency_ms=self.options.latency_ms, environment=dict(os.environ),
+            profile=Path(self.options.profile) if self.options.profile and psp == "minimal" else None,
+        )  # fmt: skip
 
     async def minimal(self) -> dict[str, Any]:
         """Against the minimal PSP, round by round in turn with the limit, so that both meet the same machine."""
         o = self.options
         async with server.fresh_database(self.where, "limit") as bare, stage(self.where, self.setup("minimal")) as at:
-            path = await limit.write_script(self.where.folder, await sell_without_api(bare))
+            seller = await sell_without_api(bare)
+            path = await limit.write_script(self.where.folder, seller)
             self.say(f"warming up: the limit and {o.clients} clients against the minimal PSP")
             warm = min(WARM_SECONDS, o.seconds)
             await at.warm(o.clients, warm)
@@ -82,7 +86,16 @@ class Bench:
                 found["low_load"] = [await self.low(at, clients) for clients in LOW_CLIENTS]
                 found["half_capacity"] = await self.half(at, found["payments_per_second"] / 2)
             bare_check = await audited(bare, None)
+            if o.profile is not None:
+                await self.profile(at, bare, seller, Path(o.profile))
             return {**found, **await self.ended(at), "limit_check_ok": bare_check.ok}
+
+    async def profile(self, at: Stage, bare: str, seller: Seller, folder: Path) -> None:
+        """After everything that counts."""
+        self.say(f"profiling into {folder}")
+        await at.profiled(at.plan(self.options.clients, self.options.seconds), folder)
+        (folder / "serve.txt").write_text(profile.by_place(folder))
+        (folder / "postgres.txt").write_text(await profile.statements(bare, seller))
 
     async def sandbox(self) -> dict[str, Any]:
         """Against the sandbox, which notifies us of everything."""

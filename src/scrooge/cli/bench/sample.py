@@ -1,12 +1,13 @@
-"""One payment's rows exactly as Scrooge writes them: what the limit is measured with."""
+"""Payments' rows exactly as Scrooge writes them: what the limit is measured with."""
 
 import hashlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, structs
 
-from scrooge.connectors.connector import Command, render
+from scrooge.connectors.connector import Command, Request, render
 from scrooge.connectors.stripe import STRIPE
 from scrooge.domain.attempt import Operation
 from scrooge.domain.news import hear
@@ -44,46 +45,56 @@ class Seller(Struct, frozen=True):
 
 
 class Sample(Struct, frozen=True):
-    """A payment that was captured at once, and the two statements (SQL, arguments) that wrote it."""
+    """Payments that were captured at once, and the two statements (SQL, arguments) that wrote them all."""
 
-    payment: Payment
+    payments: list[Payment]
     record: tuple[str, tuple[Any, ...]]
     apply: tuple[str, tuple[Any, ...]]
 
 
-async def sample(seller: Seller, reference: str) -> Sample:
+async def sample(seller: Seller, references: Sequence[str]) -> Sample:
     """The same decisions as in flows/authorize.py, with everything approved."""
-    merchant, caller, account = seller.merchant, seller.caller, seller.account
-    bucket, now = bucket_of(merchant, caller, reference), time.time_ns() // 1000
+    recorder = Recorder()
+    made = [sent(seller, reference) for reference in references]
+    await changes.create(recorder, made)
+    await changes.save(recorder, [approved(p) for p, *_ in made])
+    record, applied = recorder.said
+    return Sample([p for p, *_ in made], record, applied)
+
+
+def sent(seller: Seller, reference: str) -> tuple[Payment, Guard, Request, int]:
+    """A payment that is about to be asked for, with its key, its request and when to ask about it."""
+    bucket, now = bucket_of(seller.merchant, seller.caller, reference), time.time_ns() // 1000
     p = Payment(
-        id=new_id("pay", bucket), merchant=merchant, caller=caller, reference=reference, minor=1299, currency="EUR",
-        sale=True, customer="payer-000", instrument=new_id("ins", 1), statement_descriptor="EXAMPLE*PREMIUM",
-        metadata={"plan": "premium"}, created_at=now, deadline_at=now + 12 * SECOND,
+        id=new_id("pay", bucket), merchant=seller.merchant, caller=seller.caller, reference=reference, minor=1299,
+        currency="EUR", sale=True, customer="payer-000", instrument=new_id("ins", 1),
+        statement_descriptor="EXAMPLE*PREMIUM", metadata={"plan": "premium"}, created_at=now,
+        deadline_at=now + 12 * SECOND,
     )  # fmt: skip
     p = decide(
-        p, Operation.AUTHORIZE, None, id=new_id("att", bucket), number=1, connector_account=account, sale=True,
+        p, Operation.AUTHORIZE, None, id=new_id("att", bucket), number=1, connector_account=seller.account, sale=True,
         reference=f"{p.id}-1", return_token="0" * 32, sent_at=now,
     )  # fmt: skip
-    [attempt] = p.attempts
     command = Command(
-        operation=Operation.AUTHORIZE, amount=Money(1299, "EUR"), reference=attempt.reference, payment=p.id,
+        operation=Operation.AUTHORIZE, amount=Money(1299, "EUR"), reference=p.attempts[0].reference, payment=p.id,
         merchant_account="acct_bench", sale=True, customer=p.customer, psp_token=CARD,
         statement_descriptor=p.statement_descriptor,
     )  # fmt: skip
     request = render(STRIPE, command)
-    recorder = Recorder()
-    guard = Guard(bucket_of(caller, reference), reference, hashlib.sha256(request.body).digest())
-    await changes.create(recorder, [(p, guard, request, now + 12 * SECOND)])
+    guard = Guard(bucket_of(seller.caller, reference), reference, hashlib.sha256(request.body).digest())
+    return p, guard, request, now + 12 * SECOND
+
+
+def approved(p: Payment) -> Change:
+    """What the PSP's approval changes."""
+    [attempt] = p.attempts
     outcome = Approved(
         PSP_REFERENCE, Money(1299, "EUR"), network_transaction_id="000000000000001", psp_token=CARD,
         checks={"cvc": "pass"},
     )  # fmt: skip
-    after = structs.replace(hear(p, attempt.id, outcome, now), answered=True)
-    heard = after.attempts[0]
+    after = structs.replace(hear(p, attempt.id, outcome, time.time_ns() // 1000), answered=True)
     posted = journal(p, after, attempt.id, {"psp": "stripe", "caller": "checkout"})
-    event = announcement(after, attempt, heard, "stripe")
+    event = announcement(after, attempt, after.attempts[0], "stripe")
     assert posted is not None
     assert event is not None
-    await changes.save(recorder, [Change(p, after, (posted,), (event,))])
-    record, applied = recorder.said
-    return Sample(p, record, applied)
+    return Change(p, after, (posted,), (event,))

@@ -42,7 +42,7 @@ def common(uuid: Callable[[int], str]) -> dict[str, str]:
 
 
 def script(sample: Sample) -> str:
-    """Two statements, each a transaction of its own, as one payment is."""
+    """Of a sample of one: two statements, each a transaction of its own, as one payment is."""
     record = statement(sample, sample.record, record_expressions())
     apply = statement(sample, sample.apply, apply_expressions())
     return f"{HEAD}{record}\n\\gset made_\n{apply};\n"
@@ -77,11 +77,12 @@ def rendered(sample: Sample, argument: str, expressions: dict[str, str]) -> str:
 
 def identities(sample: Sample, rows: list[dict[str, Any]]) -> dict[str, str]:
     """Every text that names this one payment, and the marker that takes its place."""
-    [attempt] = sample.payment.attempts
+    [payment] = sample.payments
+    [attempt] = payment.attempts
     found = {
-        hex_of(sample.payment.id): "@payment@", hex_of(attempt.id): "@attempt@",
-        sample.payment.id.partition("_")[2]: "@pay@", attempt.id.partition("_")[2]: "@att@",
-        sample.payment.reference: "@reference@", PSP_REFERENCE: "@psp@",
+        hex_of(payment.id): "@payment@", hex_of(attempt.id): "@attempt@",
+        payment.id.partition("_")[2]: "@pay@", attempt.id.partition("_")[2]: "@att@",
+        payment.reference: "@reference@", PSP_REFERENCE: "@psp@",
     }  # fmt: skip
     for row in rows:
         if "effect" in row:

@@ -2,17 +2,20 @@
 
 import asyncio
 import secrets
+import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 from msgspec import Struct
 
-from scrooge.cli.bench.crew import Crew, loader
+from scrooge.cli.bench import sampled
+from scrooge.cli.bench.crew import Crew, CrewError, loader
 from scrooge.cli.bench.load import Plan, Seen
 from scrooge.cli.bench.result import Round, per_payment, percentiles
 from scrooge.cli.bench.server import Server, fresh_database, opened, postmaster, wal_bytes, write_transactions
@@ -35,7 +38,7 @@ class Setup(Struct, frozen=True, kw_only=True):
     workers: int
     latency_ms: float
     environment: Mapping[str, str]
-    serve: tuple[str, ...] = ("scrooge", "serve")
+    profile: Path | None = None  # where serve writes what it spends its CPU time on
 
 
 class Stage:
@@ -57,10 +60,11 @@ class Stage:
         psp = ("scrooge.cli.bench.psp", psp_port, latency)
         if self.setup.psp == "sandbox":
             psp = ("scrooge", "sandbox", "--port", psp_port, "--latency-ms", latency)
-        serve = (*self.setup.serve, "--port", str(self.port), "--workers", str(self.setup.workers))
+        serve = ("serve", "--port", str(self.port), "--workers", str(self.setup.workers))
+        program = "scrooge" if self.setup.profile is None else "scrooge.cli.bench.sampled"
         start = self.crew.start
         await asyncio.to_thread(start, "psp", *psp, ready=f"{self.psp_url}/healthz")
-        await asyncio.to_thread(start, "serve", *serve, ready=f"{self.api_url}/readyz")
+        await asyncio.to_thread(start, "serve", program, *serve, ready=f"{self.api_url}/readyz")
         await asyncio.to_thread(start, "worker", "scrooge", "worker", ready="")
         self.shop = await open_shop(self.url, self.api_url, self.psp_url, notified=self.setup.psp == "sandbox")
 
@@ -103,6 +107,20 @@ class Stage:
             wal_kb_per_payment=round(wal / done / 1000, 3),
             errors=seen.errors,
         )
+
+    async def profiled(self, plan: Plan, folder: Path) -> None:
+        """A load that is sampled and not measured: the stacks are in `folder` when this returns. Raises CrewError."""
+        load = await loader(plan)
+        serve = self.crew.processes()["serve"]
+        serve.send_signal(signal.SIGUSR1)
+        await load.go()
+        serve.send_signal(signal.SIGUSR2)
+        until = time.monotonic() + QUIET_SECONDS
+        while not sampled.written(folder):
+            self.crew.require_alive()
+            if time.monotonic() > until:
+                raise CrewError("serve did not write its profile")
+            await asyncio.sleep(0.05)
 
     async def watch(self) -> None:
         """How much memory serve has, second by second."""
@@ -153,6 +171,8 @@ async def stage(where: Server, setup: Setup) -> AsyncIterator[Stage]:
         folder = where.folder / f"logs-{secrets.token_hex(3)}"
         folder.mkdir()
         environment = {**setup.environment, "SCROOGE_DATABASE_URL": url, "SCROOGE_EMBEDDED": "1"}
+        if setup.profile is not None:
+            environment[sampled.VARIABLE] = str(setup.profile)
         crew = Crew(folder, environment)
         try:
             found = Stage(where, setup, url, ports, crew)
