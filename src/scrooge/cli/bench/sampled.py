@@ -6,6 +6,7 @@ time in compiled code counts for the Python function that called it.
 """
 
 import os
+import runpy
 import signal
 from collections import Counter
 from pathlib import Path
@@ -66,6 +67,4 @@ def install(sampler: Sampler) -> None:
 
 if __name__ == "__main__":
     install(Sampler(Path(os.environ[VARIABLE])))
-    from scrooge.cli.main import main  # which imports the bench, which imports this
-
-    main()
+    runpy.run_module("scrooge", run_name="__main__")
