@@ -1,0 +1,106 @@
+"""What is crossed with what: every pair of the five dimensions, less the pairs that cannot be, each with its reason."""
+
+import itertools
+from collections.abc import Iterator
+from random import Random
+
+from msgspec import Struct
+
+from scrooge import crash
+from scrooge.sandbox.faults import KINDS
+
+OPERATIONS = ("authorize", "sale", "capture", "void", "refund", "continuation", "cascade", "fresh")
+BEHAVIORS = ("normal", "decline", "challenge", *KINDS)
+CLIENTS = ("waits", "retries", "copies", "gives_up", "new_key")
+CONNECTORS = ("stripe", "adyen")
+# The worker reaches points of the road too, when it asks and applies.
+WORKER = ("resolve.claimed", "resolve.applied", "receive.claimed", "receive.applied")
+SHARED = ("send.before", "send.written", "send.after", "apply.before", "apply.after")
+POINTS = (*crash.POINTS, *(f"worker {point}" for point in SHARED))
+DIMENSIONS = {
+    "point": POINTS, "operation": OPERATIONS, "behavior": BEHAVIORS, "client": CLIENTS, "connector": CONNECTORS,
+}  # fmt: skip
+MODIFICATIONS = {"capture", "void", "refund"}
+
+
+class Cell(Struct, frozen=True):
+    """A process dies at `point` while `operation` is in flight, under a PSP's and a client's behavior."""
+
+    point: str
+    operation: str
+    behavior: str
+    client: str
+    connector: str
+
+    def __str__(self) -> str:
+        return " / ".join((self.point, self.operation, self.behavior, self.client, self.connector))
+
+
+def by_worker(point: str) -> bool:
+    return point in WORKER or point.startswith("worker ")
+
+
+# (dimension, values), (dimension, values): why such a cell cannot be.
+IMPOSSIBLE = (
+    ({"point": {"record.before", "record.after"}, "operation": {"continuation"}}, "it is recorded at continue.*"),
+    ({"point": {"record.written"}, "operation": {"authorize", "sale", "cascade", "continuation"}},
+     "recorded by one statement, or at continue.*"),
+    ({"point": {"cascade.before", "cascade.after"}, "operation": set(OPERATIONS) - {"cascade"}}, "only a cascade does"),
+    ({"point": {"continue.before", "continue.after"}, "operation": set(OPERATIONS) - {"continuation"}},
+     "only a continuation does"),
+    ({"operation": {"void"}, "behavior": {"decline"}}, "no PSP here declines a void of an open authorization"),
+    ({"operation": MODIFICATIONS, "behavior": {"challenge"}}, "no payer takes part"),
+    ({"operation": {"capture"}, "behavior": {"decline"}, "connector": {"stripe"}},
+     "Stripe declines no capture of an open authorization"),
+)  # fmt: skip
+
+
+def why_not(cell: dict[str, str]) -> str | None:
+    """Why these values, which may be a part of a cell's, cannot meet; None when they can."""
+    for values, reason in IMPOSSIBLE:
+        if all(cell.get(dimension) in allowed for dimension, allowed in values.items()):
+            return reason
+    return None
+
+
+Pair = tuple[tuple[str, str], tuple[str, str]]
+
+
+def pairs_of(values: dict[str, str]) -> Iterator[Pair]:
+    yield from itertools.combinations(values.items(), 2)
+
+
+def all_pairs() -> tuple[set[Pair], dict[Pair, str]]:
+    """(pairs to cover, pairs that cannot be with their reasons)."""
+    due: set[Pair] = set()
+    never: dict[Pair, str] = {}
+    for (a, us), (b, them) in itertools.combinations(DIMENSIONS.items(), 2):
+        for x, y in itertools.product(us, them):
+            reason = why_not({a: x, b: y})
+            if reason is None:
+                due.add(((a, x), (b, y)))
+            else:
+                never[(a, x), (b, y)] = reason
+    return due, never
+
+
+def covering(seed: int) -> list[Cell]:
+    """Cells that together hold every possible pair of values. Greedy, and the same for the same seed."""
+    draw = Random(seed)
+    missing, _ = all_pairs()
+    cells = []
+    for pair in sorted(missing):
+        if pair not in missing:
+            continue
+        best = max((completed(pair, draw) for _ in range(40)), key=lambda c: sum(p in missing for p in pairs_of(c)))
+        missing.difference_update(pairs_of(best))
+        cells.append(Cell(**best))
+    return cells
+
+
+def completed(pair: Pair, draw: Random) -> dict[str, str]:
+    """A whole cell around a pair, drawn at random."""
+    while True:
+        cell = {name: dict(pair).get(name) or draw.choice(values) for name, values in DIMENSIONS.items()}
+        if why_not(cell) is None:
+            return cell

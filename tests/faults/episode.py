@@ -1,0 +1,205 @@
+"""An episode: one operation under one PSP behavior. Processes die at one crash point after another while it is in
+flight; then the faults stop, the worker drains, and the oracle judges."""
+
+import asyncio
+import time
+from random import Random
+from typing import Any
+
+from msgspec import Struct, field
+from tests.faults import oracle
+from tests.faults.cells import Cell, by_worker
+from tests.faults.driver import Order, drive, prepared
+from tests.faults.lane import Lane
+
+from scrooge.sandbox.faults import KINDS
+from scrooge.storage.rows import public
+
+ORDERS = 6  # per cell
+RATE = 0.7  # of the occasions on which a fault may strike
+TRIES = 3
+DEATH_SECONDS = 6.0
+DUE_SECONDS = 12.0
+DRAIN_SECONDS = 120.0
+SEEDS = ("send.before", "send.written", "send.after")  # crashes of `serve` that leave an attempt in doubt
+
+
+class Result(Struct):
+    """`reached`: how many processes died in each cell; `struck`: how often the PSP's fault really struck."""
+
+    operation: str
+    behavior: str
+    reached: dict[Cell, int] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+    payments: int = 0
+    deaths: int = 0
+    struck: int = 0
+    seconds: float = 0.0
+
+
+class Episode:
+    """State of one episode in one lane; `run` is its whole life."""
+
+    def __init__(self, lane: Lane, operation: str, behavior: str, cells: list[Cell], seed: int) -> None:
+        self.lane, self.cells, self.draw = lane, cells, Random(f"{seed}/{operation}/{behavior}")
+        self.result = Result(operation, behavior, {cell: 0 for cell in cells})
+        self.orders: list[Order] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.calm = asyncio.Event()
+        self.until = time.monotonic() + 600
+        self.made = 0
+
+    async def run(self) -> Result:
+        started = time.monotonic()
+        lane, behavior = self.lane, self.result.behavior
+        await lane.no_faults()
+        await lane.begin("serve")
+        if behavior == "inquiry_lag":  # It strikes payments when they are made, so also those prepared.
+            await lane.behave(behavior, RATE)
+        struck = await lane.struck(behavior)
+        cells = sorted(self.cells, key=lambda cell: by_worker(cell.point), reverse=True)
+        for _ in range(TRIES):
+            due = [cell for cell in cells if not self.result.reached[cell]]
+            if due:
+                await self.tried(due)
+        await self.settle()
+        self.result.struck = await lane.struck(behavior) - struck
+        self.result.payments = len(self.orders)
+        self.result.seconds = time.monotonic() - started
+        return self.result
+
+    async def tried(self, cells: list[Cell]) -> None:
+        """Prepares what the cells need while nothing is wrong, then lets them happen one after another."""
+        lane, behavior = self.lane, self.result.behavior
+        await lane.begin("serve")
+        if behavior != "inquiry_lag":
+            await lane.no_faults()
+        orders = {cell: await self.prepared(cell) for cell in cells}
+        await self.read_all()
+        if behavior in KINDS:
+            await lane.behave(behavior, RATE)
+        self.calm.clear()
+        for cell in cells:
+            happened = self.in_worker if by_worker(cell.point) else self.in_serve
+            if await happened(cell, orders[cell]):
+                self.result.reached[cell] += 1
+                self.result.deaths += 1
+
+    async def prepared(self, cell: Cell) -> list[Order]:
+        self.made += 1
+        tag = f"{cell.operation}-{cell.behavior}-{self.made}"
+        names = [f"{tag}-{n}-{self.draw.getrandbits(32):08x}" for n in range(ORDERS)]
+        orders = list(await asyncio.gather(*(prepared(self.lane, cell, name) for name in names)))
+        self.orders += orders
+        return orders
+
+    async def read_all(self) -> None:
+        """The news of what was prepared is applied before the faults begin; then nobody works until somebody dies."""
+        await asyncio.sleep(0.3)
+        if await self.lane.doubt():
+            await self.lane.begin("worker")
+            await self.until_true(self.nothing_open, 3 if self.tasks else 15)
+        await self.lane.end("worker")
+
+    async def nothing_open(self) -> bool:
+        return not await self.lane.doubt()
+
+    def give(self, orders: list[Order]) -> None:
+        self.tasks += [asyncio.create_task(drive(self.lane, order, self.calm, self.until)) for order in orders]
+
+    # --- deaths -------------------------------------------------------------------------------
+
+    async def in_serve(self, cell: Cell, orders: list[Order]) -> bool:
+        """Only this cell's orders reach the process that is armed, so what it dies of is one of them."""
+        return await self.dies(cell.point, orders, self.draw.randint(1, 3))
+
+    async def dies(self, point: str, orders: list[Order], times: int) -> bool:
+        life = await self.lane.begin("serve", SCROOGE_CRASH_POINT=f"{point}:{times}")
+        self.give(orders)
+        return await life.died(DEATH_SECONDS) and life.ended.result() == -9
+
+    async def in_worker(self, cell: Cell, orders: list[Order]) -> bool:
+        """The worker that dies has claimed something of this cell's."""
+        if cell.point.startswith("receive"):
+            await self.lane.begin("serve")
+            self.give(orders)
+            ready = self.news_of
+        else:
+            if not await self.dies(self.draw.choice(SEEDS), orders, self.draw.randint(1, 3)):
+                return False
+            await self.lane.begin("serve")
+            ready = self.due
+        if not await self.until_true(lambda: ready(orders), DUE_SECONDS):
+            return False
+        before = await self.claims(orders)
+        life = await self.lane.begin("worker", SCROOGE_CRASH_POINT=cell.point.removeprefix("worker "))
+        died = await life.died(DEATH_SECONDS)
+        await self.lane.end("worker")
+        return died and life.ended.result() == -9 and await self.claims(orders) > before
+
+    async def due(self, orders: list[Order]) -> bool:
+        row = await self.lane.row(
+            "SELECT count(*) AS n FROM attempts a JOIN payments p ON p.bucket = a.bucket AND p.id = a.payment_id"
+            " WHERE p.reference = ANY($1) AND a.state IN ('sent', 'unknown') AND a.ask_at <= now()",
+            [order.reference for order in orders],
+        )
+        return bool(row["n"])
+
+    async def news_of(self, orders: list[Order]) -> bool:
+        return bool(await self.news(orders, "state = 'unread' AND due_at <= now()"))
+
+    async def news(self, orders: list[Order], where: str) -> list[Any]:
+        names = [order.reference for order in orders]
+        rows = await self.lane.db.fetch("SELECT id FROM payments WHERE reference = ANY($1)", names)
+        ours = [public("pay", row["id"]) or "" for row in rows]
+        found = await self.lane.db.fetch(f"SELECT item::text AS item, tries FROM inbox WHERE {where}")  # noqa: S608
+        return [row for row in found if any(payment in row["item"] for payment in ours)]
+
+    async def claims(self, orders: list[Order]) -> int:
+        """How often a worker has taken anything of these orders into its hands."""
+        row = await self.lane.row(
+            "SELECT coalesce(sum(a.asks), 0) AS n FROM attempts a JOIN payments p"
+            " ON p.bucket = a.bucket AND p.id = a.payment_id WHERE p.reference = ANY($1)",
+            [order.reference for order in orders],
+        )
+        return int(row["n"]) + sum(row["tries"] for row in await self.news(orders, "true"))
+
+    # --- the end ------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Callers come back while the faults are still on, then these stop, the worker drains, the oracle judges."""
+        lane = self.lane
+        await lane.begin("serve")
+        await lane.begin("worker")
+        self.calm.set()
+        await asyncio.sleep(0.5)
+        await lane.no_faults()
+        self.until = time.monotonic() + 60
+        _, late = await asyncio.wait(self.tasks, timeout=60) if self.tasks else (set(), set())
+        wrong = [f"{len(late)} callers never got an answer"] if late else []
+        for task in late:
+            task.cancel()
+        wrong += [f"caller: {task.exception()!r}" for task in self.tasks if task.done() and task.exception()]
+        if not await self.until_true(self.nothing_open, DRAIN_SECONDS):
+            wrong.append(f"not drained in {DRAIN_SECONDS:.0f} s")
+        wrong += await oracle.money(lane)
+        wrong += await oracle.promises(lane, self.orders)
+        told, lane.cursor = await oracle.announced(lane, lane.told, lane.cursor)
+        self.result.violations = wrong + told
+        await lane.end("worker")
+
+    async def until_true(self, ready: Any, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while not await ready():
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(0.1)
+        return True
+
+
+def episodes_of(cells: list[Cell]) -> dict[tuple[str, str], list[Cell]]:
+    found: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault((cell.operation, cell.behavior), []).append(cell)
+    return found
+

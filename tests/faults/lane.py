@@ -1,0 +1,115 @@
+"""One lane of the suite: a database, a sandbox, `serve` and `worker` of its own, and a caller with a key."""
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import aiohttp
+import asyncpg
+from tests.conftest import free_port
+from tests.faults.processes import Life, Nursery
+from tests.world import World
+
+from scrooge.storage.access import create_caller, create_key, create_merchant
+from scrooge.storage.database import connect
+
+SANDBOX = {"latency_ms": 25.0, "notify_delay_ms": 120.0, "later_ms": 300.0, "search_lag_ms": 100.0}
+DELAYS_MS = {"slow": 1600, "late_notification": 1500, "reordered_notifications": 700, "inquiry_lag": 4000}
+BORN_SECONDS = 40
+
+
+class Lane(World):
+    """A `World` whose processes are born in the nursery, and die often."""
+
+    def __init__(self, nursery: Nursery, database_url: str, folder: str) -> None:
+        self.sandbox_port = free_port()
+        super().__init__(database_url, f"http://127.0.0.1:{self.sandbox_port}", folder)
+        self.nursery, self.log = nursery, os.path.join(folder, "log")
+        self.env = {name: value for name, value in self.env.items() if name.startswith("SCROOGE_")}
+        self.env |= {"SCROOGE_PSP_TIMEOUT_SECONDS": "1", "SCROOGE_DATABASE_POOL": "6", "SCROOGE_LOG_LEVEL": "warning"}
+        self.lives: dict[str, Life] = {}
+        self.told: dict[str, dict[str, Any]] = {}  # every event the feed gave us
+        self.cursor: str | None = None
+
+    async def open(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=20)
+        self.http = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0, force_close=True))
+        self.db = await asyncpg.create_pool(self.database_url, min_size=1, max_size=2)
+        db = await connect(self.database_url, size=2)
+        merchant = await create_merchant(db, "faults")
+        self.key = (await create_key(db, await create_caller(db, merchant, "checkout"), ["*"], False))[1]
+        await db.close()
+        await asyncio.gather(self.begin("sandbox"), self.begin("serve"))
+        await self.open_stripe()
+        await self.open_adyen()
+
+    async def close(self) -> None:
+        for life in self.lives.values():
+            life.signal(signal.SIGKILL)
+        await self.http.close()
+        await self.db.close()
+
+    # --- processes ---
+
+    async def begin(self, name: str, **env: str) -> Life:
+        """A new process of this name, once it can be used; the one there was dies by SIGKILL first."""
+        if name in self.lives:
+            await self.lives[name].kill()
+        more: dict[str, Any] = {"sandbox": {"port": self.sandbox_port, **SANDBOX}} if name == "sandbox" else {}
+        life = self.lives[name] = await self.nursery.birth(name, self.log, {**self.env, **env}, **more)
+        if name != "worker":
+            url = self.api_url if name == "serve" else self.sandbox_url
+            await self.answers(f"{url}/healthz", life)
+        return life
+
+    async def end(self, name: str) -> None:
+        if name in self.lives:
+            await self.lives.pop(name).kill()
+
+    async def answers(self, url: str, life: Life) -> None:
+        until = asyncio.get_running_loop().time() + BORN_SECONDS
+        while asyncio.get_running_loop().time() < until and not life.ended.done():
+            try:
+                async with self.http.get(url, timeout=aiohttp.ClientTimeout(total=2)) as answer:
+                    if answer.status == 200:
+                        return
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                await asyncio.sleep(0.03)
+        raise AssertionError(f"{url} does not answer; see {self.log}")
+
+    # --- the PSPs ---
+
+    async def behave(self, behavior: str, rate: float) -> None:
+        more = {"delay_ms": DELAYS_MS[behavior]} if behavior in DELAYS_MS else {}
+        await self.fault(behavior, rate, **more)
+
+    async def struck(self, kind: str) -> int:
+        """How often a fault has struck since the sandbox was born."""
+        async with self.http.get(f"{self.sandbox_url}/faults") as answer:
+            return sum(row["times"] for row in (await answer.json())["struck"] if row["kind"] == kind)
+
+    # --- behind the API ---
+
+    async def row(self, sql: str, *args: Any) -> Any:
+        return await self.db.fetchrow(sql, *args)
+
+    async def doubt(self) -> int:
+        """What the worker has still to find out or to read. Waits for nobody's clock: only counts."""
+        found = await self.row(
+            "SELECT (SELECT count(*) FROM attempts WHERE state IN ('sent', 'unknown')) AS lost,"
+            " (SELECT count(*) FROM inbox WHERE state = 'unread') AS unread"
+        )
+        return int(found["lost"]) + int(found["unread"])
+
+    async def events(self, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """Everything the feed has after a cursor, and the next one."""
+        found: list[dict[str, Any]] = []
+        while True:
+            path = "/v1/events?limit=100" + (f"&after={cursor}" if cursor else "")
+            status, page = await self.get(path)
+            assert status == 200, page
+            found += page["data"]
+            cursor = page["next_cursor"] or cursor
+            if not page["has_more"]:
+                return found, cursor
