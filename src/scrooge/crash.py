@@ -1,6 +1,7 @@
 """Named crash points: `SCROOGE_CRASH_POINT=name` (or `name:3`, the third time) ends the process there by SIGKILL.
 
-No exception, no `finally`, no flush: what a power cut does. Unarmed, a point costs one comparison.
+No exception, no `finally`, no flush: what a power cut does. `name:3:stop` freezes it there by SIGSTOP instead, as a
+paused machine does. Unarmed, a point costs one comparison.
 """
 
 import asyncio
@@ -35,8 +36,15 @@ POINTS = {
 }
 ON_ITS_WAY = 0.008  # seconds: the event loop writes to a socket after the code that asked for it
 
-armed, _, _count = os.environ.get("SCROOGE_CRASH_POINT", "").partition(":")
-left = int(_count or 1)
+armed, left, fate = "", 1, signal.SIGKILL
+
+
+def arm(point: str) -> None:
+    """`point` as in the environment variable; "" disarms."""
+    global armed, left, fate
+    armed, count, stop = (*point.split(":"), "", "")[:3]
+    left = int(count or 1)
+    fate = signal.SIGSTOP if stop == "stop" else signal.SIGKILL
 
 
 def reach(name: str, seconds: float = 0.0) -> None:
@@ -50,12 +58,8 @@ def reach(name: str, seconds: float = 0.0) -> None:
             die()
 
 
-def arm(point: str) -> None:
-    """What the environment says when a process starts; for one that was forked after that."""
-    global armed, left
-    armed, _, count = point.partition(":")
-    left = int(count or 1)
-
-
 def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), fate)
+
+
+arm(os.environ.get("SCROOGE_CRASH_POINT", ""))

@@ -5,24 +5,33 @@ import asyncio
 import json
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
-import msgspec
-from tests.faults.cells import DIMENSIONS, Cell, all_pairs, covering, pairs_of
+from tests.faults.cells import covering
+from tests.faults.cuts import places
 from tests.faults.episode import Result
-from tests.faults.suite import Outcome, run, stage
+from tests.faults.report import Plan, report, show
+from tests.faults.suite import Outcome, makers, run, stage
+from tests.faults.zombies import zombie_cells
 
 from scrooge import logs
+
+PARTS = ("cells", "zombies", "cuts")
 
 
 def main() -> int:
     asked = arguments()
-    logs.configure("error", "json")
-    cells = [cell for cell in covering(asked.seed) if asked.only in str(cell)]
+    logs.configure("critical", "json")
+    wanted = {
+        "cells": covering(asked.seed), "zombies": zombie_cells(), "cuts": list(places(asked.seed)),
+    }  # fmt: skip
+    chosen = {part: [c for c in wanted[part] if asked.only in str(c)] if part in asked.parts else [] for part in PARTS}
+    plan = Plan(chosen["cells"], chosen["zombies"], [str(where) for where in chosen["cuts"]])
     before = reached_before(asked.resume)
-    outcome = asyncio.run(suite([cell for cell in cells if str(cell) not in before], asked))
-    document = report(cells, before, outcome, asked)
+    due = {part: [c for c in chosen[part] if str(c) not in before] for part in PARTS}
+    episodes = makers(due["cells"], due["zombies"], due["cuts"], asked.seed)
+    outcome = asyncio.run(suite(episodes, asked))
+    document = report(plan, before, outcome, asked.seed)
     if asked.json:
         Path(asked.json).write_text(json.dumps(document, indent=1))
     show(document)
@@ -32,11 +41,12 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="which cells, and everything drawn in them")
-    parser.add_argument("--only", default="", help="only cells that hold this text, like 'send.after / refund'")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to run; everything by default")
+    parser.add_argument("--only", default="", help="only what holds this text, like 'send.after / refund'")
     parser.add_argument("--lanes", type=int, default=5, help="databases with processes of their own, side by side")
-    parser.add_argument("--minutes", type=float, default=45, help="begin nothing new after so many")
+    parser.add_argument("--minutes", type=float, default=40, help="begin nothing new after so many")
     parser.add_argument("--json", metavar="FILE", help="write the summary here")
-    parser.add_argument("--resume", metavar="FILE", help="a summary of an earlier run: what it reached is not run again")
+    parser.add_argument("--resume", metavar="FILE", help="an earlier run's summary: what it reached is not run again")
     return parser.parse_args()
 
 
@@ -46,68 +56,20 @@ def reached_before(name: str | None) -> dict[str, int]:
     return {cell: n for cell, n in json.loads(Path(name).read_text())["cells"].items() if n}
 
 
-async def suite(cells: list[Cell], asked: argparse.Namespace) -> Outcome:
+async def suite(episodes: list, asked: argparse.Namespace) -> Outcome:
     async with stage() as place:
-        return await run(place, cells, asked.seed, asked.lanes, asked.minutes * 60, progress)
+        return await run(place, episodes, asked.lanes, asked.minutes * 60, progress)
 
 
 def progress(result: Result) -> None:
     reached = sum(n > 0 for n in result.reached.values())
     print(
-        f"{time.strftime('%H:%M:%S')} {result.operation:12} {result.behavior:24} {reached}/{len(result.reached)} cells"
+        f"{time.strftime('%H:%M:%S')} {result.operation:12} {result.behavior:24} {reached:3}/{len(result.reached)} reached,"
         f" {result.payments:3} payments, struck {result.struck:3}, {result.seconds:5.1f} s",
+        *(f"\n    not reached: {name}" for name, n in result.reached.items() if not n),
         *(f"\n    VIOLATION {sentence}" for sentence in result.violations),
         flush=True,
     )
-
-
-def report(cells: list[Cell], before: dict[str, int], outcome: Outcome, asked: argparse.Namespace) -> dict[str, object]:
-    counts = {str(cell): before.get(str(cell), 0) for cell in cells}
-    for result in outcome.results:
-        for cell, n in result.reached.items():
-            counts[str(cell)] += n
-    due, never = all_pairs()
-    covered = {pair for cell in cells if counts[str(cell)] for pair in pairs_of(msgspec.structs.asdict(cell))}
-    wrong = [f"{r.operation} under {r.behavior}: {v}" for r in outcome.results for v in r.violations]
-    unreached = [name for name, n in counts.items() if not n]
-    return {
-        "ok": not wrong and not unreached,
-        "seed": asked.seed,
-        "cells": counts,
-        "reached": {name: tally(cells, counts, name) for name in DIMENSIONS},
-        "unreached": unreached,
-        "pairs": {"covered": len(covered), "possible": len(due), "impossible": len(never)},
-        "impossible": sorted({f"{x} with {y}: {why}" for ((_, x), (_, y)), why in never.items()}),
-        "struck": dict(sum((Counter({r.behavior: r.struck}) for r in outcome.results), Counter())),
-        "violations": wrong,
-        "deaths": sum(r.deaths for r in outcome.results),
-        "payments": sum(r.payments for r in outcome.results),
-        "seconds": round(outcome.seconds),
-    }
-
-
-def tally(cells: list[Cell], counts: dict[str, int], dimension: str) -> dict[str, int]:
-    found = dict.fromkeys(DIMENSIONS[dimension], 0)
-    for cell in cells:
-        found[getattr(cell, dimension)] += counts[str(cell)]
-    return found
-
-
-def show(document: dict[str, object]) -> None:
-    for dimension, found in document["reached"].items():  # type: ignore[attr-defined]
-        print(f"\n{dimension}: processes that died")
-        for value, n in found.items():
-            print(f"  {value:26} {n:5}")
-    print("\nhow often each PSP fault struck:", document["struck"])
-    print("\nwhat cannot be, and why:")
-    for sentence in document["impossible"]:  # type: ignore[attr-defined]
-        print(f"  {sentence}")
-    for name in ("unreached", "violations"):
-        for sentence in document[name]:  # type: ignore[attr-defined]
-            print(f"{name}: {sentence}")
-    facts = ("pairs", "deaths", "payments", "seconds", "seed")
-    print("\n" + ", ".join(f"{name} {document[name]}" for name in facts))
-    print(f"{len(document['unreached'])} cells not reached, {len(document['violations'])} violations")  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ TRIES = 3
 DEATH_SECONDS = 6.0
 DUE_SECONDS = 12.0
 DRAIN_SECONDS = 120.0
+ASKED_SECONDS = 4.0  # The worker's first questions meet the fault too.
 SEEDS = ("send.before", "send.written", "send.after")  # crashes of `serve` that leave an attempt in doubt
 
 
@@ -29,7 +30,7 @@ class Result(Struct):
 
     operation: str
     behavior: str
-    reached: dict[Cell, int] = field(default_factory=dict)
+    reached: dict[str, int] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     payments: int = 0
     deaths: int = 0
@@ -42,24 +43,23 @@ class Episode:
 
     def __init__(self, lane: Lane, operation: str, behavior: str, cells: list[Cell], seed: int) -> None:
         self.lane, self.cells, self.draw = lane, cells, Random(f"{seed}/{operation}/{behavior}")
-        self.result = Result(operation, behavior, {cell: 0 for cell in cells})
+        self.result = Result(operation, behavior, {str(cell): 0 for cell in cells})
         self.orders: list[Order] = []
         self.tasks: list[asyncio.Task[None]] = []
         self.calm = asyncio.Event()
         self.until = time.monotonic() + 600
-        self.made = 0
+        self.made = self.turn = 0
 
     async def run(self) -> Result:
         started = time.monotonic()
         lane, behavior = self.lane, self.result.behavior
         await lane.no_faults()
-        await lane.begin("serve")
         if behavior == "inquiry_lag":  # It strikes payments when they are made, so also those prepared.
-            await lane.behave(behavior, RATE)
+            await lane.behave(behavior, RATE, self.draw.getrandbits(30))
         struck = await lane.struck(behavior)
         cells = sorted(self.cells, key=lambda cell: by_worker(cell.point), reverse=True)
-        for _ in range(TRIES):
-            due = [cell for cell in cells if not self.result.reached[cell]]
+        for self.turn in range(TRIES):
+            due = [cell for cell in cells if not self.result.reached[str(cell)]]
             if due:
                 await self.tried(due)
         await self.settle()
@@ -71,18 +71,19 @@ class Episode:
     async def tried(self, cells: list[Cell]) -> None:
         """Prepares what the cells need while nothing is wrong, then lets them happen one after another."""
         lane, behavior = self.lane, self.result.behavior
-        await lane.begin("serve")
+        await lane.begin("serve", SCROOGE_PSP_TIMEOUT_SECONDS="15")  # Whatever else the machine does.
         if behavior != "inquiry_lag":
             await lane.no_faults()
         orders = {cell: await self.prepared(cell) for cell in cells}
         await self.read_all()
         if behavior in KINDS:
-            await lane.behave(behavior, RATE)
+            rate = RATE if self.turn < TRIES - 1 else RATE / 2
+            await lane.behave(behavior, rate, self.draw.getrandbits(30))
         self.calm.clear()
         for cell in cells:
             happened = self.in_worker if by_worker(cell.point) else self.in_serve
             if await happened(cell, orders[cell]):
-                self.result.reached[cell] += 1
+                self.result.reached[str(cell)] += 1
                 self.result.deaths += 1
 
     async def prepared(self, cell: Cell) -> list[Order]:
@@ -111,7 +112,11 @@ class Episode:
 
     async def in_serve(self, cell: Cell, orders: list[Order]) -> bool:
         """Only this cell's orders reach the process that is armed, so what it dies of is one of them."""
-        return await self.dies(cell.point, orders, self.draw.randint(1, 3))
+        return await self.dies(cell.point, orders, self.times())
+
+    def times(self) -> int:
+        """The how-manieth to die of; the first when it was not reached before."""
+        return self.draw.randint(1, 3) if self.turn == 0 else 1
 
     async def dies(self, point: str, orders: list[Order], times: int) -> bool:
         life = await self.lane.begin("serve", SCROOGE_CRASH_POINT=f"{point}:{times}")
@@ -125,7 +130,7 @@ class Episode:
             self.give(orders)
             ready = self.news_of
         else:
-            if not await self.dies(self.draw.choice(SEEDS), orders, self.draw.randint(1, 3)):
+            if not await self.dies(self.draw.choice(SEEDS), orders, self.times()):
                 return False
             await self.lane.begin("serve")
             ready = self.due
@@ -150,10 +155,14 @@ class Episode:
 
     async def news(self, orders: list[Order], where: str) -> list[Any]:
         names = [order.reference for order in orders]
-        rows = await self.lane.db.fetch("SELECT id FROM payments WHERE reference = ANY($1)", names)
-        ours = [public("pay", row["id"]) or "" for row in rows]
+        rows = await self.lane.db.fetch(
+            "SELECT p.id, a.psp_reference FROM payments p JOIN attempts a ON a.bucket = p.bucket AND a.payment_id = p.id"
+            " WHERE p.reference = ANY($1)",
+            names,
+        )
+        ours = {name for row in rows for name in (public("pay", row["id"]), row["psp_reference"]) if name}
         found = await self.lane.db.fetch(f"SELECT item::text AS item, tries FROM inbox WHERE {where}")  # noqa: S608
-        return [row for row in found if any(payment in row["item"] for payment in ours)]
+        return [row for row in found if any(name in row["item"] for name in ours)]
 
     async def claims(self, orders: list[Order]) -> int:
         """How often a worker has taken anything of these orders into its hands."""
@@ -172,7 +181,7 @@ class Episode:
         await lane.begin("serve")
         await lane.begin("worker")
         self.calm.set()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(ASKED_SECONDS if self.result.behavior in KINDS else 0)
         await lane.no_faults()
         self.until = time.monotonic() + 60
         _, late = await asyncio.wait(self.tasks, timeout=60) if self.tasks else (set(), set())

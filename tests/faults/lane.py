@@ -17,6 +17,7 @@ from scrooge.storage.database import connect
 SANDBOX = {"latency_ms": 25.0, "notify_delay_ms": 120.0, "later_ms": 300.0, "search_lag_ms": 100.0}
 DELAYS_MS = {"slow": 1600, "late_notification": 1500, "reordered_notifications": 700, "inquiry_lag": 4000}
 BORN_SECONDS = 40
+KINDS = {"second": "serve", "spare": "worker"}
 
 
 class Lane(World):
@@ -28,6 +29,8 @@ class Lane(World):
         self.nursery, self.log = nursery, os.path.join(folder, "log")
         self.env = {name: value for name, value in self.env.items() if name.startswith("SCROOGE_")}
         self.env |= {"SCROOGE_PSP_TIMEOUT_SECONDS": "1", "SCROOGE_DATABASE_POOL": "6", "SCROOGE_LOG_LEVEL": "warning"}
+        self.second_port = free_port()
+        self.ports = {"serve": self.port, "second": self.second_port, "sandbox": self.sandbox_port}
         self.lives: dict[str, Life] = {}
         self.told: dict[str, dict[str, Any]] = {}  # every event the feed gave us
         self.cursor: str | None = None
@@ -57,10 +60,12 @@ class Lane(World):
         if name in self.lives:
             await self.lives[name].kill()
         more: dict[str, Any] = {"sandbox": {"port": self.sandbox_port, **SANDBOX}} if name == "sandbox" else {}
-        life = self.lives[name] = await self.nursery.birth(name, self.log, {**self.env, **env}, **more)
-        if name != "worker":
-            url = self.api_url if name == "serve" else self.sandbox_url
-            await self.answers(f"{url}/healthz", life)
+        if name == "second":  # Another `serve`, beside the first one.
+            env = {"SCROOGE_PORT": str(self.second_port), "SCROOGE_PUBLIC_URL": f"http://127.0.0.1:{self.port}", **env}
+        kind = KINDS.get(name, name)
+        life = self.lives[name] = await self.nursery.birth(kind, self.log, {**self.env, **env}, **more)
+        if name in self.ports:
+            await self.answers(f"http://127.0.0.1:{self.ports[name]}/healthz", life)
         return life
 
     async def end(self, name: str) -> None:
@@ -80,9 +85,9 @@ class Lane(World):
 
     # --- the PSPs ---
 
-    async def behave(self, behavior: str, rate: float) -> None:
+    async def behave(self, behavior: str, rate: float, seed: int) -> None:
         more = {"delay_ms": DELAYS_MS[behavior]} if behavior in DELAYS_MS else {}
-        await self.fault(behavior, rate, **more)
+        await self.fault(behavior, rate, seed=seed, **more)
 
     async def struck(self, kind: str) -> int:
         """How often a fault has struck since the sandbox was born."""

@@ -6,15 +6,18 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 from tests.conftest import make_database
 from tests.faults.cells import Cell
+from tests.faults.cuts import Cuts, Where
 from tests.faults.episode import Episode, Result, episodes_of
 from tests.faults.lane import Lane
 from tests.faults.processes import Nursery
+from tests.faults.zombies import Zombies
 
 from scrooge.storage.embedded import Embedded, start
 from scrooge.storage.migrate import migrate
@@ -55,37 +58,49 @@ async def stage() -> AsyncIterator[Stage]:
 
 class Outcome(Struct):
     results: list[Result] = field(default_factory=list)
-    left: list[Cell] = field(default_factory=list)  # not tried: time was over
+    left: int = 0  # episodes not begun: time was over
     seconds: float = 0.0
 
 
-async def run(
-    place: Stage, cells: list[Cell], seed: int, lanes: int, seconds: float, told: Callable[[Result], None]
-) -> Outcome:
-    """Runs the episodes of these cells in so many lanes; begins none after `seconds`."""
-    outcome, started = Outcome(), time.monotonic()
-    due = sorted(episodes_of(cells).items(), key=lambda item: -len(item[1]))
+Make = Callable[[Lane], Episode]
+
+
+def makers(cells: list[Cell], zombies: list[Cell], cuts: list[Where], seed: int) -> list[Make]:
+    """Every episode as a function of the lane it will run in, the longest first."""
+    made: list[Make] = []
+    for kind, group in ((Zombies, zombies), (Episode, cells)):
+        for (operation, behavior), mine in sorted(episodes_of(group).items(), key=lambda item: -len(item[1])):
+            made.append(partial(kind, operation=operation, behavior=behavior, cells=mine, seed=seed))
+    size = 60
+    return [*(partial(Cuts, places=cuts[n : n + size], seed=seed) for n in range(0, len(cuts), size)), *made]
+
+
+async def run(place: Stage, due: list[Make], lanes: int, seconds: float, told: Callable[[Result], None]) -> Outcome:
+    """Runs the episodes in so many lanes; begins none after `seconds`."""
+    outcome, started, due = Outcome(), time.monotonic(), [*due]
 
     async def work(n: int) -> None:
         lane = await place.lane(f"lane-{n}")
         try:
             while due and time.monotonic() - started < seconds:
-                (operation, behavior), mine = due.pop(0)
-                result = await judged(lane, operation, behavior, mine, seed)
+                episode = due.pop(0)(lane)
+                result = await judged(episode)
                 outcome.results.append(result)
                 told(result)
+                if result.violations or isinstance(episode, Cuts):
+                    # What is wrong here would be found again by those who follow.
+                    await lane.close()
+                    lane = await place.lane(f"lane-{n}-{len(outcome.results)}")
         finally:
             await lane.close()
 
     await asyncio.gather(*(work(n) for n in range(min(lanes, len(due)))))
-    outcome.left = [cell for _, mine in due for cell in mine]
-    outcome.seconds = time.monotonic() - started
+    outcome.left, outcome.seconds = len(due), time.monotonic() - started
     return outcome
 
 
-async def judged(lane: Lane, operation: str, behavior: str, cells: list[Cell], seed: int) -> Result:
-    """One episode; that it cannot be run to its end is a violation too."""
-    episode = Episode(lane, operation, behavior, cells, seed)
+async def judged(episode: Episode) -> Result:
+    """That it cannot be run to its end is a violation too."""
     try:
         return await episode.run()
     except Exception as error:
