@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 CODE := src tests
 
-.PHONY: help setup demo test sim check format lint types audit
+.PHONY: help setup demo test sim check format lint types audit faults
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -43,6 +43,9 @@ lint: $(READY) ## Format, style, security, dependencies, migrations
 
 types: $(READY) ## Check types
 	@$(BIN)/pyrefly check --summary=none
+
+faults: $(READY) ## Kill, freeze and cut everything everywhere; the money must be right (FAULTS="--minutes 20")
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 audit: $(READY) ## Known vulnerabilities in what we depend on (needs a network)
 	@$(UV) export --locked --all-groups --no-emit-project --quiet --output-file .tools/requirements.txt

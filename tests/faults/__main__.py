@@ -7,30 +7,30 @@ import sys
 import time
 from pathlib import Path
 
+from scrooge import logs
 from tests.faults.cells import covering
 from tests.faults.cuts import places
 from tests.faults.episode import Result
+from tests.faults.outages import PLACES
 from tests.faults.report import Plan, report, show
-from tests.faults.suite import Outcome, makers, run, stage
+from tests.faults.suite import Make, Outcome, makers, outages, run, stage
 from tests.faults.zombies import zombie_cells
 
-from scrooge import logs
-
-PARTS = ("cells", "zombies", "cuts")
+PARTS = ("cells", "zombies", "cuts", "outages")
 
 
 def main() -> int:
     asked = arguments()
     logs.configure("critical", "json")
     wanted = {
-        "cells": covering(asked.seed), "zombies": zombie_cells(), "cuts": list(places(asked.seed)),
+        "cells": covering(asked.seed), "zombies": zombie_cells(), "cuts": list(places(asked.seed)), "outages": PLACES,
     }  # fmt: skip
     chosen = {part: [c for c in wanted[part] if asked.only in str(c)] if part in asked.parts else [] for part in PARTS}
-    plan = Plan(chosen["cells"], chosen["zombies"], [str(where) for where in chosen["cuts"]])
+    plan = Plan(chosen["cells"], chosen["zombies"], [str(where) for where in chosen["cuts"]], chosen["outages"])
     before = reached_before(asked.resume)
     due = {part: [c for c in chosen[part] if str(c) not in before] for part in PARTS}
     episodes = makers(due["cells"], due["zombies"], due["cuts"], asked.seed)
-    outcome = asyncio.run(suite(episodes, asked))
+    outcome = asyncio.run(suite(episodes, bool(due["outages"]), asked))
     document = report(plan, before, outcome, asked.seed)
     if asked.json:
         Path(asked.json).write_text(json.dumps(document, indent=1))
@@ -56,9 +56,13 @@ def reached_before(name: str | None) -> dict[str, int]:
     return {cell: n for cell, n in json.loads(Path(name).read_text())["cells"].items() if n}
 
 
-async def suite(episodes: list, asked: argparse.Namespace) -> Outcome:
+async def suite(episodes: list[Make], with_outages: bool, asked: argparse.Namespace) -> Outcome:
     async with stage() as place:
-        return await run(place, episodes, asked.lanes, asked.minutes * 60, progress)
+        outcome = await run(place, episodes, asked.lanes, asked.minutes * 60, progress)
+    if with_outages:
+        outcome.results.append(await outages(asked.seed))
+        progress(outcome.results[-1])
+    return outcome
 
 
 def progress(result: Result) -> None:

@@ -15,7 +15,7 @@ CLIENTS = ("waits", "retries", "copies", "gives_up", "new_key")
 CONNECTORS = ("stripe", "adyen")
 # The worker reaches points of the road too, when it asks and applies.
 WORKER = ("resolve.claimed", "resolve.applied", "receive.claimed", "receive.applied")
-SHARED = ("send.before", "send.written", "send.after", "apply.before", "apply.after")
+SHARED = ("send.before", "send.written", "send.after", "apply.before", "apply.after", "commit.before", "commit.after")
 POINTS = (*crash.POINTS, *(f"worker {point}" for point in SHARED))
 DIMENSIONS = {
     "point": POINTS, "operation": OPERATIONS, "behavior": BEHAVIORS, "client": CLIENTS, "connector": CONNECTORS,

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from msgspec import Struct
+
 from tests.faults.cells import CONNECTORS, Cell
 from tests.faults.driver import Order, drive, prepared
 from tests.faults.episode import Episode

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 from msgspec import Struct, field
+
 from tests.faults.cells import Cell
 from tests.faults.lane import Lane
 from tests.world import TOKENS

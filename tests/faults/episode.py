@@ -7,13 +7,13 @@ from random import Random
 from typing import Any
 
 from msgspec import Struct, field
+
+from scrooge.sandbox.faults import KINDS
+from scrooge.storage.rows import public
 from tests.faults import oracle
 from tests.faults.cells import Cell, by_worker
 from tests.faults.driver import Order, drive, prepared
 from tests.faults.lane import Lane
-
-from scrooge.sandbox.faults import KINDS
-from scrooge.storage.rows import public
 
 ORDERS = 6  # per cell
 RATE = 0.7  # of the occasions on which a fault may strike
@@ -161,7 +161,7 @@ class Episode:
             names,
         )
         ours = {name for row in rows for name in (public("pay", row["id"]), row["psp_reference"]) if name}
-        found = await self.lane.db.fetch(f"SELECT item::text AS item, tries FROM inbox WHERE {where}")  # noqa: S608
+        found = await self.lane.db.fetch(f"SELECT item::text AS item, tries FROM inbox WHERE {where}")
         return [row for row in found if any(name in row["item"] for name in ours)]
 
     async def claims(self, orders: list[Order]) -> int:
@@ -211,4 +211,3 @@ def episodes_of(cells: list[Cell]) -> dict[tuple[str, str], list[Cell]]:
     for cell in cells:
         found.setdefault((cell.operation, cell.behavior), []).append(cell)
     return found
-

@@ -7,12 +7,12 @@ from typing import Any
 
 import aiohttp
 import asyncpg
-from tests.conftest import free_port
-from tests.faults.processes import Life, Nursery
-from tests.world import World
 
 from scrooge.storage.access import create_caller, create_key, create_merchant
 from scrooge.storage.database import connect
+from tests.conftest import free_port
+from tests.faults.processes import Life, Nursery
+from tests.world import World
 
 SANDBOX = {"latency_ms": 25.0, "notify_delay_ms": 120.0, "later_ms": 300.0, "search_lag_ms": 100.0}
 DELAYS_MS = {"slow": 1600, "late_notification": 1500, "reordered_notifications": 700, "inquiry_lag": 4000}

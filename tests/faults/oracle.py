@@ -3,12 +3,11 @@
 from collections import defaultdict
 from typing import Any
 
-from tests.faults.driver import Order, Said
-from tests.faults.lane import Lane
-
 from scrooge.cli.database import audited
 from scrooge.storage.findings import FAULTS
 from scrooge.storage.rows import public
+from tests.faults.driver import Order, Said
+from tests.faults.lane import Lane
 
 PAID = {"authorized", "captured", "partially_captured", "refunded", "partially_refunded", "voided", "expired"}
 # What an answer that was certain may become by what others do later, and what may never be.
@@ -45,7 +44,9 @@ async def promises(lane: Lane, orders: list[Order]) -> list[str]:
 
 async def broken(lane: Lane, order: Order, said: Said) -> list[str]:
     told = said.document
-    payment = told["payment"] if told["object"] == "refund" else told["payment"]["id"] if "payment" in told else told["id"]
+    payment = (
+        told["payment"] if told["object"] == "refund" else told["payment"]["id"] if "payment" in told else told["id"]
+    )
     status, p = await lane.get(f"/v1/payments/{payment}?expand=attempts")
     if status != 200:
         return [f"{order.reference}: answered {said.status}, and is gone: {p}"]

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from msgspec import Struct, structs
+
 from tests.faults.cells import DIMENSIONS, Cell, all_pairs, pairs_of
 from tests.faults.suite import Outcome
 
@@ -14,9 +15,10 @@ class Plan(Struct):
     cells: list[Cell]
     zombies: list[Cell]
     cuts: list[str]
+    outages: list[str]
 
     def names(self) -> list[str]:
-        return [*map(str, self.cells), *map(str, self.zombies), *self.cuts]
+        return [*map(str, self.cells), *map(str, self.zombies), *self.cuts, *self.outages]
 
 
 def report(plan: Plan, before: dict[str, int], outcome: Outcome, seed: int) -> dict[str, Any]:
@@ -40,6 +42,7 @@ def report(plan: Plan, before: dict[str, int], outcome: Outcome, seed: int) -> d
             "processes frozen, by point and operation": crossed(plan.zombies, counts),
             **{f"processes killed, by {name}": tally(plan.cells, counts, name) for name in DIMENSIONS},
             "connections cut": cut(plan.cuts, counts),
+            "operations in flight when the database broke": {name: counts[name] for name in plan.outages},
             "PSP faults that struck": {kind: n for kind, n in sorted(struck.items()) if n},
         },
         "pairs": {"covered": len(covered), "possible": len(due), "impossible": len(never)},

@@ -11,16 +11,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field
+
+from scrooge.storage.embedded import Embedded, start
+from scrooge.storage.migrate import migrate
 from tests.conftest import make_database
 from tests.faults.cells import Cell
 from tests.faults.cuts import Cuts, Where
 from tests.faults.episode import Episode, Result, episodes_of
 from tests.faults.lane import Lane
+from tests.faults.outages import Outages
 from tests.faults.processes import Nursery
 from tests.faults.zombies import Zombies
-
-from scrooge.storage.embedded import Embedded, start
-from scrooge.storage.migrate import migrate
 
 
 class Stage(Struct):
@@ -73,6 +74,19 @@ def makers(cells: list[Cell], zombies: list[Cell], cuts: list[Where], seed: int)
             made.append(partial(kind, operation=operation, behavior=behavior, cells=mine, seed=seed))
     size = 60
     return [*(partial(Cuts, places=cuts[n : n + size], seed=seed) for n in range(0, len(cuts), size)), *made]
+
+
+async def outages(seed: int) -> Result:
+    """On a stage of its own: others must not lose their database."""
+    async with stage() as place:
+        lane = await place.lane("outages")
+        try:
+            episode = Outages(lane, place.server, seed)
+            result = await judged(episode)
+            place.server = episode.server
+            return result
+        finally:
+            await lane.close()
 
 
 async def run(place: Stage, due: list[Make], lanes: int, seconds: float, told: Callable[[Result], None]) -> Outcome:

@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.faults.cells import OPERATIONS, POINTS, Cell, by_worker, why_not
+from tests.faults.cells import OPERATIONS, POINTS, Cell, why_not
 from tests.faults.driver import Order
 from tests.faults.episode import DUE_SECONDS, Episode
 from tests.faults.processes import Life
