@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
-import uvicorn
 import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,6 +17,7 @@ from scrooge.connectors.registry import connectors
 from scrooge.connectors.send import client
 from scrooge.errors import Problem, SettingsError
 from scrooge.flows.scrooge import Scrooge
+from scrooge.listening import listen, listeners
 from scrooge.settings import Settings, load
 from scrooge.storage.database import connect
 from scrooge.storage.directory import Directory
@@ -99,22 +99,22 @@ def counted_together(workers: int) -> Iterator[None]:
 
 
 def serve(settings: Settings, workers: int) -> None:
-    uvicorn.run(
+    try:
+        sockets = listeners(settings.host, settings.port)
+    except OSError as error:
+        raise SettingsError(f"SCROOGE_PORT: {settings.host}:{settings.port} cannot be listened on: {error}") from None
+    listen(
         "scrooge.app:serving",
+        sockets,
+        workers,
         factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=workers if workers > 1 else None,
         loop="uvloop",
-        http="httptools",
         access_log=False,
         log_config=None,
         server_header=False,
         date_header=True,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_SECONDS,
-        backlog=2048,
-        env_file=None,
     )
 
 

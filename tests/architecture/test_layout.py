@@ -12,6 +12,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"app"},
+    {"listening"},
     {"api", "workers", "sandbox"},  # doors: they never import each other
     {"flows"},
     {"storage", "connectors", "webhooks"},
@@ -26,7 +27,7 @@ IO = {"aiohttp", "asyncio", "asyncpg", "datetime", "os", "pathlib", "random", "s
 # Third-party libraries that have one place: what it is, and where it may be imported.
 PLACES = {
     "starlette": ("api/", "app.py", "sandbox/"),
-    "uvicorn": ("app.py", "sandbox/"),
+    "uvicorn": ("listening.py", "sandbox/"),
     "aiohttp": (
         "connectors/send.py",
         "flows/scrooge.py",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from tests.drills.rig import Rig, rig
@@ -14,6 +14,10 @@ def play(drill: Callable[[Rig], Awaitable[dict[str, Any]]]) -> None:
         async with rig() as world:
             return await drill(world)
 
-    result = asyncio.run(alone())
+    show(alone())
+
+
+def show(playing: Coroutine[Any, Any, dict[str, Any]]) -> None:
+    result = asyncio.run(playing)
     print(json.dumps(result, indent=2))
     sys.exit(0 if result["ok"] else 3)

@@ -23,6 +23,7 @@ shared_buffers = '64MB'
 max_wal_size = '1GB'
 wal_keep_size = '256MB'
 hot_standby = on
+wal_retrieve_retry_interval = '500ms'
 timezone = 'UTC'
 """
 STANDBY = """
@@ -157,11 +158,11 @@ def follow(primary: Server, standby: Server) -> None:
 
 
 @contextlib.contextmanager
-def primary_and_standby() -> Iterator[tuple[Server, Server]]:
-    """Both running, in step; the primary has an empty database."""
+def primary_and_standby(disk: Path | None = None) -> Iterator[tuple[Server, Server]]:
+    """Both running, in step; the primary has an empty database, on a file system of its own where one is given."""
     with tempfile.TemporaryDirectory(prefix="scrooge-drill-", ignore_cleanup_errors=True) as place:
         home = Path(place).resolve()
-        primary, standby = Server(home / "one"), Server(home / "two")
+        primary, standby = Server((disk or home) / "one"), Server(home / "two")
         try:
             primary.make()
             primary.start()

@@ -15,6 +15,12 @@ from tests.conftest import SANDBOX, free_port, running, wait_for
 from tests.drills.postgres import Server, primary_and_standby, url_of
 from tests.world import SERVE, WORKER, World
 
+WRONG_CLOCK = """
+import time
+right, right_ns = time.time, time.time_ns
+time.time = lambda: right() + {0}
+time.time_ns = lambda: right_ns() + {0} * 1_000_000_000
+"""
 CARDS = {
     "fine": {"stripe": "pm_card_visa", "adyen": "stored_visa"},
     "no money": {"stripe": "pm_card_visa_chargeDeclinedInsufficientFunds"},
@@ -31,20 +37,21 @@ class Rig(World):
         self.env |= {"SCROOGE_LOG_LEVEL": "info", "SCROOGE_PSP_TIMEOUT_SECONDS": "5"}
         self.cards: dict[str, str] = {}
 
-    def start(self, name: str, **env: str) -> None:
-        """`serve` and `worker`, and more of them under names like `serve-2`."""
-        kind = name.partition("-")[0]
+    def start(self, name: str, *, off_by: float = 0, **env: str) -> None:
+        """`off_by`: seconds that the process's clock is wrong by."""
+        code = SERVE if name == "serve" else WORKER
         with self.log.open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-c", SERVE if kind == "serve" else WORKER], env={**self.env, **env}, stderr=log
-            )
-        if kind == "serve":
-            wait_for(f"{self.api_url}/healthz", self.processes[name], 60)
+                [sys.executable, "-c", WRONG_CLOCK.format(off_by) + code if off_by else code],
+                env={**self.env, **env}, stderr=log,
+            )  # fmt: skip
+        if name == "serve":
+            wait_for(f"{self.api_url}/healthz", self.processes[name], 120)
 
-    def restart(self, name: str) -> None:
+    def restart(self, name: str, *, off_by: float = 0) -> None:
         self.processes[name].terminate()
         self.processes[name].wait(60)
-        self.start(name)
+        self.start(name, off_by=off_by)
 
     async def open(self) -> None:
         await super().open()
@@ -69,8 +76,8 @@ class Rig(World):
 
 
 @contextlib.asynccontextmanager
-async def rig() -> AsyncIterator[Rig]:
-    with primary_and_standby() as (primary, standby), tempfile.TemporaryDirectory(prefix="scrooge-rig-") as place:
+async def rig(disk: Path | None = None) -> AsyncIterator[Rig]:
+    with primary_and_standby(disk) as (primary, standby), tempfile.TemporaryDirectory(prefix="scrooge-rig-") as place:
         await migrate(url_of(primary, standby))
         port = free_port()
         sandbox = f"http://127.0.0.1:{port}"

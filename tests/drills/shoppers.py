@@ -113,9 +113,9 @@ class Shopper:
 
 
 @asynccontextmanager
-async def shoppers(rig: Rig, number: int) -> AsyncIterator[Told]:
+async def shoppers(rig: Rig, number: int, told: Told | None = None) -> AsyncIterator[Told]:
     """So many shop at once while the body runs; at its end each finishes what was begun."""
-    told, stop = Told(), asyncio.Event()
+    told, stop = told or Told(), asyncio.Event()
     tasks = [asyncio.create_task(Shopper(rig, told, seed).shop(stop)) for seed in range(number)]
     try:
         yield told

@@ -28,6 +28,9 @@ def serve(
     host: Host = None,
     port: Port = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Serving processes.")] = 1,
+    beside: Annotated[
+        bool, typer.Option("--beside", help="Start although another serve is on the port: end that one afterwards.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Serve the API and the notifications endpoint."""
@@ -37,7 +40,8 @@ def serve(
     adopt({"SCROOGE_HOST": host, "SCROOGE_PORT": port})
     with place(load()) as settings:
         require_schema(settings)
-        require_free(settings.host, settings.port, "SCROOGE_PORT")
+        if not beside:  # By mistake, two that work on different databases would share the requests.
+            require_free(settings.host, settings.port, "SCROOGE_PORT")
         # Serving processes of their own read the environment, so what we found out goes there.
         adopt({"SCROOGE_DATABASE_URL": url_of(settings), "SCROOGE_EMBEDDED": "1" if settings.embedded else None})
         started({"api_url": f"http://{settings.host}:{settings.port}", "pid": os.getpid()}, as_json)

@@ -1,0 +1,72 @@
+"""How `serve` comes and goes: several may listen on one port, and the one that ends loses no request that it took."""
+
+import contextlib
+import socket
+from typing import Any
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+BACKLOG = 2048
+LINGER_SECONDS = 1.0  # A request may be on its way on a connection that looks idle to us.
+CLOSE = (b"connection", b"close")
+
+
+def listeners(host: str, port: int) -> list[socket.socket]:
+    """On every address of the host; the next generation of `serve` may listen there too. Raises OSError."""
+    found, refused = [], OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        place = None
+        try:
+            place = socket.socket(family, kind, protocol)
+            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                place.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            place.bind(address)
+            found.append(place)
+        except OSError as error:  # A name like localhost may have addresses that this machine does not.
+            refused = error
+            if place is not None:
+                place.close()
+    if not found:
+        raise refused
+    return found
+
+
+class Protocol(HttpToolsProtocol):
+    """Ends a kept connection by saying so in an answer; one on which nothing is asked, after a while."""
+
+    def shutdown(self) -> None:
+        headers = self.server_state.default_headers  # shared by every answer of this process
+        if CLOSE not in headers:
+            headers.append(CLOSE)
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LINGER_SECONDS, self.end)
+        else:
+            self.cycle.keep_alive = False
+
+    def end(self) -> None:
+        """What was asked meanwhile is answered first, and that answer ends the connection."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+class Generation(Multiprocess):
+    """Several processes on one socket, which nobody may hold open once they stop taking connections."""
+
+    def terminate_all(self) -> None:
+        for held in self.sockets:
+            held.close()
+        super().terminate_all()
+
+
+def listen(app: str, sockets: list[socket.socket], workers: int, **options: Any) -> None:
+    """Blocks until SIGTERM or SIGINT."""
+    config = Config(app, http=Protocol, workers=workers, backlog=BACKLOG, env_file=None, **options)
+    with contextlib.suppress(KeyboardInterrupt):
+        if workers > 1:
+            Generation(config, sockets).run()
+        else:
+            Server(config).run(sockets)
