@@ -9,8 +9,9 @@ READY := .venv/.ready
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 CODE := src tests
+DRILLS ?= standby partition restarts rolling overload disk feed clock
 
-.PHONY: help setup demo test sim check format lint types audit faults
+.PHONY: help setup demo test sim check format lint types audit faults drills
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -46,6 +47,10 @@ types: $(READY) ## Check types
 
 faults: $(READY) ## Kill, freeze and cut everything everywhere; the money must be right (FAULTS="--minutes 20")
 	@$(BIN)/python -m tests.faults $(FAULTS)
+
+drills: $(READY) ## Lose databases, standbys, processes, room and time under load; ten minutes
+	@failed=; for drill in $(DRILLS); do echo "$$drill:"; $(BIN)/python -m tests.drills.$$drill || failed="$$failed $$drill"; done; \
+		test -z "$$failed" || { echo "failed:$$failed" >&2; exit 3; }
 
 audit: $(READY) ## Known vulnerabilities in what we depend on (needs a network)
 	@$(UV) export --locked --all-groups --no-emit-project --quiet --output-file .tools/requirements.txt

@@ -18,11 +18,17 @@ AHEAD, BEHIND = 26 * HOUR, -1 * HOUR
 FORGOTTEN = "UPDATE attempts SET recorded_at = recorded_at - interval '25 hours' WHERE ask_at IS NOT NULL"
 
 
-async def drill(rig: Rig, *, callers: int = 4, seconds: float = 3.0) -> dict[str, Any]:
+PARTS = {"serve ahead": (AHEAD, 0), "serve behind": (BEHIND, 0), "worker ahead": (0, AHEAD)}
+
+
+async def drill(
+    rig: Rig, *, callers: int = 4, seconds: float = 3.0, parts: tuple[str, ...] = tuple(PARTS)
+) -> dict[str, Any]:
     wrong: list[str] = []
     resolved: dict[str, float] = {}
     told = Told()
-    for name, serve, worker in (("serve ahead", AHEAD, 0), ("serve behind", BEHIND, 0), ("worker ahead", 0, AHEAD)):
+    for name in parts:
+        serve, worker = PARTS[name]
         await asyncio.to_thread(rig.restart, "serve", off_by=serve)
         await asyncio.to_thread(rig.restart, "worker", off_by=worker)
         await rig.fault("charge_then_drop", rate=0.3)
