@@ -44,7 +44,7 @@ UNHANDLED = Gauge(
 )
 OUTBOX_AGE = Gauge(
     "scrooge_outbox_age_seconds",
-    "Age of the newest event that the feed cannot show yet",
+    "Age of the oldest event that the feed cannot show yet",
     multiprocess_mode="max",
 )
 BREAKS_OPEN = Gauge("scrooge_breaks_open", "Breaks waiting for an operator", multiprocess_mode="max")

@@ -4,6 +4,7 @@ from scrooge.api.answers import PaymentInstrument
 from scrooge.api.call import CARDS_MAX, Call
 from scrooge.api.show import Facts
 from scrooge.domain.payment import Payment
+from scrooge.errors import DatabaseUnavailable
 from scrooge.storage import listing
 from scrooge.storage.directory import ConnectorAccount
 
@@ -25,12 +26,19 @@ async def facts_of(call: Call, payments: list[Payment]) -> Facts:
 
 
 async def cards_of(call: Call, instruments: set[str]) -> dict[str, PaymentInstrument]:
-    """What is shown of instruments. It never changes, so it is read once per process."""
+    """What is shown of instruments. It never changes, so it is read once per process.
+
+    A PSP may have been asked by now: where the card cannot be read, the outcome is told without it.
+    """
     missing = [i for i in instruments if i not in call.cards]
+    unread: dict[str, PaymentInstrument] = {}
     if missing:
-        for c in await listing.cards(call.s.db, missing):
-            call.cards[c.id] = PaymentInstrument(id=c.id, brand=c.brand, iin=c.iin, last4=c.last4, exp=c.exp)
+        try:
+            for c in await listing.cards(call.s.db, missing):
+                call.cards[c.id] = PaymentInstrument(id=c.id, brand=c.brand, iin=c.iin, last4=c.last4, exp=c.exp)
+        except DatabaseUnavailable:
+            unread = {i: PaymentInstrument(id=i, brand=None, iin=None, last4=None, exp=None) for i in missing}
     found = {i: call.cards[i] for i in instruments if i in call.cards}
     while len(call.cards) > CARDS_MAX:
         call.cards.popitem(last=False)
-    return found
+    return {**unread, **found}

@@ -122,9 +122,15 @@ SELECT (SELECT coalesce(extract(epoch FROM now() - min(sent_at)), 0)::float8 FRO
        (SELECT count(*) FROM inbox WHERE state = 'unread') AS unread,
        (SELECT count(*) FROM inbox WHERE state = 'unhandled') AS unhandled,
        (SELECT count(*) FROM breaks WHERE closed_at IS NULL) AS breaks_open,
-       -- The feed shows nothing newer than the oldest transaction that is still writing.
-       (SELECT coalesce(extract(epoch FROM now() - min(xact_start)), 0)::float8 FROM pg_stat_activity
-         WHERE backend_xid IS NOT NULL AND datname = current_database()) AS hidden_event_seconds;
+       -- The feed shows nothing newer than the oldest transaction that is still writing. Whose that is, only an
+       -- administrator may see; what waits behind it, we may.
+       (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(e.created_at)), 0)::float8
+          FROM merchants m
+         CROSS JOIN LATERAL (SELECT created_at
+                               FROM events
+                              WHERE merchant_id = m.id AND xid >= pg_snapshot_xmin(pg_current_snapshot())
+                              ORDER BY xid, id
+                              LIMIT 1) e) AS hidden_event_seconds;
 
 -- stop_asking :none
 UPDATE attempts SET ask_at = NULL WHERE bucket = $1 AND payment_id = $2 AND id = $3 AND state = 'approved';
