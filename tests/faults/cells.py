@@ -14,7 +14,7 @@ BEHAVIORS = ("normal", "decline", "challenge", *KINDS)
 CLIENTS = ("waits", "retries", "copies", "gives_up", "new_key")
 CONNECTORS = ("stripe", "adyen")
 # The worker reaches points of the road too, when it asks and applies.
-WORKER = ("resolve.claimed", "resolve.applied", "receive.claimed", "receive.applied")
+WORKER = ("resolve.claimed", "resolve.applied", "receive.claimed", "receive.applied", "webhook.claimed", "webhook.sent")
 SHARED = ("send.before", "send.written", "send.after", "apply.before", "apply.after", "commit.before", "commit.after")
 POINTS = (*crash.POINTS, *(f"worker {point}" for point in SHARED))
 DIMENSIONS = {

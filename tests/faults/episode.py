@@ -75,7 +75,7 @@ class Episode:
         if behavior != "inquiry_lag":
             await lane.no_faults()
         orders = {cell: await self.prepared(cell) for cell in cells}
-        await self.read_all()
+        await self.read_all(webhooks=any(cell.point.startswith("webhook") for cell in cells))
         if behavior in KINDS:
             rate = RATE if self.turn < TRIES - 1 else RATE / 2
             await lane.behave(behavior, rate, self.draw.getrandbits(30))
@@ -94,16 +94,21 @@ class Episode:
         self.orders += orders
         return orders
 
-    async def read_all(self) -> None:
+    async def read_all(self, *, webhooks: bool = False) -> None:
         """The news of what was prepared is applied before the faults begin; then nobody works until somebody dies."""
         await asyncio.sleep(0.3)
-        if await self.lane.doubt():
+        if webhooks or await self.lane.doubt():
             await self.lane.begin("worker")
             await self.until_true(self.nothing_open, 3 if self.tasks else 15)
+        if webhooks:
+            await self.until_true(self.all_told, 3 if self.tasks else 15)
         await self.lane.end("worker")
 
     async def nothing_open(self) -> bool:
         return not await self.lane.doubt()
+
+    async def all_told(self) -> bool:
+        return not await self.lane.undelivered()
 
     def give(self, orders: list[Order]) -> None:
         self.tasks += [asyncio.create_task(drive(self.lane, order, self.calm, self.until)) for order in orders]
@@ -125,22 +130,27 @@ class Episode:
 
     async def in_worker(self, cell: Cell, orders: list[Order]) -> bool:
         """The worker that dies has claimed something of this cell's."""
-        if cell.point.startswith("receive"):
-            await self.lane.begin("serve")
-            self.give(orders)
-            ready = self.news_of
-        else:
-            if not await self.dies(self.draw.choice(SEEDS), orders, self.times()):
-                return False
-            await self.lane.begin("serve")
-            ready = self.due
-        if not await self.until_true(lambda: ready(orders), DUE_SECONDS):
+        if not await self.claimable(cell, orders):
             return False
         before = await self.claims(orders)
         life = await self.lane.begin("worker", SCROOGE_CRASH_POINT=cell.point.removeprefix("worker "))
-        died = await life.died(DEATH_SECONDS)
+        died = await life.died(2 * DEATH_SECONDS)
         await self.lane.end("worker")
         return died and life.ended.result() == -9 and await self.claims(orders) > before
+
+    async def claimable(self, cell: Cell, orders: list[Order]) -> bool:
+        """Until there is something of this cell's for a worker: news, an event, or a doubt that a crash has left."""
+        if cell.point.startswith(("receive", "webhook")):
+            await self.lane.begin("serve")
+            self.give(orders)
+            if cell.point.startswith("webhook"):  # What has no event yet gets one by the worker itself.
+                await asyncio.sleep(1)
+                return True
+            return await self.until_true(lambda: self.news_of(orders), DUE_SECONDS)
+        if not await self.dies(self.draw.choice(SEEDS), orders, self.times()):
+            return False
+        await self.lane.begin("serve")
+        return await self.until_true(lambda: self.due(orders), DUE_SECONDS)
 
     async def due(self, orders: list[Order]) -> bool:
         row = await self.lane.row(
@@ -171,7 +181,12 @@ class Episode:
             " ON p.bucket = a.bucket AND p.id = a.payment_id WHERE p.reference = ANY($1)",
             [order.reference for order in orders],
         )
-        return int(row["n"]) + sum(row["tries"] for row in await self.news(orders, "true"))
+        sent = await self.lane.row(
+            "SELECT coalesce(sum(d.tries), 0) + count(*) AS n FROM webhook_deliveries d JOIN payments p"
+            " ON p.id = d.payment_id WHERE p.reference = ANY($1)",
+            [order.reference for order in orders],
+        )
+        return int(row["n"]) + int(sent["n"]) + sum(row["tries"] for row in await self.news(orders, "true"))
 
     # --- the end ------------------------------------------------------------------------------
 

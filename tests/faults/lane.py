@@ -12,6 +12,7 @@ from scrooge.storage.access import create_caller, create_key, create_merchant
 from scrooge.storage.database import connect
 from tests.conftest import free_port
 from tests.faults.processes import Life, Nursery
+from tests.receiver import receiving
 from tests.world import World
 
 SANDBOX = {"latency_ms": 25.0, "notify_delay_ms": 120.0, "later_ms": 300.0, "search_lag_ms": 100.0}
@@ -29,6 +30,7 @@ class Lane(World):
         self.nursery, self.log = nursery, os.path.join(folder, "log")
         self.env = {name: value for name, value in self.env.items() if name.startswith("SCROOGE_")}
         self.env |= {"SCROOGE_PSP_TIMEOUT_SECONDS": "1", "SCROOGE_DATABASE_POOL": "6", "SCROOGE_LOG_LEVEL": "warning"}
+        self.env |= {"SCROOGE_WEBHOOK_LOOPBACK": "1", "SCROOGE_WEBHOOK_TIMEOUT_SECONDS": "2"}
         self.second_port = free_port()
         self.ports = {"serve": self.port, "second": self.second_port, "sandbox": self.sandbox_port}
         self.lives: dict[str, Life] = {}
@@ -46,8 +48,13 @@ class Lane(World):
         await asyncio.gather(self.begin("sandbox"), self.begin("serve"))
         await self.open_stripe()
         await self.open_adyen()
+        self.receiving = receiving()
+        receiver = await self.receiving.__aenter__()
+        status, endpoint = await self.post("/v1/webhook-endpoints", {"url": receiver.url})
+        assert status == 201, endpoint
 
     async def close(self) -> None:
+        await self.receiving.__aexit__(None, None, None)
         for life in self.lives.values():
             life.signal(signal.SIGKILL)
         await self.http.close()
@@ -106,6 +113,14 @@ class Lane(World):
             " (SELECT count(*) FROM inbox WHERE state = 'unread') AS unread"
         )
         return int(found["lost"]) + int(found["unread"])
+
+    async def undelivered(self) -> int:
+        """Events that no webhook has brought yet."""
+        found = await self.row(
+            "SELECT count(*) AS n FROM events e WHERE NOT EXISTS"
+            " (SELECT FROM webhook_deliveries d WHERE d.event_id = e.id AND d.state = 'delivered')"
+        )
+        return int(found["n"])
 
     async def events(self, cursor: str | None) -> tuple[list[dict[str, Any]], str | None]:
         """Everything the feed has after a cursor, and the next one."""

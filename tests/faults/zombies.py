@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.faults.cells import OPERATIONS, POINTS, Cell, why_not
 from tests.faults.driver import Order
-from tests.faults.episode import DUE_SECONDS, Episode
+from tests.faults.episode import Episode
 from tests.faults.processes import Life
 
 FROZEN_SECONDS = 4.5  # the PSP's deadline is one second, the handler's three
@@ -39,20 +39,11 @@ class Zombies(Episode):
 
     async def in_worker(self, cell: Cell, orders: list[Order]) -> bool:
         lane = self.lane
-        await lane.begin("serve")
-        if cell.point.startswith("receive"):
-            self.give(orders)
-            ready = self.news_of
-        else:
-            if not await self.dies("send.written", orders, 1):
-                return False
-            await lane.begin("serve")
-            ready = self.due
-        if not await self.until_true(lambda: ready(orders), DUE_SECONDS):
+        if not await self.claimable(cell, orders):
             return False
         before = await self.claims(orders)
         life = await lane.begin("worker", SCROOGE_CRASH_POINT=f"{cell.point.removeprefix('worker ')}:1:stop")
-        frozen = await self.until_true(lambda: stopped(life), 6)
+        frozen = await self.until_true(lambda: stopped(life), 12)
         theirs = await self.claims(orders) > before
         await self.meanwhile(life, "spare")
         return frozen and theirs
