@@ -17,6 +17,7 @@ NOT_PUBLIC_4 = [
 PUBLIC_6 = ip_network("2000::/3")  # All else: loopback, unique local, link-local, multicast, mapped IPv4.
 NOT_PUBLIC_6 = [ip_network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 TRANSLATED = ip_network("64:ff9b::/96")  # An IPv4 address as DNS64 shows it to a network that has none.
+METADATA_6 = ip_network("fd00:ec2::/32")
 METADATA = frozenset({"metadata.google.internal", "metadata", "instance-data"})
 PORTS_FROM = 1024  # Of the ports below only that of https is called: the others speak something else.
 
@@ -28,6 +29,16 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     if address in TRANSLATED:
         return is_public(IPv4Address(int(address) & 0xFFFF_FFFF))
     return address in PUBLIC_6 and not any(address in network for network in NOT_PUBLIC_6)
+
+
+def is_metadata(address: str) -> bool:
+    """Where clouds hand out credentials: nothing of ours ever connects there, whatever a name resolves to."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    found = getattr(found, "ipv4_mapped", None) or found
+    return found.is_link_local or found in METADATA_6
 
 
 def may_call(address: str, *, loopback: bool) -> bool:

@@ -8,7 +8,10 @@ from scrooge.storage import books, listing
 UUID, MOMENT = "'01a1fd7a-0000-7000-8000-000000000000'::uuid", "now()"
 WHOLE = [
     (listing.Q["newest"], [UUID, "false", UUID, UUID, MOMENT, MOMENT, "NULL", "NULL", "21", "5000"]),
-    (listing.Q["of_reference"], [UUID, "false", "'r'", UUID, MOMENT, MOMENT, "NULL", "NULL", "21"]),
+    (
+        listing.Q["of_reference"],
+        ["ARRAY[1]::smallint[]", f"ARRAY[{UUID}]", UUID, "false", "'r'", UUID, MOMENT, MOMENT, "NULL", "NULL", "21"],
+    ),
     (listing.Q["cards"], ["ARRAY[1]::smallint[]", f"ARRAY[{UUID}]"]),
     (listing.Q["events_of"], ["1", UUID]),
     (listing.Q["feed"], [UUID, "false", "'1'", UUID, "NULL", "21", "5000"]),

@@ -3,6 +3,7 @@
 There are no retries here, at any layer: asking again is a decision of flows/resolve.py.
 """
 
+import socket
 import time
 from collections.abc import Mapping
 
@@ -14,6 +15,7 @@ from msgspec import Struct, structs
 from scrooge.connectors.connector import Command, Connector, Endpoint, Headers, Request
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Approved, Outcome, Rejected, Unknown
+from scrooge.urls import is_metadata
 
 log = structlog.get_logger()
 
@@ -41,13 +43,21 @@ class Wire(Struct, frozen=True):
 def client() -> aiohttp.ClientSession:
     """The HTTP client for PSPs: keep-alive pools, no redirects, no proxy from the environment, no retries."""
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=512, keepalive_timeout=15),
+        connector=aiohttp.TCPConnector(limit=0, limit_per_host=512, keepalive_timeout=15, socket_factory=socket_for),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=True,
         trust_env=False,
     )
     session._retry_connection = False  # aiohttp would silently repeat a GET on a stale connection.
     return session
+
+
+def socket_for(where: aiohttp.AddrInfoType) -> socket.socket:
+    """A PSP is never where clouds hand out credentials, whatever the name of its address resolves to."""
+    family, kind, protocol, _, address = where
+    if is_metadata(str(address[0])):
+        raise PermissionError("a PSP is not a metadata service")
+    return socket.socket(family, kind, protocol)
 
 
 async def send(
