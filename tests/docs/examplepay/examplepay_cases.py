@@ -77,7 +77,7 @@ REPLIES = (
     reply(Item.UNREADABLE, "a new status keeps the id", AUTHORIZE, says("novel"), LOST),
     reply(Item.UNREADABLE, "another attempt's answer", AUTHORIZE, says("approved", CAPTURE), LOST),
     reply(Item.UNREADABLE, "another amount", AUTHORIZE, says("approved", minor=1),
-          Unknown("the PSP approved 0.01 EUR, asked was 10.00 EUR", "xp_1")),
+          Unknown("the PSP approved 0.01 EUR, asked was 10.00 EUR", "xp_1", differs=True)),
     reply(Item.FINISHED, "the stored answer", AUTHORIZE, says("approved"), Approved("xp_1", TEN), first=False),
     reply(Item.FINISHED, "a stored refusal", AUTHORIZE, error("bad_token"), Rejected("422 bad_token: Why"),
           status=422, first=False, headers={"Replayed": "true"}),
