@@ -78,7 +78,8 @@ async def closed_loop(rig: Rig, callers: int, seconds: float) -> tuple[float, fl
     async def caller() -> None:
         nonlocal made
         while time.monotonic() < end:
-            made += (await one(rig))[0] == 201
+            status, _ = await one(rig)
+            made += status == 201
 
     await asyncio.gather(*(caller() for _ in range(callers)))
     return max(made / seconds, 5.0), alone
