@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 CODE := src tests
 DRILLS ?= standby partition restarts rolling overload disk feed clock
 
-.PHONY: help setup demo test sim check format lint types audit faults drills
+.PHONY: help setup demo test sim mutants check format lint types audit faults drills
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -27,6 +27,9 @@ test: $(READY) ## Run the whole test suite
 
 sim: $(READY) ## Simulated worlds: every crash point, operation, PSP and client (SIM="--seeds 5 --wild 10000")
 	@$(BIN)/python -m tests.simulation $(or $(SIM),--seeds 1 --wild 5000)
+
+mutants: $(READY) ## Deliberate bugs, one at a time, and which test notices each
+	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 check: $(READY) lint types ## Format, lint, types, architecture, tests
 	@$(BIN)/python -m pytest $(ARGS)

@@ -181,6 +181,15 @@ def test_money_in_flight_keeps_its_room():
     assert status_of(told(asked(p, C, 300), oc.Approved("psp"))) == "partially_captured"
 
 
+def test_refunds_in_flight_keep_their_room():
+    p = asked(done(done(a_payment(), A), C), R, 600)
+    with pytest.raises(AmountExceedsRoom):
+        asked(p, R, 401)
+    unknown = told(p, oc.Unknown("timeout"))
+    with pytest.raises(AmountExceedsRoom):
+        asked(unknown, R, 401)
+
+
 def test_nothing_else_may_be_asked_while_a_final_capture_is_out():
     p = asked(done(a_payment(), A), C, 400, final=True)
     with pytest.raises(AmountExceedsRoom):

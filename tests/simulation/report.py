@@ -95,9 +95,16 @@ def chunk(worlds: Sequence[World]) -> Report:
     return report
 
 
-def run(worlds: Iterable[World], jobs: int) -> Report:
+def run(worlds: Iterable[World], jobs: int, first: bool = False) -> Report:
+    """`first` stops after the first violation."""
     report, worlds = Report(), list(worlds)
     pieces = [worlds[n : n + CHUNK] for n in range(0, len(worlds), CHUNK)]
+    if first:
+        for world in worlds:
+            report.add(chunk([world]))
+            if report.failures:
+                break
+        return report
     if jobs == 1 or len(pieces) < 2:
         for piece in pieces:
             report.add(chunk(piece))

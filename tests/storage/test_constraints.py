@@ -53,6 +53,17 @@ async def test_one_live_authorization_at_most(db: asyncpg.Connection):
         await an_attempt(db, payment, number=2, state="approved", authorized_minor=1000)
 
 
+LIVE = ["sent", "unknown", "pending", "action_required", "approved", "reversing"]
+
+
+@pytest.mark.parametrize("state", LIVE)
+async def test_every_state_that_may_have_moved_money_is_live(db: asyncpg.Connection, state: str):
+    payment = await a_payment(db)
+    await an_attempt(db, payment, state=state)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await an_attempt(db, payment, number=2)
+
+
 async def test_another_authorization_may_follow_one_that_ended(db: asyncpg.Connection):
     payment = await a_payment(db)
     await an_attempt(db, payment, state="declined")

@@ -1,0 +1,7 @@
+"""All deliberate bugs."""
+
+from tests.mutants.core import CORE
+from tests.mutants.flows import FLOWS
+from tests.mutants.storage import STORAGE
+
+MUTANTS = (*CORE, *FLOWS, *STORAGE)
