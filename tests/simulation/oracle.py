@@ -40,7 +40,7 @@ def audit(w: Any) -> None:
 def at_rest(w: Any, p: Payment) -> None:
     """Nothing is left open that could have been found out."""
     for a in p.attempts:
-        if a.state is State.UNKNOWN and w.long_outage:
+        if a.state is State.UNKNOWN and w.away:
             continue  # Its key is forgotten and nothing was found: an operator decides.
         if a.state in {State.SENT, State.UNKNOWN, State.ACTION_REQUIRED}:
             raise Violation(f"{a.reference} is still {a.state}: {a.reason}")
@@ -84,6 +84,8 @@ def approvals_exist(p: Payment, truth: list[Effect]) -> None:
         if a.state is State.APPROVED:
             names = {"sale" if a.sale else str(a.operation)}
             same = [e for e in truth if e.reference == a.reference and e.operation in names]
+            if a.operation is Operation.VOID:  # Or it had been voided already.
+                same += [e for e in truth if e.operation == "void" and e.psp_reference == a.psp_reference]
             if not any((e.minor, e.currency) == (a.money, p.currency) for e in same):
                 raise Violation(f"(iii) we believe {a.reference} {a.operation} {a.money} was approved; truth: {same}")
 

@@ -1,6 +1,7 @@
 """What is done in a world: the payment is made ready, the operation is tested under faults, then all is let heal."""
 
 from collections.abc import Callable
+from functools import partial
 
 from msgspec import structs
 from structlog.testing import capture_logs
@@ -33,6 +34,8 @@ def play(seed: int, cell: Cell | None = None, trace: bool = False) -> World:
         with capture_logs():
             w.spawn("client", story(w, cell) if cell is not None else storm(w))
             w.run(FAULTS_LAST + HEALING)
+            if w.away:
+                w.run(FAULTS_LAST + HEALING + w.away)
             audit(w)
     except Exception as error:
         again = f"python -m tests.simulation --seed {seed} --cell {cell or 'wild'} --trace"
@@ -64,6 +67,10 @@ def storm(w: World) -> Steps:
         kinds = [k for k in kinds if k not in CONTRADICTING] or ["normal"]
     if {"decline_then_success", "lost_notification"} <= set(kinds):
         kinds.remove("lost_notification")  # Together, only a settlement file could tell.
+    if draw.random() < 0.1:  # Nobody asks for longer than a PSP keeps its keys.
+        w.away = draw.uniform(20, 60) * 3600
+        for worker in ("worker", "worker 2"):
+            w.later(draw.uniform(0, 60), partial(w.freeze, worker, w.away))
     w.spawn("weather", weather(w, kinds))
     operation = draw.choice(("authorize", "sale"))
     yield from w.client(Asked(key="make", operation=operation, reference="order-1", minor=MINOR))
