@@ -1,5 +1,6 @@
 """The bench measures real payments on a real server, says everything it promises, and refuses wrong money."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -7,13 +8,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner
 
+from scrooge.cli.bench import growth
+from scrooge.cli.bench.long import sizes
 from scrooge.cli.bench.sample import Seller, sample
 from scrooge.cli.bench.script import script
+from scrooge.cli.database import audited
 from scrooge.cli.main import app
+from scrooge.domain.outcome import Approved
 from scrooge.ids import new_id
+from scrooge.storage import embedded
 
 SECONDS = 240
 PROMISED = {
@@ -22,12 +29,18 @@ PROMISED = {
 }  # fmt: skip
 
 
+COMMAND = (sys.executable, "-m", "scrooge", "bench")
+
+
+def outer() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("SCROOGE_")}
+
+
 def bench(*arguments: str) -> tuple[int, str, str]:
-    outer = {k: v for k, v in os.environ.items() if not k.startswith("SCROOGE_")}
     with tempfile.TemporaryDirectory(prefix="scrooge-bench-", ignore_cleanup_errors=True) as folder:
         done = subprocess.run(
-            [sys.executable, "-m", "scrooge", "bench", "--data-dir", folder, *arguments],
-            capture_output=True, text=True, timeout=SECONDS, env=outer,
+            [*COMMAND, "--data-dir", folder, *arguments],
+            capture_output=True, text=True, timeout=SECONDS, env=outer(),
         )  # fmt: skip
         assert not list(Path(folder).iterdir()), "what was made for the run is gone"
     return done.returncode, done.stdout, done.stderr
@@ -55,6 +68,59 @@ def test_it_measures_payments_and_the_limit_and_the_money_is_right():
         assert section["check"]["foreign"] == 0
     assert minimal["half_capacity"]["latency_ms"]["p50"] >= 50, "the PSP took its time"
     assert minimal["half_capacity"]["overhead_ms"]["p50"] < minimal["half_capacity"]["latency_ms"]["p50"] - 49
+
+
+def test_wrong_money_is_told_whatever_the_speed():
+    with tempfile.TemporaryDirectory(prefix="scrooge-bench-", ignore_cleanup_errors=True) as folder:
+        running = subprocess.Popen(
+            [*COMMAND, "--data-dir", folder, "--psp", "minimal", "--brief", "--seconds", "1", "--rounds", "2",
+             "--clients", "2", "--json"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=outer(),
+        )  # fmt: skip
+        said = next((line for line in running.stderr if line.startswith("round 1")), None)
+        [place] = Path(folder).glob("bench-*")
+        asyncio.run(take_a_cent(embedded.url_of(place / "postgres")))
+        out, err = running.communicate(timeout=SECONDS)
+    assert said
+    assert running.returncode == 3, err
+    told = json.loads(out)
+    assert not told["ok"]
+    assert told["check"]["unbalanced_journals"] == 1
+
+
+async def take_a_cent(url: str) -> None:
+    """From one posting of the database that is being measured, past every trigger."""
+    connection = await asyncpg.connect(url)
+    name = await connection.fetchval("SELECT datname FROM pg_database WHERE datname LIKE 'scrooge_bench_minimal_%'")
+    await connection.close()
+    connection = await asyncpg.connect(url, database=name)
+    await connection.execute("SET session_replication_role = replica")
+    await connection.execute(
+        "UPDATE postings SET minor = minor - 1"
+        " WHERE (journal_id, line) IN (SELECT journal_id, line FROM postings ORDER BY journal_id LIMIT 1)"
+    )
+    await connection.close()
+
+
+async def test_copies_of_a_payment_are_payments(world):
+    """What the tables are grown with holds up in the audit like any other payment."""
+    await world.pay(Approved("pi_1"))
+    of = await growth.template(world.url)
+    await growth.grow(world.url, of, 0, 300, lambda _: None)
+    await growth.grow(world.url, of, 300, 500, lambda _: None)
+    report = await audited(world.url, None)
+    assert report.ok, report.findings
+    assert report.payments == 501
+    spread = await world.db.pool.fetchval("SELECT count(DISTINCT tableoid) FROM payments")
+    assert spread == growth.MONTHS + 1
+
+
+@pytest.mark.parametrize(
+    ("most", "steps"),
+    [(5_000, [5_000]), (10_000, [10_000]), (300_000, [10_000, 100_000, 300_000]), (10**6, [10**4, 10**5, 10**6])],
+)
+def test_the_curve_goes_by_tens(most, steps):
+    assert sizes(most) == steps
 
 
 @pytest.mark.parametrize("wrong", [("--seconds", "0"), ("--psp", "adyen"), ("--clients", "0")])

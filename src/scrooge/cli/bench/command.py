@@ -8,7 +8,8 @@ import typer
 
 from scrooge.cli.bench.crew import CrewError
 from scrooge.cli.bench.limit import LimitError
-from scrooge.cli.bench.run import Options, run
+from scrooge.cli.bench.options import Options
+from scrooge.cli.bench.run import run
 from scrooge.cli.bench.server import server
 from scrooge.cli.output import FAILED, FOUND_PROBLEMS, Json, document, say, table
 from scrooge.cli.place import usable
@@ -34,6 +35,16 @@ def bench(
     profile: Annotated[
         Path | None, typer.Option(help="Write to this directory where the CPU time goes; one serving process.")
     ] = None,
+    grow: Annotated[
+        int | None,
+        typer.Option(
+            min=1000,
+            help="Instead: rounds while the tables grow to so many payments, from 10,000 by tens. Needs a superuser.",
+        ),
+    ] = None,
+    payments: Annotated[
+        int | None, typer.Option(min=1, help="Instead: so many payments in one go, and the memory of serve.")
+    ] = None,
     data_dir: Annotated[Path, typer.Option(help="Where a directory for the run is made and removed.")] = Path(
         ".scrooge"
     ),
@@ -49,7 +60,8 @@ def bench(
     psps = ("minimal", "sandbox") if psp is None else (str(psp),)
     options = Options(
         seconds=seconds, rounds=rounds, clients=clients, workers=workers, psps=psps, latency_ms=latency_ms,
-        rate=rate, brief=brief, profile=None if profile is None else str(profile.resolve()),
+        rate=rate, brief=brief, grow=grow, payments=payments,
+        profile=None if profile is None else str(profile.resolve()),
     )  # fmt: skip
     try:
         with server(settings, data_dir.expanduser()) as where:
@@ -67,16 +79,20 @@ def bench(
 
 
 def show(found: dict[str, Any]) -> None:
-    for name in found["options"]["psps"]:
-        section = found[name]
+    sections = {f"{name} PSP": found[name] for name in found["options"]["psps"] if name in found}
+    sections |= {f"{one['payments_before']:,} payments": one for one in found.get("curve", [])}
+    if found["options"]["payments"]:
+        sections["one run"] = found
+    for name, section in sections.items():
         rows = [(key, told(section[key])) for key in SHOWN if key in section]
-        table((f"{name} PSP", "median"), rows)
+        table((name, "median"), rows)
         typer.echo("")
 
 
 SHOWN = (
     "payments_per_second", "spread", "limit_per_second", "ratio_to_limit", "latency_ms", "overhead_ms",
     "cpu_ms_per_payment", "commits_per_payment", "wal_kb_per_payment", "errors", "rss_mb", "settled_seconds",
+    "bytes_per_payment",
 )  # fmt: skip
 
 

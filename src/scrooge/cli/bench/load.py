@@ -35,7 +35,6 @@ class Plan(Struct, kw_only=True):
     seconds: float
     rate: float | None = None
     payments: int | None = None
-    seed: int = 1
 
 
 class Seen(Struct, kw_only=True):
@@ -55,6 +54,7 @@ class Load:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.seen = Seen(errors={}, took={})
+        self.draw = Random(plan.run)  # noqa: S311 - a simulation
         self.sent = 0
         self.ends = 0.0
         self.ended = asyncio.Event()
@@ -78,8 +78,8 @@ class Load:
         return f"{head}Content-Length: {length}\r\nIdempotency-Key: ".encode(), b"\r\n\r\n" + first, last
 
     def reference(self) -> bytes:
-        """Without digits, a row of which the API may take for a card number."""
-        return f"{self.plan.run}-{self.sent:09d}".translate(LETTERS).encode()
+        """In no order, as references and keys come; and without digits, which the API may take for a card number."""
+        return f"{self.plan.run}-{self.draw.getrandbits(64):016x}".translate(LETTERS).encode()
 
     def next(self) -> bytes:
         """One more payment, as the bytes to send."""
@@ -137,10 +137,9 @@ class Load:
 
     async def arrive(self, started: float, rate: float) -> None:
         """Payments come when they come: independently of each other and of our answers."""
-        draw = Random(self.plan.seed)  # noqa: S311 - a simulation
         at = started
         while not self.over():
-            at += draw.expovariate(rate)
+            at += self.draw.expovariate(rate)
             wait = at - time.perf_counter()
             if wait > 0:
                 await asyncio.sleep(wait)

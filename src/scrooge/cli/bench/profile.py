@@ -7,7 +7,8 @@ from typing import Any
 from scrooge.cli.bench import sampled
 from scrooge.cli.bench.result import middle
 from scrooge.cli.bench.sample import Seller, sample
-from scrooge.storage.database import connect
+from scrooge.cli.bench.server import session
+from scrooge.storage.database import PLANNER
 
 SIZES = (1, 8, 32, 128)
 PAYMENTS, REPEATS = 400, 12
@@ -51,17 +52,15 @@ def table(title: str, counted: Counter[str], total: int, top: int = TOP) -> str:
 
 async def statements(url: str, seller: Seller) -> str:
     """CPU of the server per payment, for each statement and number of payments in it, and the plans."""
-    db = await connect(url, size=1)
     lines = ["payments  record ms  apply ms  (server CPU per payment; triggers and commit included)"]
     plans = []
-    try:
-        async with db.connection() as connection:
-            for size in SIZES:
-                record, apply = await costs(connection, seller, size)
-                lines.append(f"{size:8}  {record:9.4f}  {apply:8.4f}")
-                plans.append(await plan(connection, seller, size))
-    finally:
-        await db.close()
+    async with session(url) as connection:
+        for name, value in {**PLANNER, "role": "scrooge_app"}.items():
+            await connection.execute(f"SET {name} = {value}")
+        for size in SIZES:
+            record, apply = await costs(connection, seller, size)
+            lines.append(f"{size:8}  {record:9.4f}  {apply:8.4f}")
+            plans.append(await plan(connection, seller, size))
     return "\n".join([*lines, "", *plans])
 
 

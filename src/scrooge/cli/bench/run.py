@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from scrooge.cli.bench import limit, machine, profile, server
+from scrooge.cli.bench.long import curve, memory
+from scrooge.cli.bench.options import Options
 from scrooge.cli.bench.result import LimitRound, Round, limit_summary, per_payment, summary
 from scrooge.cli.bench.sample import Seller
 from scrooge.cli.bench.server import Server
@@ -22,20 +24,6 @@ HALF_LATENCY_MS = 50.0
 OPEN_CONNECTIONS = 256
 
 
-class Options(Struct, frozen=True, kw_only=True):
-    """What the command line said."""
-
-    seconds: float
-    rounds: int
-    clients: int
-    workers: int
-    psps: tuple[str, ...]
-    latency_ms: float
-    rate: float | None = None
-    brief: bool = False  # only the closed loop and the limit
-    profile: str | None = None  # the folder for where the time goes
-
-
 class Bench:
     """One run on one server. `say` tells progress."""
 
@@ -46,15 +34,19 @@ class Bench:
         """Raises CrewError, LimitError."""
         described = {**machine.described(self.where.folder), "postgres": await server.described(self.where.url)}
         self.say(f"{described['cpu']}, {described['cores']} cores, fsync {described['fsync_ms']['p50']} ms")
-        sections = {}
-        for psp in self.options.psps:
+        o, sections = self.options, {}
+        told = {"options": structs.asdict(o), "machine": described}
+        if o.grow is not None:
+            return {**told, **await curve(self.where, self.setup("minimal"), o, o.grow, self.say)}
+        if o.payments is not None:
+            return {**told, **await memory(self.where, self.setup("minimal"), o, o.payments, self.say)}
+        for psp in o.psps:
             sections[psp] = await (self.minimal() if psp == "minimal" else self.sandbox())
-        first = sections[self.options.psps[0]]
+        first = sections[o.psps[0]]
         return {
             **{name: first[name] for name in HEADLINES if name in first},
             "ok": all(section["ok"] for section in sections.values()),
-            "options": structs.asdict(self.options),
-            "machine": described,
+            **told,
             **sections,
         }
 
@@ -88,7 +80,7 @@ class Bench:
             bare_check = await audited(bare, None)
             if o.profile is not None:
                 await self.profile(at, bare, seller, Path(o.profile))
-            return {**found, **await self.ended(at), "limit_check_ok": bare_check.ok}
+            return {**found, **await at.ended(), "limit_check_ok": bare_check.ok}
 
     async def profile(self, at: Stage, bare: str, seller: Seller, folder: Path) -> None:
         """After everything that counts."""
@@ -105,7 +97,7 @@ class Bench:
             await at.warm(o.clients, min(WARM_SECONDS, o.seconds))
             rounds = [await self.round(at) for _ in range(o.rounds)]
             self.say(f"{summary(rounds)['payments_per_second']:,.0f} payments/s; waiting for the notifications")
-            return {**summary(rounds), "settled_seconds": await at.quiet(), **await self.ended(at)}
+            return {**summary(rounds), "settled_seconds": await at.quiet(), **await at.ended()}
 
     async def round(self, at: Stage) -> Round:
         o = self.options
@@ -115,7 +107,7 @@ class Bench:
     async def limit_round(self, url: str, path: Path) -> LimitRound:
         master, o = server.postmaster(self.where), self.options
         roots = {} if master is None else {"postgres": master}
-        found = await limit.drive(url, path, o.clients, o.seconds, WARM_SECONDS, roots)
+        found = await limit.drive(url, path, o.clients, o.seconds, min(WARM_SECONDS, o.seconds), roots)
         return LimitRound(
             payments_per_second=round(found.per_second, 1),
             latency_ms=found.latency_ms,
@@ -134,18 +126,6 @@ class Bench:
         await at.slow_psp(self.options.latency_ms)
         self.say(f"half of that, a PSP of {HALF_LATENCY_MS:.0f} ms: {found.overhead_ms} ms of overhead")
         return {"rate": round(rate, 1), "psp_latency_ms": HALF_LATENCY_MS, **structs.asdict(found)}
-
-    async def ended(self, at: Stage) -> dict[str, Any]:
-        """Memory, and whether the money is right: our books against the PSP, and its calls against our payments."""
-        await at.quiet()
-        check, calls = await at.check(), await at.calls()
-        once = not calls or calls["calls"] == calls["payments"] == check.payments
-        return {
-            "rss_mb": {"start": at.rss[0], "end": at.rss[-1], "most": max(at.rss)},
-            "psp": calls,
-            "check": structs.asdict(check),
-            "ok": check.ok and check.unresolved == 0 and once,
-        }
 
 
 HEADLINES = (

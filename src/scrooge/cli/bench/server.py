@@ -16,6 +16,7 @@ from scrooge.cli.place import usable
 from scrooge.settings import Settings
 from scrooge.storage import embedded
 from scrooge.storage.database import Database, connect
+from scrooge.storage.migrate import connect as plain
 from scrooge.storage.migrate import migrate
 
 TOLD = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
@@ -63,15 +64,26 @@ async def fresh_database(where: Server, name: str) -> AsyncIterator[str]:
 
 async def execute(url: str, *statements: str) -> None:
     """As the login itself, outside any transaction."""
-    async with opened(url) as db, db.connection() as connection:
+    async with session(url) as connection:
         for statement in statements:
             await connection.execute(statement)
 
 
 async def ask(url: str, question: str, *args: Any) -> Any:
     """One row."""
-    async with opened(url) as db, db.connection() as connection:
+    async with session(url) as connection:
         return await connection.fetchrow(question, *args)
+
+
+@asynccontextmanager
+async def session(url: str) -> AsyncIterator[Any]:
+    """One connection of the login itself, which may take its time."""
+    connection = await plain(url)
+    try:
+        await connection.execute("SET statement_timeout = 0")
+        yield connection
+    finally:
+        await connection.close(timeout=10)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import aiohttp
 from msgspec import Struct
 
 from scrooge.cli.bench.sample import Seller
-from scrooge.cli.bench.server import opened
+from scrooge.cli.bench.server import opened, session
 from scrooge.cli.demo.shop import asked
 from scrooge.ids import hex_of, new_id
 from scrooge.storage.access import create_caller, create_key, create_merchant
@@ -34,7 +34,7 @@ async def sell(url: str) -> tuple[Seller, str]:
 async def sell_without_api(url: str) -> Seller:
     """For the limit: a connector account in the books, which nobody will ever call."""
     seller, _ = await sell(url)
-    async with opened(url) as db, db.connection() as connection:
+    async with session(url) as connection:
         await connection.execute(
             "INSERT INTO connector_accounts (id, merchant_id, name, connector, merchant_account, livemode, credentials)"
             " VALUES ($1, $2, 'stripe', 'stripe', 'acct_bench', false, '')",

@@ -12,19 +12,18 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from scrooge.cli.bench import sampled
 from scrooge.cli.bench.crew import Crew, CrewError, loader
 from scrooge.cli.bench.load import Plan, Seen
 from scrooge.cli.bench.result import Round, per_payment, percentiles
-from scrooge.cli.bench.server import Server, fresh_database, opened, postmaster, wal_bytes, write_transactions
+from scrooge.cli.bench.server import Server, ask, fresh_database, opened, postmaster, wal_bytes, write_transactions
 from scrooge.cli.bench.shop import Shop, open_shop
 from scrooge.cli.bench.usage import meter, rss_mb
-from scrooge.cli.database import audited
+from scrooge.cli.database import audited as audit
 from scrooge.cli.demo.command import free_ports
 from scrooge.storage import condition
-from scrooge.storage.findings import Report
 
 HOST = "127.0.0.1"
 QUIET_SECONDS = 120.0
@@ -77,9 +76,9 @@ class Stage:
             clients=clients, seconds=seconds, **more,
         )  # fmt: skip
 
-    async def warm(self, clients: int, seconds: float) -> None:
+    async def warm(self, clients: int, seconds: float, payments: int | None = None) -> None:
         """Until plans are made, pools are full and code is hot; not measured."""
-        await (await loader(self.plan(clients, seconds))).go()
+        await (await loader(self.plan(clients, seconds, payments=payments))).go()
 
     async def round(self, plan: Plan) -> Round:
         """One measured load. Raises CrewError."""
@@ -155,12 +154,26 @@ class Stage:
                 await asyncio.sleep(0.25)
         return round(time.monotonic() - started, 1)
 
-    async def check(self) -> Report:
-        """The audit, against what the PSP says happened."""
-        return await audited(self.url, self.psp_url)
+    async def ended(self, *, copies: int = 0, audited: bool = True) -> dict[str, Any]:
+        """Memory, and whether the money is right: our books against the PSP, its calls against our payments.
 
-    async def calls(self) -> dict[str, int]:
-        return msgspec.json.decode(await self.told("/calls")) if self.setup.psp == "minimal" else {}
+        `copies` are payments that the PSP never saw; not `audited`: there are too many of them to read them all.
+        """
+        await self.quiet()
+        rss = {"start": self.rss[0], "end": self.rss[-1], "most": max(self.rss)}
+        calls = msgspec.json.decode(await self.told("/calls")) if self.setup.psp == "minimal" else {}
+        if not audited:
+            row = await ask(self.url, "SELECT count(*) AS n FROM payments")
+            once = calls["calls"] == calls["payments"] == row["n"] - copies
+            return {"rss_mb": rss, "psp": calls, "ok": once}
+        check = await audit(self.url, self.psp_url)
+        once = not calls or calls["calls"] == calls["payments"] == check.payments - copies
+        return {
+            "rss_mb": rss,
+            "psp": calls,
+            "check": structs.asdict(check),
+            "ok": check.ok and check.unresolved == 0 and once,
+        }
 
 
 @asynccontextmanager
