@@ -21,6 +21,25 @@ class Psp(StrEnum):
     SANDBOX = "sandbox"
 
 
+Rate = Annotated[
+    float | None, typer.Option(min=1, help="Payments a second of an open loop, instead of the closed one.")
+]
+Profile = Annotated[
+    Path | None, typer.Option(help="Write to this directory where the CPU time goes; one serving process.")
+]
+Grow = Annotated[
+    int | None,
+    typer.Option(
+        min=1000,
+        help="Instead: rounds while the tables grow to so many payments, from 10,000 by tens. Needs a superuser.",
+    ),
+]
+Payments = Annotated[
+    int | None, typer.Option(min=1, help="Instead: so many payments in one go, and the memory of serve.")
+]
+DataDir = Annotated[Path, typer.Option(help="Where a directory for the run is made and removed.")]
+
+
 def bench(
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each round.")] = 10.0,
     clients: Annotated[int, typer.Option(min=1, max=1000, help="Connections of the closed loop.")] = 128,
@@ -28,26 +47,12 @@ def bench(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Serving processes.")] = 1,
     psp: Annotated[Psp | None, typer.Option(help="Only against this one; both unless told.")] = None,
     latency_ms: Annotated[float, typer.Option(min=0, help="How long the PSP takes to answer.")] = 0.0,
-    rate: Annotated[
-        float | None, typer.Option(min=1, help="Payments a second of an open loop, instead of the closed one.")
-    ] = None,
+    rate: Rate = None,
     brief: Annotated[bool, typer.Option("--brief", help="Without low load and half capacity.")] = False,
-    profile: Annotated[
-        Path | None, typer.Option(help="Write to this directory where the CPU time goes; one serving process.")
-    ] = None,
-    grow: Annotated[
-        int | None,
-        typer.Option(
-            min=1000,
-            help="Instead: rounds while the tables grow to so many payments, from 10,000 by tens. Needs a superuser.",
-        ),
-    ] = None,
-    payments: Annotated[
-        int | None, typer.Option(min=1, help="Instead: so many payments in one go, and the memory of serve.")
-    ] = None,
-    data_dir: Annotated[Path, typer.Option(help="Where a directory for the run is made and removed.")] = Path(
-        ".scrooge"
-    ),
+    profile: Profile = None,
+    grow: Grow = None,
+    payments: Payments = None,
+    data_dir: DataDir = Path(".scrooge"),
     as_json: Json = False,
 ) -> None:
     """Measure payments through everything, on a real PostgreSQL, against the limit that the database sets."""
