@@ -119,7 +119,8 @@ async def feed(
     db: Any, merchant: str, livemode: bool, after: tuple[str, str], types: list[str] | None, limit: int
 ) -> tuple[list[Event], tuple[str, str], bool]:
     """(events, the position to ask after next time, whether there is more now)."""
-    rows = await run(db, Q["feed"], hex_of(merchant), livemode, *after, types, limit + 1, LOOKED_AT)
+    looked_at = LOOKED_AT if types else limit + SPARE
+    rows = await run(db, Q["feed"], hex_of(merchant), livemode, *after, types, limit + 1, looked_at)
     found = [
         event_of(r, public("pay", r["payment_id"]) or "", (r["xid"], r["id"].hex)) for r in rows if r["id"] is not None
     ]
@@ -128,7 +129,7 @@ async def feed(
     if not rows:
         return [], after, False
     place = (rows[0]["last_xid"], rows[0]["last_id"].hex)
-    return found, place, rows[0]["looked"] == LOOKED_AT
+    return found, place, rows[0]["looked"] == looked_at
 
 
 def event_of(row: Any, payment_id: str, position: tuple[str, str] = ("0", "")) -> Event:
