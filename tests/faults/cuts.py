@@ -19,7 +19,7 @@ from tests.faults.proxy import Cut, Proxy
 
 OPERATIONS = ("sale", "authorize", "capture", "void", "refund", "fresh")
 LINKS = ("client-api", "api-psp", "api-database")
-OFFSETS: dict[str, tuple[int, ...]] = {"up": (0, 1, 40, 200, 400), "down": (0, 1, 40, 150, 400)}
+OFFSETS: dict[str, tuple[int, ...]] = {"up": (0, 1, 40, 200, 400), "down": (0, 1, 40, 150, 250)}
 # What the statement says on the wire: words in the JSON of what is written. F08 is the commit whose answer is lost.
 STATEMENTS = {"record": b'"request"', "apply": b'"psp_reference"', "commit": b"COMMIT"}
 IN_TRANSACTION = ("capture", "void", "refund", "fresh")  # the others' record is one statement

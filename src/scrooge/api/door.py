@@ -13,7 +13,7 @@ from scrooge.api.call import Answer, Call, Cards, Route
 from scrooge.api.pan import refuse_in_body
 from scrooge.api.shell import Seen
 from scrooge.crash import ON_ITS_WAY, reach
-from scrooge.errors import MethodNotAllowed
+from scrooge.errors import DatabaseUnavailable, MethodNotAllowed
 from scrooge.flows.keys import Keyed
 from scrooge.flows.scrooge import Scrooge
 
@@ -35,7 +35,7 @@ class Door:
         if route is None:
             raise MethodNotAllowed("this path does not take this method", allowed=sorted(self.routes))
         call = await self.called(route, scope, receive, seen)
-        answer = await route.handler(call)
+        answer = await answered(route, call)
         seen.payment = answer.payment or call.path.get("payment")
         if call.keyed is not None:
             reach("answer.before")
@@ -63,6 +63,16 @@ class Door:
             filters=filters, raw=raw, query=query, body=body, known=principal, keyed=keyed, target=target,
             query_text=text,
         )  # fmt: skip
+
+
+async def answered(route: Route, call: Call) -> Answer:
+    """A record whose confirmation was lost may be there: asked once more, the key finds it, or it is made now."""
+    try:
+        return await route.handler(call)
+    except DatabaseUnavailable as problem:
+        if call.keyed is None or not problem.unconfirmed:
+            raise
+        return await route.handler(call)
 
 
 def body_of(route: Route, headers: dict[str, str], raw: bytes) -> Body | None:

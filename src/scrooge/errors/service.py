@@ -13,6 +13,7 @@ class DatabaseUnavailable(Problem):
     """The database cannot be reached; nothing was sent to a PSP. Try again after `Retry-After`."""
 
     status = 503
+    unconfirmed = False  # the connection was lost in the middle: what was asked of it may have been done
 
 
 class InternalError(Problem):

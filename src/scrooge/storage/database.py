@@ -103,7 +103,9 @@ class Database:
             raise
         except LOST as error:
             await self.pool.expire_connections()  # The others have most likely lost it too.
-            raise DatabaseUnavailable("the database connection was lost") from error
+            lost = DatabaseUnavailable("the database connection was lost")
+            lost.unconfirmed = True
+            raise lost from error
         finally:
             limit.cancel()
             await self.pool.release(connection)

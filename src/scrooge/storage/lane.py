@@ -49,6 +49,7 @@ class Entry(Struct, Generic[Item, Result]):
             else:  # Whether it was written is not known: if it was, its key or the resolver finds it.
                 unavailable = DatabaseUnavailable("the database did not confirm in time")
                 unavailable.__cause__ = error
+                unavailable.unconfirmed = getattr(error, "unconfirmed", False)
                 future.set_exception(unavailable)
 
 
