@@ -4,6 +4,7 @@ Run as a program it takes one JSON line per birth and tells each death; it ends,
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -11,6 +12,8 @@ import signal
 import sys
 import traceback
 from typing import Any
+
+DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG, prctl(2): nobody outlives a nurse that was killed
 
 
 def live(order: dict[str, Any]) -> None:
@@ -44,6 +47,7 @@ def born(order: dict[str, Any]) -> int:
         return child
     code = 1
     try:
+        ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)
         live(order)
         code = 0
     except SystemExit as ended:
