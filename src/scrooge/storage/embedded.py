@@ -6,6 +6,8 @@ however the process ends; the last one to leave stops the server.
 
 import fcntl
 import os
+import pwd
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from scrooge.storage.cluster import (
+    TRIES,
     EmbeddedError,
     account,
     launch,
@@ -67,8 +70,7 @@ def start(data_dir: Path) -> Embedded:
             let_through(home, user)
             let_use_binaries(user)
             make_cluster(folder, user)
-            pid = running(folder) or launch(folder, user)
-            make_database(folder, user)
+            pid = join(folder, user)
         except OSError as error:
             os.close(lease)
             raise EmbeddedError(f"the embedded PostgreSQL in {folder}: {error}") from error
@@ -76,6 +78,24 @@ def start(data_dir: Path) -> Embedded:
             os.close(lease)
             raise
     return Embedded(url_of(folder), pid, folder, lease)
+
+
+def join(folder: Path, user: pwd.struct_passwd | None) -> int:
+    """The process id of a server that answers and has our database; starts one where none runs.
+
+    A killed server still counts as running until the kernel has taken it away, and answers nobody.
+    """
+    for left in reversed(range(TRIES)):
+        pid = running(folder) or launch(folder, user)
+        try:
+            make_database(folder, user)
+        except (EmbeddedError, FileNotFoundError):
+            if not left:
+                raise
+            time.sleep(1)
+        else:
+            break
+    return pid
 
 
 def url_of(folder: Path) -> str:
