@@ -68,7 +68,7 @@ async def template(url: str) -> Template:
         for name in TABLES:
             owner = "id" if name == "payments" else "payment_id"
             await connection.execute(
-                f"CREATE TABLE template.{name} AS SELECT * FROM public.{name} WHERE {owner} = '{row['id']}'"  # noqa: S608
+                f"CREATE TABLE template.{name} AS SELECT * FROM public.{name} WHERE {owner} = '{row['id']}'"  # noqa: S608  # nosec B608
             )
         return Template([await copying(connection, name, account) for name in TABLES])
 
@@ -120,7 +120,7 @@ async def copying(connection: Any, name: str, account: str) -> str:
     given = {**KEYS, **TABLES[name]}
     values = [given.get(column, f"t.{column}").replace("{account}", f"'{account}'::uuid") for column in columns]
     into, what = f"{name} ({', '.join(columns)})", ", ".join(values)
-    return f"INSERT INTO {into} SELECT {what} FROM template.{name} t CROSS JOIN ({{copies}}) g"  # noqa: S608
+    return f"INSERT INTO {into} SELECT {what} FROM template.{name} t CROSS JOIN ({{copies}}) g"  # noqa: S608  # nosec B608
 
 
 async def size_of(url: str) -> int:
