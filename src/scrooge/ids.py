@@ -29,6 +29,7 @@ PREFIXES = frozenset(
         "inb",
         "brk",
         "aud",
+        "dec",
         "req",
         "ret",
         "whe",
@@ -60,6 +61,14 @@ def new_number(bucket: int) -> int:
     random = int.from_bytes(os.urandom(8))
     high = milliseconds << 80 | 0x7 << 76 | (random & 0xFFF) << 64
     return high | 0x2 << 62 | (random >> 12) << 10 | bucket
+
+
+def twin_of(public: str, name: str) -> str:
+    """Another id of the same kind, moment and bucket; the same one whenever it is asked for by the same name."""
+    number = number_of(public)
+    random = int.from_bytes(blake2b(f"{public}\0{name}".encode(), digest_size=8).digest())
+    high = number >> 76 << 76 | (random & 0xFFF) << 64
+    return encode(public.partition("_")[0], high | 0x2 << 62 | (random >> 12) << 10 | number % BUCKETS)
 
 
 def encode(prefix: str, number: int) -> str:

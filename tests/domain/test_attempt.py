@@ -51,8 +51,14 @@ def test_an_acceptance_that_is_read_after_the_news_that_it_came_to_nothing_is_no
         assert advance(state, oc.Pending("psp")) is state
 
 
-def test_only_an_approval_is_live_once_nothing_is_open():
-    assert {State.APPROVED} == LIVE - OPEN
+def test_only_an_approval_or_one_being_given_back_is_live_once_nothing_is_open():
+    assert {State.APPROVED, State.REVERSING} == LIVE - OPEN
+
+
+def test_what_is_being_given_back_ends_only_when_the_psp_has_taken_it_back():
+    for outcome in EXAMPLES:
+        expected = State.REVERSED if isinstance(outcome, oc.Reversed) else State.REVERSING
+        assert advance(State.REVERSING, outcome) is expected
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from msgspec import structs
 from scrooge.domain import outcome as oc
 from scrooge.domain.attempt import LIVE, OPEN, Operation, State
 from scrooge.domain.declines import Decline
+from scrooge.domain.late import breaks_of
 from scrooge.domain.news import hear
 from scrooge.domain.payment import ROOM, Payment, decide, live, standing, status_of, tally
 from scrooge.errors import (
@@ -275,11 +276,12 @@ def test_the_psp_reference_is_never_lost_even_by_news_that_changes_nothing():
 
 
 def test_an_authorization_approved_after_its_payer_was_given_up_is_never_swallowed():
-    """It means the PSP took money that we believe it did not: kept as a contradiction, for an operator."""
+    """It means the PSP took money that we had said it did not: it is on its way back, and an operator is told."""
     waiting = told(asked(a_payment(sale=True), A), oc.ActionRequired(oc.NextAction("https://acs.example")))
     given_up = told(waiting, EXPIRED)
-    with pytest.raises(ContradictoryOutcome):
-        told(given_up, oc.Approved("psp"))
+    after = told(given_up, oc.Approved("psp"))
+    assert (after.attempts[0].state, status_of(after)) == (State.REVERSING, "voided")
+    assert breaks_of(given_up, after) == [("late_success", after.attempts[0])]
 
 
 def test_a_sale_whose_capture_failed_before_we_heard_of_its_approval_stays_failed():

@@ -34,6 +34,7 @@ class State(StrEnum):
     DECLINED = "declined"
     REJECTED = "rejected"
     REVERSED = "reversed"
+    REVERSING = "reversing"  # Approved when nobody wanted it any more: being given back, until that is definitive.
 
 
 class Closed(StrEnum):
@@ -45,7 +46,7 @@ class Closed(StrEnum):
 
 # fmt: off
 S = State
-WAITS = State.ACTION_REQUIRED
+WAITS, BACK = State.ACTION_REQUIRED, State.REVERSING
 OUTCOMES = (Approved,  Pending,    ActionRequired, Declined,   Rejected,   Reversed,   Unknown)
 TABLE: dict[State, tuple[State | None, ...]] = {
     S.SENT:     (S.APPROVED, S.PENDING,  WAITS,    S.DECLINED, S.REJECTED, S.REVERSED, S.UNKNOWN),
@@ -56,10 +57,11 @@ TABLE: dict[State, tuple[State | None, ...]] = {
     S.DECLINED: (None,       S.DECLINED, None,     S.DECLINED, None,       None,       S.DECLINED),
     S.REJECTED: (None,       S.REJECTED, None,     None,       S.REJECTED, None,       S.REJECTED),
     S.REVERSED: (S.REVERSED, S.REVERSED, None,     None,       None,       S.REVERSED, S.REVERSED),
+    BACK:       (BACK,       BACK,       BACK,     BACK,       BACK,       S.REVERSED, BACK),
 }
 # fmt: on
 OPEN = frozenset({S.SENT, S.UNKNOWN, S.PENDING, S.ACTION_REQUIRED})
-LIVE = OPEN | {S.APPROVED}
+LIVE = OPEN | {S.APPROVED, S.REVERSING}
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -71,7 +73,9 @@ class Attempt(Struct, frozen=True, kw_only=True):
     minor: int
     connector_account: str
     state: State = State.SENT
-    parent: str | None = None  # the authorization that a capture, void or refund builds on
+    # The authorization that a capture, void or refund builds on; of an authorization, the one that it is a second
+    # success of.
+    parent: str | None = None
     sale: bool = False  # authorize and capture in one request
     final: bool = False  # a capture after which the PSP releases the rest
     approved_minor: int | None = None

@@ -3,39 +3,33 @@
 from msgspec import structs
 
 from scrooge.domain.attempt import LIVE, Attempt, Closed, Operation, State, advance
-from scrooge.domain.outcome import (
-    ActionRequired,
-    Approved,
-    Declined,
-    Outcome,
-    Rejected,
-    ReversalKind,
-    Reversed,
-    Unknown,
-)
+from scrooge.domain.late import Late, unwanted, with_return
+from scrooge.domain.learn import learned
+from scrooge.domain.outcome import ActionRequired, Outcome, ReversalKind, Reversed
 from scrooge.domain.payment import Payment, tally
 from scrooge.errors import ContradictoryOutcome, NothingToAuthenticate
 
-FINAL = frozenset({State.APPROVED, State.DECLINED, State.REJECTED, State.REVERSED})
 
-
-def hear(p: Payment, attempt_id: str, outcome: Outcome, at: int) -> Payment:
+def hear(p: Payment, attempt_id: str, outcome: Outcome, at: int, policy: Late = Late.REFUND) -> Payment:
     """The payment after this news, or the same payment when it teaches nothing. `at` is Unix microseconds.
 
-    Order does not matter and repetition changes nothing. Raises ContradictoryOutcome, changing nothing,
-    when the news cannot be true together with what is known.
+    `policy` says what becomes of an authorization that succeeds when nobody waits for it any more. Order does not
+    matter and repetition changes nothing. Raises ContradictoryOutcome, changing nothing, when the news cannot be true
+    together with what is known.
     """
     attempt = p.attempt(attempt_id)
     if lapsed_with_captures(p, attempt, outcome):
         moved = structs.replace(attempt, closed=Closed.EXPIRED)
     else:
-        refuse_late_success(attempt, outcome)
-        refuse_second_success(attempt, outcome)
+        late = unwanted(p, attempt, outcome, at, policy)
+        if late is not None:
+            return late
         after = advance(attempt.state, outcome)
         if after is attempt.state and not isinstance(outcome, ActionRequired):
             return learned_reference(p, attempt, outcome)
         moved = learned(structs.replace(attempt, state=after), outcome, at)
     changed = with_void_closed(p.replacing(moved))
+    changed = with_return(changed, attempt, moved, outcome, at)
     refuse_impossible(changed, attempt, moved)
     return changed if changed != p else p
 
@@ -48,21 +42,6 @@ def continuing(p: Payment, attempt_id: str, at: int) -> Payment:
     return p.replacing(structs.replace(attempt, state=State.SENT, sent_at=at))
 
 
-def refuse_late_success(attempt: Attempt, outcome: Outcome) -> None:
-    """An authorization that ended unapproved (the payer never came back) must not be approved unseen."""
-    ended = attempt.state is State.REVERSED and attempt.closed is not None and attempt.approved_minor is None
-    if ended and attempt.operation is Operation.AUTHORIZE and isinstance(outcome, Approved):
-        raise ContradictoryOutcome(f"{attempt.id} ended as {attempt.closed}, and was approved after that")
-
-
-def refuse_second_success(attempt: Attempt, outcome: Outcome) -> None:
-    """One attempt, approved twice under two names at the PSP: its idempotency failed, and money moved twice."""
-    named = attempt.psp_reference
-    again = outcome.psp_reference if isinstance(outcome, Approved) else None
-    if attempt.state is State.APPROVED and named and again and again != named:
-        raise ContradictoryOutcome(f"{attempt.id} was approved as {named}, and again as {outcome.psp_reference}")
-
-
 def lapsed_with_captures(p: Payment, attempt: Attempt, outcome: Outcome) -> bool:
     """An authorization that expires after a partial capture keeps what was captured."""
     return (
@@ -72,46 +51,6 @@ def lapsed_with_captures(p: Payment, attempt: Attempt, outcome: Outcome) -> bool
         and not attempt.sale
         and tally(p, attempt).captured > 0
     )
-
-
-def learned(attempt: Attempt, outcome: Outcome, at: int) -> Attempt:
-    """The facts that an outcome brings, beside the state."""
-    facts: dict[str, object] = {"reason": None}  # What was doubtful is so no more.
-    match outcome:
-        case Approved():
-            facts |= {
-                "approved_minor": outcome.amount.minor if outcome.amount else attempt.minor,
-                "network_transaction_id": outcome.network_transaction_id,
-                "psp_token": outcome.psp_token,
-                "checks": outcome.checks,
-                "expires_at": outcome.expires_at,
-                "action": None,
-            }
-        case Declined():
-            facts |= {
-                "decline": str(outcome.decline),
-                "raw_code": outcome.raw_code,
-                "raw_message": outcome.raw_message,
-                "network_code": outcome.network_code,
-                "advice_code": outcome.advice_code,
-                "action": None,
-            }
-        case ActionRequired():
-            facts |= {"action": outcome.action}
-        case Reversed():
-            facts |= {"reason": outcome.reason, "action": None}
-            # Money that was captured cannot lapse: a sale that is taken back has failed, whatever it is called.
-            took_money = attempt.sale and attempt.approved_minor is not None
-            if attempt.operation is Operation.AUTHORIZE and outcome.kind is not ReversalKind.FAILED and not took_money:
-                expired = outcome.kind is ReversalKind.EXPIRED
-                facts["closed"] = Closed.EXPIRED if expired else Closed.VOIDED
-        case Rejected() | Unknown():
-            facts |= {"reason": outcome.reason}
-    if attempt.state in FINAL:
-        facts["concluded_at"] = at
-    if outcome.psp_reference:
-        facts["psp_reference"] = outcome.psp_reference
-    return structs.replace(attempt, **facts)
 
 
 def learned_reference(p: Payment, attempt: Attempt, outcome: Outcome) -> Payment:
@@ -133,7 +72,8 @@ def with_void_closed(p: Payment) -> Payment:
 
 def refuse_impossible(p: Payment, before: Attempt, moved: Attempt) -> None:
     """Money already stands on what the news would take away, or there would be more than there can be."""
-    builds_on = [a for a in p.attempts if a.parent == moved.id and a.state in LIVE]
+    children = [a for a in p.attempts if a.parent == moved.id and a.operation is not Operation.AUTHORIZE]
+    builds_on = [a for a in children if a.state in LIVE]
     if moved.state is State.REVERSED and before.state is State.APPROVED and builds_on:
         raise ContradictoryOutcome(f"{moved.id} {moved.state}: money already stands on it")
     for a in p.attempts:

@@ -61,10 +61,14 @@ class Declined(Struct, frozen=True, tag=True):
 
 
 class Rejected(Struct, frozen=True, tag=True):
-    """The PSP did not process the request, and says so (or it never left us). No money can have moved."""
+    """The PSP did not process the request, and says so (or it never left us). No money can have moved.
+
+    `already`: because what was asked for had been done before, by somebody else.
+    """
 
     reason: str
     psp_reference: str | None = None
+    already: bool = False
 
 
 class Reversed(Struct, frozen=True, tag=True):

@@ -100,15 +100,20 @@ def tally(p: Payment, authorization: Attempt) -> Tally:
 
 
 def authorization_of(p: Payment) -> Attempt | None:
-    """The last attempt to authorize; the only one that can be live."""
-    found = [a for a in p.attempts if a.operation is O.AUTHORIZE]
+    """The last attempt to authorize; the only one that can be live. A second success of one is none of ours."""
+    found = [a for a in p.attempts if a.operation is O.AUTHORIZE and a.parent is None]
     return found[-1] if found else None
 
 
 def live(p: Payment) -> Attempt | None:
-    """The authorization that moved money, or still may. There is never more than one."""
+    """The authorization that moved money, or still may. There is never more than one.
+
+    One that is being given back stands in the way of another until the PSP has taken it back.
+    """
     a = authorization_of(p)
-    return a if a is not None and a.state in LIVE and a.closed is None else None
+    if a is not None and a.state in LIVE and a.closed is None:
+        return a
+    return next((a for a in p.attempts if a.state is State.REVERSING), None)
 
 
 def standing(p: Payment) -> Tally:
@@ -181,6 +186,8 @@ def status_of(p: Payment) -> str:
     match authorization.state:
         case State.APPROVED:
             return str(authorization.closed or "authorized")
+        case State.REVERSING:
+            return str(Closed.VOIDED)  # It never counted, and it is on its way back.
         case State.REVERSED:
             return str(authorization.closed or "failed")
         case State.ACTION_REQUIRED:

@@ -50,6 +50,10 @@ RULES: dict[str, tuple[Account, Account] | None] = {
     "refund_rejected":  (A.REFUNDS_PENDING, A.ORDER_CLEARING),
     "refund_withdrawn": (A.REFUNDS_PENDING, A.ORDER_CLEARING),  # reversed before it was approved
     "refund_reversed":  (A.PSP_RECEIVABLE,  A.ORDER_CLEARING),
+    # Taken when nobody wanted it any more: the payer's, not the order's, until it is back.
+    "sale_reversing":   (A.PSP_RECEIVABLE,  A.REFUNDS_PENDING),
+    "sale_returned":    (A.REFUNDS_PENDING, A.PSP_RECEIVABLE),
+    "return_failed":    (A.PSP_RECEIVABLE,  A.REFUNDS_PENDING),
 }  # fmt: skip
 
 
@@ -61,7 +65,7 @@ def journal(before: Payment, after: Payment, attempt_id: str, names: dict[str, s
     """
     old = next((a for a in before.attempts if a.id == attempt_id), None)
     new = after.attempt(attempt_id)
-    effect = effect_of(old, new)
+    effect = unwanted_effect(before, after, new) if of_unwanted(before, after, new) else effect_of(old, new)
     if effect is None:
         return None
     lines: list[tuple[Account, Account, int]] = []
@@ -92,6 +96,27 @@ def effect_of(old: Attempt | None, new: Attempt) -> str | None:
         if new.operation == "capture":
             return "capture_withdrawn"
     return event
+
+
+def of_unwanted(before: Payment, after: Payment, a: Attempt) -> bool:
+    """Is it about money that is, or was, given back because nobody wanted it?"""
+    top = after.attempt(a.parent) if a.parent and a.operation != "authorize" else a
+    was = next((x.state for x in before.attempts if x.id == top.id), None)
+    return "reversing" in {top.state, was} or (top is not a and top.state == "reversed")
+
+
+def unwanted_effect(before: Payment, after: Payment, a: Attempt) -> str | None:
+    """Taken once, by the authorization; returned by whatever ended it: its void or refund, else the PSP itself."""
+    top = after.attempt(a.parent) if a.parent and a.operation != "authorize" else a
+    old = next((x for x in before.attempts if x.id == top.id), None)
+    by_child = any(
+        x.parent == top.id and x not in before.attempts for x in after.attempts if x.operation != "authorize"
+    )
+    if not top.sale or (old is not None and old.state == top.state) or (top is a and by_child):
+        return None
+    if top.state == "reversing":
+        return "sale_reversing" if top is a else "return_failed"
+    return "sale_returned"
 
 
 def hold(p: Payment) -> int:
