@@ -32,6 +32,8 @@ POINTS = {
     "webhook.claimed": "webhooks to an endpoint are claimed, not sent",
     "webhook.sent": "sent, and what the receiver said is not filed",
     "resolve.claimed": "an attempt in doubt is claimed, nobody asked",
+    "reverse.before": "about to commit that money goes back which nobody wanted",
+    "reverse.after": "committed, nothing sent",
     "resolve.applied": "asked, and the answer applied",
 }
 ON_ITS_WAY = 0.008  # seconds: the event loop writes to a socket after the code that asked for it

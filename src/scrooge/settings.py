@@ -31,6 +31,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     webhook_timeout_seconds: int = 15
     webhook_loopback: bool = False  # webhooks of test mode may go to this machine; always so when embedded
     webhook_failing_days: int = 5  # an endpoint that took nothing for so long is disabled
+    late_success: str = "refund"  # of an authorization that succeeds after it had ended; or "keep"
 
     def base(self) -> str:
         """The URL under which the outside reaches us, without a trailing slash."""
@@ -53,6 +54,7 @@ LIMITS = {
 CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("json", "console"),
+    "late_success": ("refund", "keep"),
 }
 
 

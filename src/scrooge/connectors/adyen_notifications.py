@@ -5,6 +5,7 @@ https://docs.adyen.com/development-resources/webhooks
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -15,6 +16,8 @@ from scrooge.connectors.kit import optional, same, words
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Approved, Outcome, Rejected, ReversalKind, Reversed
 
+# A cancellation or refund that was not done because the money is back already. Adyen has words for it, and no code.
+ALREADY = re.compile(r"already.*(cancel|refund|revers)", re.IGNORECASE)
 SIGNED = ("pspReference", "originalReference", "merchantAccountCode", "merchantReference")
 
 # --- authenticity ---------------------------------------------------------------------------
@@ -94,7 +97,7 @@ def released(item: Json) -> Outcome:
 
 
 def not_done(item: Json) -> Outcome:
-    return Rejected(why(item), item["pspReference"])
+    return Rejected(why(item), item["pspReference"], ALREADY.search(why(item)) is not None)
 
 
 def undone(item: Json) -> Outcome:

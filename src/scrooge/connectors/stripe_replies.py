@@ -218,7 +218,8 @@ def refused(status: int, document: Json) -> Outcome:
         raise UnreadableReply(f"{status} {kind}")
     # The words of a 401 may repeat the key.
     why = "the API key was refused" if status == 401 else words(error.get("message"))
-    return Rejected(f"{status} {code or kind}: {why}", (intent or {}).get("id"))
+    already = code == "charge_already_refunded"
+    return Rejected(f"{status} {code or kind}: {why}", (intent or {}).get("id"), already)
 
 
 # --- replies to questions -------------------------------------------------------------------

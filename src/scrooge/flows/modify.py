@@ -5,7 +5,7 @@ from msgspec import structs
 from scrooge.connectors.connector import Connector, Request, render
 from scrooge.crash import reach
 from scrooge.domain.attempt import Attempt, Operation
-from scrooge.domain.payment import ROOM, Payment, decide
+from scrooge.domain.payment import ROOM, Payment, authorization_of, decide
 from scrooge.errors import (
     AmountMustBePositive,
     CurrencyMismatch,
@@ -105,8 +105,8 @@ async def decided(
     """May we ask, and with which bytes? Everything that can be refused is refused here."""
     number = len(p.attempts) + 1
     check_reference(p, operation, reference)
-    authorization = [a for a in p.attempts if a.operation is Operation.AUTHORIZE][-1:]
-    account_id = authorization[0].connector_account if authorization else ""
+    authorization = authorization_of(p)
+    account_id = authorization.connector_account if authorization else ""
     minor = amount.minor if amount is not None else None
     room = ROOM[operation](p)
     after = decide(

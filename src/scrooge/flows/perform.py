@@ -12,14 +12,16 @@ from scrooge.connectors.connector import Command, Endpoint, Request
 from scrooge.connectors.send import Answer, send
 from scrooge.crash import ON_ITS_WAY, reach
 from scrooge.domain.attempt import Attempt, Operation, State
+from scrooge.domain.late import Late, breaks_of
 from scrooge.domain.news import hear
 from scrooge.domain.outcome import ActionRequired, Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable, NotFound
+from scrooge.flows import breaks
 from scrooge.flows.announce import announcement
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ledger.postings import Journal, journal
-from scrooge.metrics import ATTEMPTS, BREAKS, PSP_SECONDS
+from scrooge.metrics import ATTEMPTS, PSP_SECONDS
 from scrooge.storage import changes, payments, work
 from scrooge.storage.changes import Announcement, Change
 from scrooge.storage.directory import ConnectorAccount
@@ -129,19 +131,20 @@ async def apply(
     """
     alone = isinstance(outcome, Rejected) and (first or epoch is not None)
     if isinstance(outcome, Unknown) and outcome.differs:
-        await keep_difference(s, known, attempt_id, outcome)
+        await breaks.difference(s, known, attempt_id, outcome)
     try:
         if not alone:
-            after = heard(known, attempt_id, outcome, answered)
+            after = heard(s, known, attempt_id, outcome, answered)
             if after == known:
                 return known
             reach("apply.before")
-            if await s.writer.save(await change_of(s, known, after)):
+            # What opens a break is written with it, under the lock.
+            if not breaks_of(known, after) and await s.writer.save(await change_of(s, known, after)):
                 reach("apply.after")
                 return structs.replace(after, version=known.version + 1)
         return await apply_locked(s, known.id, attempt_id, outcome, answered, alone, epoch)
     except ContradictoryOutcome as error:
-        await keep_contradiction(s, known, attempt_id, outcome, error)
+        await breaks.contradiction(s, known, attempt_id, outcome, error)
         raise
 
 
@@ -160,13 +163,27 @@ async def apply_locked(
         attempt = current.attempt(attempt_id)
         if alone and not await nobody_else_asked(connection, current, attempt, epoch):
             outcome, answered = Unknown("not processed as we asked, but it was asked again"), True
-        after = heard(current, attempt_id, outcome, answered)
+        after = heard(s, current, attempt_id, outcome, answered)
         if after == current:
             return current
         reach("apply.before")
-        written = await changes.save(connection, [await change_of(s, current, after)])
-        assert payment_id in written, "the payment row was locked, so nobody else can have changed it"
+        kept = await keep(s, connection, current, after)
     reach("apply.after")
+    return kept
+
+
+async def keep(
+    s: Scrooge, connection: Any, current: Payment, after: Payment, requests: dict[str, Request] | None = None
+) -> Payment:
+    """Writes what was decided under the payment's lock, with the breaks it opens, in the caller's transaction."""
+    known = {a.id for a in current.attempts} | set(requests or {})
+    told = [a for a in after.attempts if a.id not in known]  # Second successes: by the bytes of the first.
+    bytes_of = {a.id: (await payments.request_of(connection, current.id, a.parent or ""))[0] for a in told}
+    change = await change_of(s, current, after, {**(requests or {}), **bytes_of})
+    written = await changes.save(connection, [change])
+    assert current.id in written, "the payment row was locked, so nobody else can have changed it"
+    for kind, a in breaks_of(current, after):
+        await breaks.unwanted(connection, kind, after, a)
     return structs.replace(after, version=current.version + 1)
 
 
@@ -177,41 +194,9 @@ async def nobody_else_asked(connection: Any, p: Payment, a: Attempt, epoch: int 
     return await work.lease_held(connection, p.id, a.id, epoch)
 
 
-def heard(p: Payment, attempt_id: str, outcome: Outcome, answered: bool) -> Payment:
-    after = hear(p, attempt_id, outcome, now())
+def heard(s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, answered: bool) -> Payment:
+    after = hear(p, attempt_id, outcome, now(), Late(s.settings.late_success))
     return structs.replace(after, answered=True) if answered and not after.answered else after
-
-
-async def keep_contradiction(
-    s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, error: ContradictoryOutcome
-) -> None:
-    """Refused whole and kept for an operator."""
-    kind = type(outcome).__name__.lower()
-    BREAKS.labels("contradictory_outcome").inc()
-    log.error("contradictory_outcome", payment=p.id, attempt=attempt_id, outcome=kind, detail=error.detail)
-    await changes.open_break(
-        s.db,
-        "contradictory_outcome",
-        f"{attempt_id}:{kind}:{outcome.psp_reference}",
-        {"why": error.detail, "outcome": kind, "psp_reference": outcome.psp_reference},
-        payment=p,
-        attempt=attempt_id,
-        connector_account=p.attempt(attempt_id).connector_account,
-    )
-
-
-async def keep_difference(s: Scrooge, p: Payment, attempt_id: str, outcome: Unknown) -> None:
-    """The PSP approved another amount than was asked: not believed, and one break, however often it is told."""
-    await changes.open_break(
-        s.db,
-        "amount_differs",
-        f"amount_differs:{attempt_id}",
-        {"why": outcome.reason, "psp_reference": outcome.psp_reference},
-        payment=p,
-        attempt=attempt_id,
-        connector_account=p.attempt(attempt_id).connector_account,
-    )
-    BREAKS.labels("amount_differs").inc()
 
 
 async def ask_and_apply(
@@ -283,6 +268,8 @@ async def time_to_ask(s: Scrooge, p: Payment, a: Attempt) -> int | None:
             return now() + recovery.ask_after * SECOND
         case State.PENDING:
             return now() + recovery.pending_after * SECOND
+        case State.REVERSING:
+            return now()
         case State.ACTION_REQUIRED:
             return now() + s.settings.challenge_seconds * SECOND
         case State.APPROVED if a.operation is Operation.AUTHORIZE and not a.sale and a.closed is None:

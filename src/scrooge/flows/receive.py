@@ -22,7 +22,8 @@ from scrooge.domain.outcome import (
 )
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome, MalformedId, NotFound, NotificationRefused
-from scrooge.flows.perform import SECOND, apply, command_of, keep_difference
+from scrooge.flows import breaks
+from scrooge.flows.perform import SECOND, apply, command_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
 from scrooge.metrics import NOTIFICATIONS
@@ -79,7 +80,7 @@ async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
     state, note = "applied", None
     if isinstance(outcome, Unknown):  # An approval of another amount than asked is not believed.
         state, note = "contradicted", outcome.reason
-        await keep_difference(s, p, attempt.id, outcome)
+        await breaks.difference(s, p, attempt.id, outcome)
     elif outcome is not None:
         try:
             await apply(s, p, attempt.id, outcome)

@@ -13,6 +13,7 @@ from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable
 from scrooge.flows.authorize import visible
 from scrooge.flows.challenge import abandon
 from scrooge.flows.perform import SECOND, account_of, apply, ask, command_of
+from scrooge.flows.reverse import give_back
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.metrics import RESOLVED
 from scrooge.storage import payments, work
@@ -60,6 +61,8 @@ async def resolved(s: Scrooge, lease: Lease) -> Payment | None:
                 return p
             await still_ours(s, lease)
             return await abandon(s, p, attempt, connector)
+        if attempt.state is State.REVERSING:
+            return await give_back(s, p, attempt, lease)
         outcome = await question(s, p, attempt, connector, lease)
         if outcome is None:
             return p

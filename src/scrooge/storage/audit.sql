@@ -32,9 +32,16 @@ WITH counted AS (
      WHERE operation = 'authorize'
 ), promised AS (
     SELECT bucket, payment_id, currency, sum(minor) AS minor
-      FROM attempts
+      FROM attempts r
      WHERE operation = 'refund' AND state IN ('sent', 'unknown', 'pending', 'action_required')
+       AND NOT EXISTS (SELECT FROM attempts a
+                        WHERE a.bucket = r.bucket AND a.payment_id = r.payment_id AND a.id = r.parent_id
+                          AND a.state IN ('reversing', 'reversed'))
      GROUP BY bucket, payment_id, currency
+), unwanted AS (  -- taken when nobody wanted it any more, and not back yet
+    SELECT a.bucket, a.payment_id, c.name, a.currency, a.approved_minor AS minor
+      FROM attempts a JOIN connector_accounts c ON c.id = a.connector_account_id
+     WHERE a.operation = 'authorize' AND a.sale AND a.state = 'reversing'
 ), lines AS (
     SELECT t.bucket, t.payment_id, 'assets.psp_receivable.' || c.name AS account, t.currency, t.taken AS minor
       FROM counted t JOIN connector_accounts c ON c.id = t.connector_account_id
@@ -50,6 +57,10 @@ WITH counted AS (
       JOIN callers c ON c.id = p.caller_id
     UNION ALL
     SELECT bucket, payment_id, 'liabilities.refunds_pending', currency, -minor FROM promised
+    UNION ALL
+    SELECT bucket, payment_id, 'assets.psp_receivable.' || name, currency, minor FROM unwanted
+    UNION ALL
+    SELECT bucket, payment_id, 'liabilities.refunds_pending', currency, -minor FROM unwanted
     UNION ALL
     SELECT bucket, payment_id, 'memo.authorized', currency, held FROM counted
     UNION ALL

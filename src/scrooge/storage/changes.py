@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from scrooge.connectors.connector import Request
-from scrooge.domain.attempt import Attempt, Operation
+from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.payment import Payment, Tally, status_of, tally
 from scrooge.ids import bucket_in, new_id, new_number
 from scrooge.ledger.postings import Journal
@@ -68,7 +68,7 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
         known = {a.id: a for a in c.before.attempts}
         for a in c.after.attempts:
             if a.id not in known:
-                added.append(new_attempt_row(c.after, a, c.requests[a.id], c.ask_at[a.id]))
+                added.append(added_row(c, a))
             elif differs(c, known[a.id], a):
                 moved.append(moved_row(c, a))
         place = {"bucket": bucket, "payment_id": payment_id}
@@ -133,6 +133,17 @@ def new_attempt_row(p: Payment, a: Attempt, request: Request, ask_at: int) -> di
         "sale": a.sale, "final": a.final, "state": a.state, "reference": a.reference,
         "caller_reference": a.caller_reference, "return_token": a.return_token,
         "request": request_row(request), "sent_at": at_moment(a.sent_at), "ask_in": seconds_until(ask_at),
+    }  # fmt: skip
+
+
+def added_row(c: Change, a: Attempt) -> dict[str, Any]:
+    """Most have only been sent; a second success at the PSP comes with all that is known of it."""
+    row = new_attempt_row(c.after, a, c.requests[a.id], c.ask_at[a.id])
+    if a.state is State.SENT:
+        return row
+    return row | {
+        "closed": a.closed, "approved_minor": a.approved_minor, "psp_reference": a.psp_reference, "reason": a.reason,
+        "concluded_at": at_moment(a.concluded_at),
     }  # fmt: skip
 
 

@@ -93,15 +93,18 @@ WITH touched AS (
 ), added AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, parent_id, connector_account_id, minor, currency, sale, final,
-           state, reference, caller_reference, return_token, request, sent_at, ask_at)
+           state, reference, caller_reference, return_token, request, sent_at, ask_at, closed, closed_at,
+           approved_minor, psp_reference, reason, concluded_at)
     SELECT r.bucket, r.payment_id, r.id, r.number, r.operation, r.parent_id, r.connector_account_id, r.minor,
            r.currency, r.sale, r.final, r.state, r.reference, r.caller_reference, r.return_token, r.request,
-           r.sent_at, now() + make_interval(secs => r.ask_in)
+           r.sent_at, now() + make_interval(secs => r.ask_in), r.closed, CASE WHEN r.closed IS NOT NULL THEN now() END,
+           r.approved_minor, r.psp_reference, r.reason, r.concluded_at
       FROM jsonb_to_recordset($3::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, parent_id uuid,
            connector_account_id uuid, minor bigint, currency char(3), sale boolean, final boolean, state text,
            reference text, caller_reference text, return_token text, request jsonb, sent_at timestamptz,
-           ask_in double precision)
+           ask_in double precision, closed text, approved_minor bigint, psp_reference text, reason text,
+           concluded_at timestamptz)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), journaled AS (
     INSERT INTO journals (bucket, payment_id, id, attempt_id, effect)

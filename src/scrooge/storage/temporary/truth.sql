@@ -24,20 +24,22 @@ WITH moved AS (
      WHERE t.ours
      GROUP BY t.reference, t.operation, t.psp_reference
 ), given_back AS (  -- by the reference of the authorization that it was given back on
-    SELECT coalesce(parent.reference, m.reference) AS reference, sum(m.minor) AS minor
+    SELECT coalesce(first.reference, parent.reference, m.reference) AS reference, sum(m.minor) AS minor
       FROM moved m
       LEFT JOIN attempts child ON child.reference = m.reference AND child.parent_id IS NOT NULL
       LEFT JOIN attempts parent
         ON parent.bucket = child.bucket AND parent.payment_id = child.payment_id AND parent.id = child.parent_id
+      LEFT JOIN attempts first  -- whose second success the parent is
+        ON first.bucket = parent.bucket AND first.payment_id = parent.payment_id AND first.id = parent.parent_id
      WHERE m.operation IN ('void', 'refund')
      GROUP BY 1
 ), taken AS (
-    SELECT reference, count(*) AS times, sum(minor) AS minor
+    SELECT reference, sum(minor) AS minor, max(minor) AS each
       FROM moved
      WHERE operation IN ('authorize', 'sale') AND minor > 0
      GROUP BY reference
 ), standing AS (
-    SELECT split_part(t.reference, '-', 1) AS payment, t.times
+    SELECT split_part(t.reference, '-', 1) AS payment, ceil((t.minor - coalesce(g.minor, 0)) / t.each) AS times
       FROM taken t LEFT JOIN given_back g USING (reference)
      WHERE t.minor > coalesce(g.minor, 0)
 )
@@ -56,7 +58,7 @@ SELECT count(*) OVER () AS total, t.reference, t.operation, t.psp_reference, t.m
   LEFT JOIN attempts own ON own.reference = t.reference
  WHERE t.ours AND t.outcome = 'approved'
    AND NOT coalesce(own.operation = CASE t.operation WHEN 'sale' THEN 'authorize' ELSE t.operation END
-           AND own.state IN ('approved', 'reversed', 'sent', 'unknown', 'pending', 'action_required'), false)
+           AND own.state IN ('approved', 'reversed', 'reversing', 'sent', 'unknown', 'pending', 'action_required'), false)
    AND NOT coalesce(t.operation = 'void' AND own.operation = 'authorize'
            AND (own.state <> 'approved' OR own.closed IS NOT NULL OR EXISTS (
                 SELECT FROM attempts v
@@ -84,6 +86,8 @@ SELECT count(*) OVER () AS total, a.reference, a.operation, a.minor, a.currency
   JOIN connector_accounts c ON c.id = a.connector_account_id AND c.base_url IS NOT NULL
   LEFT JOIN attempts parent
     ON parent.bucket = a.bucket AND parent.payment_id = a.payment_id AND parent.id = a.parent_id
+  LEFT JOIN attempts first
+    ON first.bucket = parent.bucket AND first.payment_id = parent.payment_id AND first.id = parent.parent_id
  WHERE a.state = 'approved' AND coalesce(a.concluded_at, a.sent_at) < $2
    AND NOT EXISTS (
        SELECT FROM truth t
@@ -91,7 +95,7 @@ SELECT count(*) OVER () AS total, a.reference, a.operation, a.minor, a.currency
           AND a.operation = CASE t.operation WHEN 'sale' THEN 'authorize' ELSE t.operation END)
    AND NOT (a.operation = 'void' AND EXISTS (
        SELECT FROM truth t
-        WHERE t.reference = parent.reference AND t.operation = 'void' AND t.outcome = 'approved'))
+        WHERE t.reference IN (parent.reference, first.reference) AND t.operation = 'void' AND t.outcome = 'approved'))
  LIMIT $1;
 
 -- reversals_unheard :many

@@ -1,0 +1,62 @@
+"""What an operator has to look at: refused whole or acted upon, but never passed over in silence."""
+
+from typing import Any
+
+import structlog
+
+from scrooge.domain.attempt import Attempt
+from scrooge.domain.outcome import Outcome, Unknown
+from scrooge.domain.payment import Payment
+from scrooge.errors import ContradictoryOutcome
+from scrooge.flows.scrooge import Scrooge
+from scrooge.metrics import BREAKS
+from scrooge.storage import changes
+
+log = structlog.get_logger()
+
+
+async def contradiction(s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, error: ContradictoryOutcome) -> None:
+    """News that cannot be true together with what is known: refused whole."""
+    kind = type(outcome).__name__.lower()
+    BREAKS.labels("contradictory_outcome").inc()
+    log.error("contradictory_outcome", payment=p.id, attempt=attempt_id, outcome=kind, detail=error.detail)
+    await changes.open_break(
+        s.db,
+        "contradictory_outcome",
+        f"{attempt_id}:{kind}:{outcome.psp_reference}",
+        {"why": error.detail, "outcome": kind, "psp_reference": outcome.psp_reference},
+        payment=p,
+        attempt=attempt_id,
+        connector_account=p.attempt(attempt_id).connector_account,
+    )
+
+
+async def difference(s: Scrooge, p: Payment, attempt_id: str, outcome: Unknown) -> None:
+    """The PSP approved another amount than was asked: not believed, and one break, however often it is told."""
+    await changes.open_break(
+        s.db,
+        "amount_differs",
+        f"amount_differs:{attempt_id}",
+        {"why": outcome.reason, "psp_reference": outcome.psp_reference},
+        payment=p,
+        attempt=attempt_id,
+        connector_account=p.attempt(attempt_id).connector_account,
+    )
+    BREAKS.labels("amount_differs").inc()
+
+
+async def unwanted(connection: Any, kind: str, p: Payment, a: Attempt) -> None:
+    """A success nobody waited for, in the commit that says what is done about it."""
+    BREAKS.labels(kind).inc()
+    log.error(kind, payment=p.id, attempt=a.id, state=str(a.state), psp_reference=a.psp_reference)
+    amount = {"value": p.money(a.money).value, "currency": p.currency}
+    await changes.open_break(
+        connection,
+        kind,
+        f"{kind}:{a.id}:{a.psp_reference}",
+        {"why": a.reason, "done": "kept" if a.state == "approved" else "given back", "amount": amount,
+         "reference": a.reference, "psp_reference": a.psp_reference},
+        payment=p,
+        attempt=a.id,
+        connector_account=a.connector_account,
+    )  # fmt: skip

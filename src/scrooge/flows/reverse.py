@@ -1,0 +1,49 @@
+"""Give money back that nobody wanted: an attempt of its own, with a key of its own, until the PSP has done it.
+
+The authorization in `reversing` is the work order. It has its turn among the attempts in doubt, spaced like them, so
+that one that cannot be undone holds up no other; each turn records a void or a refund, unless one is out already.
+"""
+
+from scrooge.connectors.connector import Request, render
+from scrooge.crash import reach
+from scrooge.domain.attempt import Attempt
+from scrooge.domain.late import giving_back
+from scrooge.domain.payment import Payment
+from scrooge.flows.perform import account_of, ask_and_apply, command_of, keep
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.ids import bucket_in, new_id
+from scrooge.storage import payments, work
+from scrooge.storage.work import Lease
+
+
+async def give_back(s: Scrooge, p: Payment, unwanted: Attempt, lease: Lease) -> Payment:
+    """One turn: records, asks, applies. What the PSP does not say definitively, the resolver finds out."""
+    recorded = await record(s, p.id, unwanted.id, lease)
+    if recorded is None:
+        return p
+    after, request = recorded
+    back = after.attempts[-1]
+    connector = s.connectors[(await account_of(s, back)).connector]
+    return await ask_and_apply(s, after, back.id, connector.endpoints[back.operation], request, answered=False)
+
+
+async def record(s: Scrooge, payment_id: str, unwanted_id: str, lease: Lease) -> tuple[Payment, Request] | None:
+    """Decides under the lock and commits the attempt. None: one is out, or the turn is somebody else's by now."""
+    attempt_id = new_id("att", bucket_in(payment_id))
+    async with s.turn(payment_id), s.db.transaction() as connection:
+        current = await payments.lock(connection, payment_id)
+        assert current is not None
+        if not await work.lease_held(connection, payment_id, unwanted_id, lease.epoch):
+            return None
+        after = giving_back(current, current.attempt(unwanted_id), id=attempt_id, sent_at=now())
+        if after is None:
+            return None
+        back = after.attempts[-1]
+        request = render(
+            s.connectors[(await account_of(s, back)).connector],
+            command_of(after, back, await account_of(s, back)),
+        )
+        reach("reverse.before")
+        kept = await keep(s, connection, current, after, {back.id: request})
+    reach("reverse.after")
+    return kept, request
