@@ -62,7 +62,10 @@ SELECT count(*) OVER () AS total, t.reference, t.operation, t.psp_reference, t.m
    AND NOT coalesce(t.operation = 'void' AND own.operation = 'authorize'
            AND (own.state <> 'approved' OR own.closed IS NOT NULL OR EXISTS (
                 SELECT FROM attempts v
-                 WHERE v.bucket = own.bucket AND v.payment_id = own.payment_id AND v.parent_id = own.id
+                 WHERE v.bucket = own.bucket AND v.payment_id = own.payment_id
+                   AND v.parent_id IN (SELECT x.id FROM attempts x  -- it, or a second success of it
+                                        WHERE x.bucket = own.bucket AND x.payment_id = own.payment_id
+                                          AND own.id IN (x.id, x.parent_id))
                    AND v.operation = 'void'
                    AND v.state IN ('approved', 'reversed', 'sent', 'unknown', 'pending'))), false)
  LIMIT $1;
