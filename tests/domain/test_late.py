@@ -9,7 +9,7 @@ from scrooge.domain.declines import Decline
 from scrooge.domain.late import Late, breaks_of, giving_back
 from scrooge.domain.news import hear
 from scrooge.domain.payment import ROOM, Payment, decide, standing, status_of
-from scrooge.errors import AuthorizationLive
+from scrooge.errors import AuthorizationLive, ContradictoryOutcome
 from scrooge.ids import bucket_in, new_id
 from scrooge.ledger.postings import journal
 from scrooge.money import Money
@@ -186,3 +186,12 @@ def test_old_news_changes_nothing_of_what_is_given_back():
     b.tell(a, ENDS[0], FIRST, oc.Pending("pi_1"), oc.Unknown("late"))
     assert b.p == before
     assert structs.replace(before, attempts=()) != before
+
+
+def test_a_refund_done_twice_under_two_names_is_refused_and_told():
+    b = Books()
+    b.tell(b.authorize(), FIRST)
+    refund = b.move(decide(b.p, Operation.REFUND, 400, **b.facts("con_1"))).attempts[-1]
+    b.tell(refund, oc.Approved("re_1"))
+    with pytest.raises(ContradictoryOutcome):
+        b.tell(refund, oc.Approved("re_2"))

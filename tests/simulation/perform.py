@@ -12,6 +12,7 @@ from scrooge.connectors.connector import Command, Endpoint, Request
 from scrooge.connectors.send import read
 from scrooge.crash import ON_ITS_WAY
 from scrooge.domain.attempt import Attempt, Operation, State
+from scrooge.domain.late import breaks_of
 from scrooge.domain.news import hear
 from scrooge.domain.outcome import ActionRequired, Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment
@@ -133,6 +134,8 @@ def apply_locked(
 
 def heard(w: Any, p: Payment, attempt_id: str, outcome: Outcome, answered: bool) -> Payment:
     after = hear(p, attempt_id, outcome, w.now)
+    if breaks_of(p, after):  # Giving back is not played here: a success nobody waits for stands as a break.
+        raise ContradictoryOutcome("a success that nobody waits for")
     return structs.replace(after, answered=True) if answered and not after.answered else after
 
 

@@ -5,7 +5,7 @@ from msgspec import structs
 from scrooge.domain.attempt import LIVE, Attempt, Closed, Operation, State, advance
 from scrooge.domain.late import Late, unwanted, with_return
 from scrooge.domain.learn import learned
-from scrooge.domain.outcome import ActionRequired, Outcome, ReversalKind, Reversed
+from scrooge.domain.outcome import ActionRequired, Approved, Outcome, ReversalKind, Reversed
 from scrooge.domain.payment import Payment, tally
 from scrooge.errors import ContradictoryOutcome, NothingToAuthenticate
 
@@ -24,6 +24,7 @@ def hear(p: Payment, attempt_id: str, outcome: Outcome, at: int, policy: Late = 
         late = unwanted(p, attempt, outcome, at, policy)
         if late is not None:
             return late
+        refuse_second_success(attempt, outcome)
         after = advance(attempt.state, outcome)
         if after is attempt.state and not isinstance(outcome, ActionRequired):
             return learned_reference(p, attempt, outcome)
@@ -40,6 +41,15 @@ def continuing(p: Payment, attempt_id: str, at: int) -> Payment:
     if attempt.state is not State.ACTION_REQUIRED:
         raise NothingToAuthenticate("the payment does not wait for the payer")
     return p.replacing(structs.replace(attempt, state=State.SENT, sent_at=at))
+
+
+def refuse_second_success(attempt: Attempt, outcome: Outcome) -> None:
+    """A capture or refund that the PSP did twice under two names: no void or refund undoes that by itself."""
+    named = attempt.psp_reference
+    again = outcome.psp_reference if isinstance(outcome, Approved) else None
+    modified = attempt.operation is not Operation.AUTHORIZE and attempt.state is State.APPROVED
+    if modified and named and again and again != named:
+        raise ContradictoryOutcome(f"{attempt.id} was approved as {named}, and again as {outcome.psp_reference}")
 
 
 def lapsed_with_captures(p: Payment, attempt: Attempt, outcome: Outcome) -> bool:
