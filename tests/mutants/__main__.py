@@ -20,11 +20,12 @@ from queue import SimpleQueue
 from msgspec import Struct
 
 from tests.mutants.mutant import ROOT, SIMULATION, Mutant
-from tests.mutants.page import written
+from tests.mutants.page import row, rows, written
 from tests.mutants.table import MUTANTS
 
 KILLER = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 TIMEOUT = 300
+FAILED, NO_VERDICT = 1, 124  # exit codes; the second is timeout(1)'s
 SAMPLE = ("-m", "tests.simulation", "--sample", "23", "--wild", "400", "--jobs", "1", "--first")
 
 
@@ -47,28 +48,26 @@ def copy_of_tree(folder: Path) -> Path:
     return folder
 
 
-def ran(tree: Path, tests: str) -> tuple[str | None, str]:
-    """(the test that failed, or None; what was printed)"""
+def ran(tree: Path, *tests: str, timeout: float = TIMEOUT) -> tuple[int, str, str]:
+    """(exit code, the test that failed, what was printed). Only 1 means that a test failed; 0 that all passed."""
     command = (
         SAMPLE
-        if tests == SIMULATION
-        else ("-m", "pytest", "-x", "-p", "no:cacheprovider", f"--timeout={TIMEOUT - 20}", tests)
+        if tests == (SIMULATION,)
+        else ("-m", "pytest", "-x", "-p", "no:cacheprovider", f"--timeout={TIMEOUT - 20}", *tests)
     )
     env = {**os.environ, "PYTHONPATH": f"{tree / 'src'}:{tree}", "PYTHONDONTWRITEBYTECODE": "1", "CI": "1"}
     try:
         done = subprocess.run(
-            [sys.executable, *command], cwd=tree, env=env, capture_output=True, text=True, timeout=TIMEOUT
+            [sys.executable, *command], cwd=tree, env=env, capture_output=True, text=True, timeout=timeout
         )
     except subprocess.TimeoutExpired:
-        return None, f"{tests} ended with no verdict in {TIMEOUT} s"
+        return NO_VERDICT, " ".join(tests), f"no verdict in {timeout} s"
     said = done.stdout + done.stderr
-    if done.returncode == 0:
-        return None, said
-    if tests == SIMULATION:
+    if tests == (SIMULATION,):
         found = re.search(r"CELL=\S+ \S+", said)
-        return f"simulation {found[0] if found else ''}".rstrip(" :"), said
+        return done.returncode, f"simulation {found[0] if found else ''}".rstrip(" :"), said
     found = KILLER.search(said)
-    return (found[1] if found else f"{tests} (exit {done.returncode})"), said
+    return done.returncode, found[1] if found else " ".join(tests), said
 
 
 def tried(tree: Path, mutant: Mutant) -> Verdict:
@@ -79,19 +78,24 @@ def tried(tree: Path, mutant: Mutant) -> Verdict:
     try:
         said = ""
         for tests in mutant.tests:
-            killer, said = ran(tree, tests)
-            if killer is not None:
+            code, killer, said = ran(tree, tests)
+            if code == FAILED:
                 return Verdict(mutant, killer, time.monotonic() - began)
+            if code != 0:  # No test was run to its end, so nothing is said about the bug.
+                return Verdict(mutant, None, time.monotonic() - began, f"no verdict, exit {code}: {said[-2000:]}")
         return Verdict(mutant, None, time.monotonic() - began, said[-2000:])
     finally:
         target.write_text(sound)
 
 
 def unsound(tree: Path, mutants: list[Mutant]) -> list[str]:
-    """Tests that fail without any bug: their word counts for nothing."""
-    names = sorted({tests for m in mutants for tests in m.tests})
-    found = [(name, *ran(tree, name)) for name in names]
-    return [f"{killer}\n{said[-2000:]}" for _, killer, said in found if killer is not None]
+    """Tests that do not pass without any bug: their word counts for nothing."""
+    files = [tests for m in mutants for tests in m.tests if "::" not in tests]
+    single = [tests for m in mutants for tests in m.tests if tests.partition("::")[0] not in files]
+    together = sorted({*files, *single} - {SIMULATION})
+    runs = ([SIMULATION] if SIMULATION in files else [], together)
+    found = [ran(tree, *tests, timeout=10 * TIMEOUT) for tests in runs if tests]
+    return [f"{killer}\n{said[-2000:]}" for code, killer, said in found if code != 0]
 
 
 def main() -> int:
@@ -99,7 +103,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="mutants to run; all, when none is named")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--trust", action="store_true", help="do not run the tests without a bug first")
-    parser.add_argument("--write", action="store_true", help="write docs/mutants.md")
+    parser.add_argument("--write", action="store_true", help="write docs/mutants.md; rows of mutants not run stay")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     chosen = [m for m in MUTANTS if not given.names or m.name in given.names]
@@ -131,11 +135,12 @@ def main() -> int:
             verdicts = list(pool.map(one, chosen))
     survivors = [v for v in verdicts if v.killer is None]
     if given.write:
-        (ROOT / "docs" / "mutants.md").write_text(written([(v.mutant, v.killer, v.seconds) for v in verdicts]))
+        write(verdicts)
     killed = len(verdicts) - len(survivors)
     if given.json:
-        rows = [{"name": v.mutant.name, "killer": v.killer, "seconds": round(v.seconds, 1)} for v in verdicts]
-        print(json.dumps({"mutants": len(verdicts), "killed": killed, "survivors": rows_of(survivors), "rows": rows}))
+        each = [{"name": v.mutant.name, "killer": v.killer, "seconds": round(v.seconds, 1)} for v in verdicts]
+        names = [v.mutant.name for v in survivors]
+        print(json.dumps({"mutants": len(verdicts), "killed": killed, "survivors": names, "each": each}))
     else:
         print(
             f"{killed} of {len(verdicts)} killed",
@@ -145,8 +150,11 @@ def main() -> int:
     return 1 if survivors else 0
 
 
-def rows_of(verdicts: list[Verdict]) -> list[str]:
-    return [v.mutant.name for v in verdicts]
+def write(verdicts: list[Verdict]) -> None:
+    page = ROOT / "docs" / "mutants.md"
+    known = rows(page.read_text() if page.exists() else "")
+    known |= {v.mutant.name: row(v.mutant, v.killer, v.seconds) for v in verdicts}
+    page.write_text(written([known[m.name] for m in MUTANTS if m.name in known]))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.mutants.mutant import ROOT, Mutant
+from tests.mutants.mutant import ROOT, SIMULATION, Mutant
 from tests.mutants.table import MUTANTS
 
 SLICE = ["approved-can-be-declined", "cascade-on-unknown", "journal-does-not-balance", "5xx-means-rejected"]
@@ -20,6 +20,12 @@ def test_the_bug_can_still_be_made(mutant: Mutant):
         ast.parse(text)
 
 
+@pytest.mark.parametrize("tests", sorted({tests for m in MUTANTS for tests in m.tests} - {SIMULATION}))
+def test_the_tests_that_should_notice_are_there(tests: str):
+    path, _, name = tests.partition("::")
+    assert f"def {name or 'test_'}" in (ROOT / path).read_text()
+
+
 def test_names_are_all_different_and_the_page_tells_of_each():
     names = [m.name for m in MUTANTS]
     assert len(set(names)) == len(names) >= 36
@@ -27,6 +33,7 @@ def test_names_are_all_different_and_the_page_tells_of_each():
     assert [name for name in names if f"| {name} |" not in page] == []
 
 
+@pytest.mark.timeout(900)  # Half a minute; a busy machine may need long.
 def test_some_bugs_are_noticed_and_the_live_tree_is_left_alone():
     before = [(ROOT / m.path).read_bytes() for m in MUTANTS]
     done = subprocess.run(
