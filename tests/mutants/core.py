@@ -4,6 +4,7 @@ from tests.mutants.mutant import SIMULATION, Mutant
 
 ATTEMPT, NEWS = "src/scrooge/domain/attempt.py", "src/scrooge/domain/news.py"
 PAYMENT, RETRY = "src/scrooge/domain/payment.py", "src/scrooge/domain/retry.py"
+LEARN = "src/scrooge/domain/learn.py"
 POSTINGS, SEND = "src/scrooge/ledger/postings.py", "src/scrooge/connectors/send.py"
 STRIPE, ADYEN = "src/scrooge/connectors/stripe_replies.py", "src/scrooge/connectors/adyen_replies.py"
 SIM = (SIMULATION,)
@@ -62,7 +63,7 @@ CORE = (
         "http-client-retries", "the HTTP client silently repeats a request on a stale connection", SEND,
         "session._retry_connection = False",
         "session._retry_connection = True",
-        ("tests/connectors/test_contract.py",),
+        ("tests/connectors/test_client.py",),
     ),
     Mutant(
         "in-progress-means-rejected", "Adyen's 704, the same key is in progress, is a refusal", ADYEN,
@@ -114,7 +115,7 @@ CORE = (
         ("tests/domain/test_attempt.py", "tests/domain/test_payment.py"),
     ),
     Mutant(
-        "partial-approval-counts-whole", "a partial approval is taken for all that was asked", NEWS,
+        "partial-approval-counts-whole", "a partial approval is taken for all that was asked", LEARN,
         '"approved_minor": outcome.amount.minor if outcome.amount else attempt.minor,',
         '"approved_minor": attempt.minor,',
         SIM,

@@ -47,7 +47,7 @@ FLOWS = (
     ),
     Mutant(
         "break-not-kept", "a contradiction is refused and forgotten", PERFORM,
-        "        await keep_contradiction(s, known, attempt_id, outcome, error)\n",
+        "        await breaks.contradiction(s, known, attempt_id, outcome, error)\n",
         "",
         (f"{RACES}::test_a_second_success_of_one_attempt_opens_a_break",),
     ),

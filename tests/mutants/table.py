@@ -2,6 +2,8 @@
 
 from tests.mutants.core import CORE
 from tests.mutants.flows import FLOWS
+from tests.mutants.late import UNWANTED
+from tests.mutants.outside import OUTSIDE
 from tests.mutants.storage import STORAGE
 
-MUTANTS = (*CORE, *FLOWS, *STORAGE)
+MUTANTS = (*CORE, *FLOWS, *UNWANTED, *STORAGE, *OUTSIDE)
