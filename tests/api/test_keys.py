@@ -3,13 +3,13 @@
 import uuid
 
 import pytest
-from tests.api.asgi import Api, asked
 
 from scrooge.api.app import create_api
 from scrooge.app import open_scrooge
 from scrooge.settings import Settings
 from scrooge.storage import directory
 from scrooge.storage.access import create_caller, create_key, create_merchant, revoke_key
+from tests.api.asgi import Api, asked
 
 
 async def test_a_revoked_key_opens_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch):

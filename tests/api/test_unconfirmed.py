@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.api.asgi import Api, Got, asked
-from tests.conftest import free_port
 
 from scrooge.api.app import create_api
 from scrooge.app import open_scrooge
@@ -15,6 +13,8 @@ from scrooge.errors import DatabaseUnavailable
 from scrooge.flows.scrooge import Scrooge
 from scrooge.settings import Settings
 from scrooge.storage.access import create_caller, create_key, create_merchant
+from tests.api.asgi import Api, Got, asked
+from tests.conftest import free_port
 
 
 @pytest.fixture
