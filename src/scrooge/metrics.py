@@ -1,4 +1,4 @@
-"""What Prometheus sees. Labels are bounded: no ids, no references, no messages."""
+"""What Prometheus sees. Labels are bounded: no ids but connector accounts', no references, no messages."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -32,6 +32,12 @@ OLDEST_UNRESOLVED = Gauge(
     multiprocess_mode="max",
 )
 UNRESOLVED = Gauge("scrooge_unresolved_attempts", "Attempts whose outcome is unknown", multiprocess_mode="max")
+IN_DOUBT = Gauge(
+    "scrooge_in_doubt_attempts",
+    "Attempts whose end is not known, by the longest of several ages that they have reached",
+    ["connector", "connector_account", "state", "age"],
+    multiprocess_mode="max",
+)
 OLDEST_UNREAD = Gauge(
     "scrooge_oldest_unread_seconds",
     "Age of the oldest notification not applied",

@@ -31,6 +31,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     webhook_timeout_seconds: int = 15
     webhook_loopback: bool = False  # webhooks of test mode may go to this machine; always so when embedded
     webhook_failing_days: int = 5  # an endpoint that took nothing for so long is disabled
+    unresolved_hours: int = 24  # what is in doubt for so long becomes a break
     late_success: str = "refund"  # of an authorization that succeeds after it had ended; or "keep"
 
     def base(self) -> str:
@@ -50,6 +51,7 @@ LIMITS = {
     "challenge_seconds": (60, 7 * 86_400),
     "webhook_timeout_seconds": (1, 60),
     "webhook_failing_days": (1, 60),
+    "unresolved_hours": (1, 24 * 60),
 }
 CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),

@@ -45,6 +45,22 @@ async def difference(s: Scrooge, p: Payment, attempt_id: str, outcome: Unknown) 
     BREAKS.labels("amount_differs").inc()
 
 
+async def unresolved(s: Scrooge, p: Payment, a: Attempt) -> None:
+    """Nobody could tell for too long what became of it. It is asked about as before; somebody has to look."""
+    BREAKS.labels("unresolved_too_long").inc()
+    log.error("unresolved_too_long", payment=p.id, attempt=a.id, state=str(a.state), operation=str(a.operation))
+    await changes.open_break(
+        s.db,
+        "unresolved_too_long",
+        f"unresolved_too_long:{a.id}",
+        {"why": a.reason, "state": str(a.state), "operation": str(a.operation), "reference": a.reference,
+         "psp_reference": a.psp_reference},
+        payment=p,
+        attempt=a.id,
+        connector_account=a.connector_account,
+    )  # fmt: skip
+
+
 async def unwanted(connection: Any, kind: str, p: Payment, a: Attempt) -> None:
     """A success nobody waited for, in the commit that says what is done about it."""
     BREAKS.labels(kind).inc()

@@ -127,5 +127,5 @@ async def disable(s: Scrooge, e: Endpoint, reason: str) -> None:
     log.error("webhook_endpoint_disabled", endpoint=e.id, merchant=e.merchant, reason=reason)
     if reason == "failing":
         detail = {"endpoint": e.id, "merchant": e.merchant, "failing_since": instant(e.failing_since or now())}
-        await changes.open_break(s.db, "webhook_endpoint_disabled", e.id, detail)
+        await changes.open_break(s.db, "webhook_endpoint_disabled", e.id, detail, merchant=e.merchant)
         BREAKS.labels("webhook_endpoint_disabled").inc()

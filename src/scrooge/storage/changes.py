@@ -188,6 +188,7 @@ async def open_break(
     payment: Payment | None = None,
     attempt: str | None = None,
     connector_account: str | None = None,
+    merchant: str | None = None,
 ) -> None:
     """Keeps a contradiction for an operator; the same one told twice is one break."""
     bucket = bucket_in(payment.id) if payment else 0
@@ -197,7 +198,7 @@ async def open_break(
         bucket,
         hex_of(new_id("brk", bucket)),
         kind,
-        uuid_of(payment.merchant) if payment else None,
+        uuid_of(payment.merchant if payment else merchant),
         uuid_of(payment.id) if payment else None,
         uuid_of(attempt),
         uuid_of(connector_account),

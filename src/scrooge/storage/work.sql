@@ -114,10 +114,7 @@ DELETE FROM idempotency_keys
 
 -- backlog :one
 -- What the gauges show: ages in seconds.
-SELECT (SELECT coalesce(extract(epoch FROM now() - min(sent_at)), 0)::float8 FROM attempts
-         WHERE ask_at IS NOT NULL AND state IN ('sent', 'unknown')) AS oldest_unresolved_seconds,
-       (SELECT count(*) FROM attempts WHERE ask_at IS NOT NULL AND state IN ('sent', 'unknown')) AS unresolved,
-       (SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM inbox
+SELECT (SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM inbox
          WHERE state = 'unread') AS oldest_unread_seconds,
        (SELECT count(*) FROM inbox WHERE state = 'unread') AS unread,
        (SELECT count(*) FROM inbox WHERE state = 'unhandled') AS unhandled,

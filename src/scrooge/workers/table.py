@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from scrooge import metrics
+from scrooge.flows.escalate import Aging, escalate
 from scrooge.flows.receive import apply_one
 from scrooge.flows.scrooge import Scrooge
 from scrooge.storage import inbox, work
@@ -45,13 +46,23 @@ async def forget_keys(s: Scrooge, spawn: Spawn) -> int:
 
 async def show_backlog(s: Scrooge, spawn: Spawn) -> int:
     seen = await work.backlog(s.db)
-    metrics.OLDEST_UNRESOLVED.set(seen["oldest_unresolved_seconds"])
-    metrics.UNRESOLVED.set(seen["unresolved"])
     metrics.OLDEST_UNREAD.set(seen["oldest_unread_seconds"])
     metrics.UNHANDLED.set(seen["unhandled"])
     metrics.OUTBOX_AGE.set(seen["hidden_event_seconds"])
     metrics.BREAKS_OPEN.set(seen["breaks_open"])
     return 0
+
+
+AGING = Aging()
+
+
+async def show_doubts(s: Scrooge, spawn: Spawn) -> int:
+    await AGING.show(s)
+    return 0
+
+
+async def break_overdue(s: Scrooge, spawn: Spawn) -> int:
+    return await escalate(s)
 
 
 JOBS = (
@@ -61,6 +72,8 @@ JOBS = (
     Job("send_webhooks", 0.2, send_webhooks),
     Job("replay_events", 1.0, replay_events),
     Job("show_backlog", 5.0, show_backlog),
+    Job("show_doubts", 5.0, show_doubts),
+    Job("break_overdue", 30.0, break_overdue),
     Job("show_webhooks", 5.0, show_webhooks),
     Job("keep_partitions", 3600.0, keep_partitions),
     Job("forget_keys", 600.0, forget_keys),
