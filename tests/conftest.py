@@ -93,7 +93,7 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
     """Until the URL answers 200; fails when the process ends first."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -1,6 +1,7 @@
 """A merchant's receiver of webhooks: keeps every request, answers as it is told."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,23 +16,36 @@ class Receiver:
     def __init__(self) -> None:
         self.url = ""
         self.got: list[tuple[dict[str, str], bytes]] = []
+        self.paths: list[str] = []
         self.at: list[float] = []
         self.answer: Callable[[int], web.Response] = lambda n: web.Response(status=204)
         self.delay = 0.0
-        self.now = self.most = 0
+        self.endless = False  # An answer without end.
+        self.now = self.most = self.ended = self.sent = 0
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         self.got.append(({k.lower(): v for k, v in request.headers.items()}, body))
+        self.paths.append(request.path)
         self.at.append(time.monotonic())
         number = len(self.got)
         self.now += 1
         self.most = max(self.most, self.now)
         try:
             await asyncio.sleep(self.delay)
+            return await self.without_end(request) if self.endless else self.answer(number)
         finally:
             self.now -= 1
-        return self.answer(number)
+            self.ended += 1
+
+    async def without_end(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await answer.write(b"x" * 65_536)
+                self.sent += 65_536
+        return answer
 
     def messages(self) -> list[dict[str, Any]]:
         return [msgspec.json.decode(body) for _, body in self.got]

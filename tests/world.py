@@ -1,9 +1,11 @@
 """A running Scrooge for tests: serve and worker as processes, a database, the sandbox, and a caller with a key."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from typing import Any
 
@@ -31,7 +33,7 @@ class World:
             "SCROOGE_DATABASE_URL": database_url,
             "SCROOGE_DATA_DIR": data_dir,
             "SCROOGE_PORT": str(self.port),
-            "SCROOGE_PSP_TIMEOUT_SECONDS": "2",
+            "SCROOGE_PSP_TIMEOUT_SECONDS": "8",  # Nothing on a busy machine takes as long, unless a test wants it.
             "SCROOGE_LOG_LEVEL": "error",
             "SCROOGE_WEBHOOK_LOOPBACK": "1",
         }
@@ -60,7 +62,7 @@ class World:
                 process.terminate()
         for process in self.processes.values():
             try:
-                process.wait(20)
+                process.wait(40)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -68,7 +70,8 @@ class World:
     # --- set-up ---
 
     async def open(self) -> None:
-        self.http = aiohttp.ClientSession()
+        # A connection is used once: one kept alive may be closed by the server in the moment it is used again.
+        self.http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         db = await connect(self.database_url, size=2)
         merchant = await create_merchant(db, "tests")
         self.key = (await create_key(db, await create_caller(db, merchant, "checkout"), ["*"], False))[1]
@@ -169,6 +172,24 @@ class World:
             "instrument": instrument, "customer": "user-1", **more,
         }  # fmt: skip
         return await self.post("/v1/payments", body, idempotency=idempotency)
+
+    async def events(self, payment: str, *types: str) -> list[dict[str, Any]]:
+        """A payment's events, once the feed shows these. It shows none while an older transaction is still open."""
+        seen: list[dict[str, Any]] = []
+        cursor, until = "", time.monotonic() + 60
+        while time.monotonic() < until:
+            status, page = await self.get(f"/v1/events?limit=100{f'&after={cursor}' if cursor else ''}")
+            assert status == 200, page
+            seen += page["data"]
+            cursor = page["next_cursor"] or cursor
+            mine = [e for e in seen if e["payment"] == payment]
+            if page["has_more"]:
+                continue
+            if set(types) <= {e["type"] for e in mine}:
+                assert len({e["id"] for e in seen}) == len(seen), "nothing twice"
+                return mine
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"the feed does not show {types}")
 
     async def truth(self) -> list[dict[str, Any]]:
         import msgspec

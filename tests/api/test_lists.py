@@ -140,7 +140,7 @@ async def passed(world: World) -> None:
     """Until no transaction runs that began before now: until then the feed rightly waits."""
     connection = await asyncpg.connect(world.database_url)
     xid = await connection.fetchval("SELECT pg_current_xact_id()::text")
-    for _ in range(200):
+    for _ in range(1200):
         if await connection.fetchval("SELECT $1::text::xid8 < pg_snapshot_xmin(pg_current_snapshot())", xid):
             break
         await asyncio.sleep(0.05)

@@ -119,7 +119,7 @@ def shop(sandbox: str, http: aiohttp.ClientSession) -> Callable[[str], Shop]:
 
 async def news(psp: Psp, shop: Shop, wanted: Callable[[Notification], bool]) -> Notification:
     """The first authentic notification that is wanted."""
-    for _ in range(200):
+    for _ in range(3000):
         for seen in [seen for seen in psp.seen if seen.path == shop.door]:
             now = int(time.time())
             assert shop.connector.verify(seen.body, seen.headers, shop.credentials, now)

@@ -8,12 +8,13 @@ import pytest
 from tests.flows.test_payments import amount, effects, until
 from tests.world import World
 
+QUICK = {"SCROOGE_PSP_TIMEOUT_SECONDS": "2"}  # The question about what died follows soon after its deadline.
 CREATE = ["record.before", "record.after", "send.before", "send.after", "apply.before", "apply.after"]
 
 
 async def persist(world: World, body: dict[str, object], key: str, path: str = "/v1/payments") -> dict:
     """What a careful client does: the same request with the same key until it has an answer."""
-    for _ in range(300):
+    for _ in range(1200):
         try:
             status, answer = await world.post(path, body, idempotency=key)
         except (OSError, aiohttp.ClientError):
@@ -29,7 +30,7 @@ async def persist(world: World, body: dict[str, object], key: str, path: str = "
 async def restart_after_crash(world: World) -> None:
     """Waits for serve to die of its crash point, and starts a sound one."""
     process = world.processes["serve"]
-    for _ in range(200):
+    for _ in range(1200):
         if process.poll() is not None:
             break
         await asyncio.sleep(0.05)
@@ -42,7 +43,7 @@ async def restart_after_crash(world: World) -> None:
 async def test_a_crash_while_paying_never_pays_twice_and_never_loses_it(world: World, point: str, psp: str):
     instrument = await world.instrument(**{psp: {"stripe": "pm_card_visa", "adyen": "stored_visa"}[psp]})
     world.kill("serve")
-    world.start("serve", SCROOGE_CRASH_POINT=point)
+    world.start("serve", SCROOGE_CRASH_POINT=point, **QUICK)
     body = {"reference": uuid.uuid4().hex, "amount": amount("5.00"), "instrument": instrument}
     key = uuid.uuid4().hex
     paying = asyncio.create_task(persist(world, body, key))
@@ -59,7 +60,7 @@ async def test_a_crash_while_paying_never_pays_twice_and_never_loses_it(world: W
 async def test_a_crash_while_modifying_moves_the_money_once(world: World, point: str, operation: str):
     _, p = await world.pay("stripe", capture="automatic" if operation == "refunds" else "manual")
     world.kill("serve")
-    world.start("serve", SCROOGE_CRASH_POINT=point)
+    world.start("serve", SCROOGE_CRASH_POINT=point, **QUICK)
     body = {"reference": "r-1"} if operation == "refunds" else {}
     modifying = asyncio.create_task(persist(world, body, uuid.uuid4().hex, f"/v1/payments/{p['id']}/{operation}"))
     await restart_after_crash(world)

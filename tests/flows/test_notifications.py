@@ -1,6 +1,6 @@
 """Which attempt a notification is about, and what never counts as news."""
 
-import asyncio
+import re
 import uuid
 from typing import Any
 
@@ -113,12 +113,25 @@ async def test_a_forged_notification_is_refused_and_changes_nothing(world: World
         "adyen": (b'{"notificationItems":[{"NotificationRequestItem":%s}]}' % str(item).replace("'", '"').encode(), {}),
     }
     raw, headers = bodies[psp]
+    refused = await counted(world, psp, "refused")
     async with world.http.post(url, data=raw, headers={"Content-Type": "application/json", **headers}) as answer:
         assert answer.status == 401
         assert (await answer.json())["code"] == "notification_refused"
-    await asyncio.sleep(0.5)
+    assert await counted(world, psp, "refused") == refused + 1
+    connection = await asyncpg.connect(world.database_url)
+    kept = await connection.fetchval("SELECT count(*) FROM inbox WHERE raw = $1", raw)
+    await connection.close()
+    assert kept == 0, "what is not stored is not applied"
     _, after = await world.get(f"/v1/payments/{p['id']}")
-    assert after["version"] == p["version"]
+    assert after["status"] == p["status"]
+
+
+async def counted(world: World, psp: str, result: str) -> float:
+    """From the metrics of the process that answers notifications."""
+    async with world.http.get(f"{world.api_url}/metrics") as answer:
+        text = await answer.text()
+    line = rf'scrooge_notifications_total{{connector="{psp}",result="{result}"}} ([0-9.e+]+)'
+    return float((re.findall(line, text) or ["0"])[0])
 
 
 async def test_a_notification_for_an_account_that_does_not_exist_is_not_found(world: World):
@@ -158,9 +171,6 @@ async def test_a_reply_about_another_amount_is_unknown_and_one_break(world: Worl
 async def test_an_event_names_the_connector_account_and_the_psps_reference(world: World):
     _, p = await world.pay("stripe")
     _, full = await world.get(f"/v1/payments/{p['id']}?expand=attempts")
-    _, page = await world.get("/v1/events?limit=100")
-    while page["has_more"]:
-        _, page = await world.get(f"/v1/events?limit=100&after={page['next_cursor']}")
-    [event] = [e for e in page["data"] if e["payment"] == p["id"]]
+    [event] = await world.events(p["id"], "sale_approved")
     assert event["data"]["connector_account"] == "stripe"
     assert event["data"]["psp_reference"] == full["attempts"][0]["psp_reference"] != ""

@@ -37,9 +37,9 @@ from scrooge.storage.directory import Principal
 async def s(world: World) -> AsyncIterator[Scrooge]:
     """The same database and PSPs as the world's, in this process, with nobody asking beside us."""
     world.processes["worker"].terminate()
-    world.processes["worker"].wait(20)
+    world.processes["worker"].wait(60)
     settings = Settings(
-        database_url=world.database_url, data_dir=Path(world.env["SCROOGE_DATA_DIR"]), psp_timeout_seconds=2,
+        database_url=world.database_url, data_dir=Path(world.env["SCROOGE_DATA_DIR"]), psp_timeout_seconds=8,
         port=world.port,
     )  # fmt: skip
     async with open_scrooge(settings) as s:
@@ -157,7 +157,7 @@ async def test_a_claim_before_the_first_answer_makes_rejected_unknown(s: Scrooge
 
 async def test_a_first_request_that_missed_its_deadline_is_not_sent(s: Scrooge, world: World, monkeypatch: Any):
     late = perform.now
-    monkeypatch.setattr(perform, "now", lambda: late() + 3_000_000)
+    monkeypatch.setattr(perform, "now", lambda: late() + 9_000_000)
     p = await made(s, world, "stripe")
     assert (p.attempts[0].state, p.attempts[0].reason) == (State.UNKNOWN, "it was too late to send")
     assert effects(await world.truth(), p.id) == {}

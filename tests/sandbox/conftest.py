@@ -94,7 +94,7 @@ class Receiver:
         return self.documents()
 
 
-def wait_for(true: Callable[[], Any], seconds: float = 10.0) -> None:
+def wait_for(true: Callable[[], Any], seconds: float = 60.0) -> None:
     """Until it is so; fails the test if it never is."""
     end = time.monotonic() + seconds
     while not true():

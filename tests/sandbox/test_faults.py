@@ -162,7 +162,7 @@ def test_late_notifications_arrive_late(sandbox: Server, payment, receiver: Rece
 def test_reordered_notifications_are_overtaken(
     sandbox: Server, payment, adyen_client, merchant: str, receiver: Receiver
 ):
-    sandbox.fault("adyen", "reordered_notifications", delay_ms=300)
+    sandbox.fault("adyen", "reordered_notifications", delay_ms=2_000)
     psp = payment()
     sandbox.call("DELETE", "/faults")
     adyen_client.checkout.modifications_api.cancel_authorised_payment_by_psp_reference(
@@ -183,7 +183,7 @@ def test_lost_notifications_never_arrive(sandbox: Server, payment, receiver: Rec
 
 
 def test_inquiry_lag_hides_a_payment_from_search_but_not_from_its_id(sandbox: Server, key: str):
-    sandbox.fault("stripe", "inquiry_lag", delay_ms=300)
+    sandbox.fault("stripe", "inquiry_lag", delay_ms=2_000)
     client = stripe_at(sandbox, key)
     intent = client.v1.payment_intents.create(
         params={"amount": 1299, "currency": "eur", "metadata": {"reference": "hidden"}}

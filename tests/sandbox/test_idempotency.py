@@ -65,7 +65,7 @@ def test_keys_belong_to_an_account(sandbox: Server, key: str):
 
 @pytest.fixture(scope="module")
 def slow_server() -> Iterator[Server]:
-    server = Server(msgspec.structs.replace(QUICK, latency_ms=250))
+    server = Server(msgspec.structs.replace(QUICK, latency_ms=1_200))
     yield server
     server.stop()
 

@@ -134,9 +134,10 @@ async def test_when_the_commit_is_not_confirmed_everybody_in_the_batch_hears_tha
     async with held.transaction():
         await held.execute("LOCK TABLE payment_references IN ACCESS EXCLUSIVE MODE")
         writing = [asyncio.create_task(w.create(item)) for item in items]
-        await asyncio.sleep(0.05)
-        await held.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-                           " AND datname = current_database() AND wait_event_type = 'Lock'")  # fmt: skip
+        while not all(w.done() for w in writing):
+            await held.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                               " AND datname = current_database() AND wait_event_type = 'Lock'")  # fmt: skip
+            await asyncio.sleep(0.05)
         told = await asyncio.gather(*writing, return_exceptions=True)
     await held.close()
     assert all(isinstance(t, DatabaseUnavailable) for t in told), told
