@@ -112,6 +112,8 @@ def serve(settings: Settings, workers: int) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
+        ws="none",
         date_header=True,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_SECONDS,

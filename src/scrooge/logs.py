@@ -45,14 +45,17 @@ def hidden(name: str, value: Any) -> Any:
     return value
 
 
-def in_json(event: Any, **_: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=repr).decode()
+def in_json(event: Any, **_: Any) -> bytes:
+    return msgspec.json.encode(event, enc_hook=repr)
 
 
 def configure(level: str, style: str) -> None:
     """Call once per process. `style` is "json" or "console"."""
     json = structlog.processors.JSONRenderer(serializer=in_json)
     renderer: Any = structlog.dev.ConsoleRenderer() if style == "console" else json
+    lines: Any = structlog.PrintLoggerFactory(sys.stderr)
+    if renderer is json:
+        lines = structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -63,6 +66,6 @@ def configure(level: str, style: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lines,
         cache_logger_on_first_use=True,
     )

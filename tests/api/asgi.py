@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Struct
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from scrooge.api.app import create_api
 from scrooge.app import open_scrooge
@@ -16,7 +16,7 @@ from scrooge.storage.access import create_caller, create_key, create_merchant
 
 
 class Api(Struct, frozen=True):
-    app: Starlette
+    app: ASGIApp
     key: str
 
 

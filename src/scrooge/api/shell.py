@@ -3,14 +3,11 @@
 import time
 
 import structlog
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scrooge.api import problems
 from scrooge.api.pan import holds_card_number, refuse_in_target
-from scrooge.errors import MethodNotAllowed, NotFound, PanRefused, Problem
+from scrooge.errors import PanRefused, Problem
 from scrooge.ids import new_id
 from scrooge.metrics import REQUEST_SECONDS, REQUESTS
 
@@ -38,9 +35,6 @@ class Shell:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         seen = scope["seen"] = Seen(new_id("req", 0))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=seen.request_id)
@@ -96,11 +90,3 @@ def note(method: str, seen: Seen, seconds: float) -> None:
         payment=seen.payment,
         caller=seen.caller,
     )
-
-
-def not_served(request: Request, error: Exception) -> Response:
-    """The router's own refusals, as problems like all others."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        raise MethodNotAllowed("this path does not take this method")
-    raise NotFound("there is nothing at this path")
