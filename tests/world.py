@@ -34,6 +34,7 @@ class World:
             "SCROOGE_DATA_DIR": data_dir,
             "SCROOGE_PORT": str(self.port),
             "SCROOGE_PSP_TIMEOUT_SECONDS": "8",  # Nothing on a busy machine takes as long, unless a test wants it.
+            "SCROOGE_PSP_BREAKER": "0",  # Tests break one PSP after the other, and share it.
             "SCROOGE_LOG_LEVEL": "error",
             "SCROOGE_WEBHOOK_LOOPBACK": "1",
         }

@@ -8,6 +8,9 @@ REQUESTS = Counter("scrooge_requests_total", "HTTP requests answered", ["route",
 REQUEST_SECONDS = Histogram("scrooge_request_seconds", "Time to answer", ["route"], buckets=SECONDS)
 ATTEMPTS = Counter("scrooge_attempts_total", "Answers heard from PSPs", ["connector", "operation", "outcome"])
 PSP_SECONDS = Histogram("scrooge_psp_seconds", "Time a PSP took to answer", ["connector", "operation"], buckets=SECONDS)
+PSP_SHED = Counter(
+    "scrooge_psp_shed_total", "Requests refused before anything was recorded", ["account", "lane", "reason"]
+)
 NOTIFICATIONS = Counter("scrooge_notifications_total", "Notifications from PSPs", ["connector", "result"])
 BREAKS = Counter("scrooge_breaks_total", "Contradictions kept for an operator", ["kind"])
 RESOLVED = Counter(

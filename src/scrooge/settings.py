@@ -22,6 +22,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     sandbox_port: int = 8090
     database_pool: int = 16  # connections per process
     psp_timeout_seconds: int = 10
+    psp_concurrency: int = 512  # requests at once to one connector account, per process; it finds less by itself
+    psp_breaker: bool = True  # stop sending new payments to a PSP that technically fails
     credentials_key: str | None = None  # Fernet keys, newest first, comma-separated
     secrets_dir: Path | None = None  # credentials may name a file here: "secret:NAME"
     log_level: str = "info"
@@ -47,6 +49,7 @@ LIMITS = {
     "sandbox_port": (0, 65535),
     "database_pool": (2, 500),
     "psp_timeout_seconds": (1, 60),
+    "psp_concurrency": (4, 10_000),
     "body_max_bytes": (1024, 16 * 1024 * 1024),
     "challenge_seconds": (60, 7 * 86_400),
     "webhook_timeout_seconds": (1, 60),

@@ -18,7 +18,7 @@ LAYERS = [
     {"storage", "connectors", "webhooks"},
     {"ledger", "routing"},
     {"domain"},
-    {"money", "ids", "errors", "settings", "metrics", "logs", "crash", "urls"},
+    {"money", "ids", "errors", "settings", "metrics", "logs", "crash", "urls", "gate"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 PURE = {"ledger", "routing", "domain"}

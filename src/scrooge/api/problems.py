@@ -1,5 +1,6 @@
 """Problems as RFC 9457 documents, for callers; and how a bug looks from outside: bare, with a request id."""
 
+import random
 import traceback
 
 import msgspec
@@ -36,6 +37,8 @@ def headers_of(problem: Problem) -> dict[str, str]:
             return {"WWW-Authenticate": "Bearer"}
         case RequestInProgress() | DatabaseUnavailable():
             return {"Retry-After": str(problem.members.get("retry_after", 1))}
+        case Problem(status=503):  # Spread, or all who were refused together would come back together.
+            return {"Retry-After": str(problem.members.get("retry_after", 1) + random.randrange(3))}  # noqa: S311
         case MethodNotAllowed():
             return {"Allow": ", ".join(problem.members.get("allowed", ()))}
         case BodyTooLarge() | RequestTimeout():

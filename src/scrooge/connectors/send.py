@@ -6,6 +6,7 @@ There are no retries here, at any layer: asking again is a decision of flows/res
 import socket
 import time
 from collections.abc import Mapping
+from enum import Enum
 
 import aiohttp
 import msgspec
@@ -13,6 +14,7 @@ import structlog
 from msgspec import Struct, structs
 
 from scrooge.connectors.connector import Command, Connector, Endpoint, Headers, Request
+from scrooge.connectors.kit import KeyConflict, StillRunning
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Approved, Outcome, Rejected, Unknown
 from scrooge.urls import is_metadata
@@ -24,12 +26,22 @@ NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aioh
 REPLY_MAX = 1 << 20  # bytes
 
 
+class Health(Enum):
+    """What an answer says about the PSP itself, whatever it says about the payment."""
+
+    GOOD = "good"
+    BUSY = "busy"  # it asks us to send less
+    FAILED = "failed"  # not reached, 5xx, or nothing readable
+    LATE = "late"  # nothing in the time it had
+
+
 class Answer(Struct, frozen=True):
-    """What we concluded, how long it took (seconds) and the HTTP status, for the metrics."""
+    """What we concluded, how long it took (seconds), the HTTP status for the metrics, and how the PSP is."""
 
     outcome: Outcome
     seconds: float
     status: int | None
+    health: Health = Health.GOOD
 
 
 class Wire(Struct, frozen=True):
@@ -41,9 +53,12 @@ class Wire(Struct, frozen=True):
 
 
 def client() -> aiohttp.ClientSession:
-    """The HTTP client for PSPs: keep-alive pools, no redirects, no proxy from the environment, no retries."""
+    """The HTTP client for PSPs: keep-alive pools, no redirects, no proxy from the environment, no retries.
+
+    How many requests are under way is limited by the bulkheads, before anything is recorded; not here, after.
+    """
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, limit_per_host=512, keepalive_timeout=15, socket_factory=socket_for),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15, socket_factory=socket_for),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=True,
         trust_env=False,
@@ -92,14 +107,15 @@ async def send(
             status = reply.status
             body = await bounded(reply)
             names = {k.lower(): v for k, v in reply.headers.items()}
-        outcome = read(wire.connector, endpoint, command, status, names, body, first)
+        outcome, health = read(wire.connector, endpoint, command, status, names, body, first)
     except NEVER_SENT as error:
         reason = f"not sent: {type(error).__name__}"
-        outcome = Rejected(reason) if first else Unknown(reason)
+        outcome, health = Rejected(reason) if first else Unknown(reason), Health.FAILED
     except Exception as error:  # The request may have arrived: whatever went wrong, we do not know.
         outcome = Unknown(f"{type(error).__name__} while asking")
+        health = Health.LATE if isinstance(error, TimeoutError) else Health.FAILED
         log.warning("psp_answer_lost", error=type(error).__name__, reference=command.reference)
-    return Answer(outcome, time.monotonic() - started, status)
+    return Answer(outcome, time.monotonic() - started, status, health)
 
 
 async def bounded(reply: aiohttp.ClientResponse) -> bytes:
@@ -120,10 +136,12 @@ def read(
     headers: Headers,
     body: bytes,
     first: bool,
-) -> Outcome:
-    """What a reply means. Never raises: what cannot be read is unknown, loudly."""
+) -> tuple[Outcome, Health]:
+    """What a reply means, and what it says about the PSP. Never raises: what cannot be read is unknown, loudly."""
     if status >= 500:
-        return Unknown(f"HTTP {status}", stored=connector.replayed(headers))
+        stored = connector.replayed(headers)  # A failure of then says nothing about now.
+        return Unknown(f"HTTP {status}", stored=stored), Health.GOOD if stored else Health.FAILED
+    health = Health.BUSY if status == 429 else Health.GOOD
     try:
         document = msgspec.json.decode(body) if body else {}
         outcome = endpoint.read(command, status, headers, document)
@@ -136,12 +154,14 @@ def read(
             reference=command.reference,
             operation=command.operation,
         )
-        return Unknown(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))
+        explained = isinstance(error, StillRunning | KeyConflict)
+        unknown = Unknown(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))
+        return unknown, health if explained else Health.FAILED
     if isinstance(outcome, Approved):
-        return checked(command, outcome)
-    if isinstance(outcome, Rejected) and not first and not connector.replayed(headers):
-        return Unknown(f"on a replay: {outcome.reason}", outcome.psp_reference)
-    return outcome
+        outcome = checked(command, outcome)
+    elif isinstance(outcome, Rejected) and not first and not connector.replayed(headers):
+        outcome = Unknown(f"on a replay: {outcome.reason}", outcome.psp_reference)
+    return outcome, health
 
 
 def checked(command: Command, outcome: Approved) -> Outcome:

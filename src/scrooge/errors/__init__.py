@@ -57,8 +57,12 @@ from scrooge.errors.request import (
 )
 from scrooge.errors.service import (
     DatabaseUnavailable,
+    DeadlineTooShort,
     InternalError,
     NotificationRefused,
+    Overloaded,
+    PspOverloaded,
+    PspUnavailable,
 )
 from scrooge.errors.webhooks import (
     EndpointDisabled,
@@ -83,6 +87,7 @@ __all__ = [
     "CurrencyMismatch",
     "DatabaseUnavailable",
     "EndpointDisabled",
+    "DeadlineTooShort",
     "IdempotencyKeyInvalid",
     "IdempotencyKeyMissing",
     "IdempotencyKeyReused",
@@ -99,8 +104,11 @@ __all__ = [
     "NotFound",
     "NothingToAuthenticate",
     "NotificationRefused",
+    "Overloaded",
     "PanRefused",
     "Problem",
+    "PspOverloaded",
+    "PspUnavailable",
     "ReferenceExists",
     "ReplayRunning",
     "RequestInProgress",

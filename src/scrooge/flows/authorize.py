@@ -6,6 +6,7 @@ import structlog
 from msgspec import Struct, structs
 
 from scrooge.connectors.connector import Request, render
+from scrooge.connectors.limits import Slot
 from scrooge.crash import reach
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.payment import Payment, authorization_of, decide
@@ -18,6 +19,8 @@ from scrooge.errors import (
     NoRoute,
     NotFound,
     Problem,
+    PspOverloaded,
+    PspUnavailable,
     ReferenceExists,
     RequestInProgress,
     UnknownConnectorAccount,
@@ -71,22 +74,32 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
     try:
         instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
         route = await route_of(s, principal, instrument, wanted.connector_account)
+        slot, account, behind = await s.limits.first(route.accounts, keyed.until)
     except Problem:
         before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
         if before is None:
             raise
         return before[0], True
+    with slot:
+        return await made(s, principal, wanted, keyed, instrument, slot, account, behind)
+
+
+async def made(
+    s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument,
+    slot: Slot, account: str, behind: tuple[str, ...],
+) -> tuple[Payment, bool]:  # fmt: skip
+    """Records the payment with an attempt at the account that gave us a slot, and goes through with it."""
     bucket = bucket_of(principal.merchant, principal.caller, wanted.reference)
     created_at = now()
     p = Payment(
         id=new_id("pay", bucket), merchant=principal.merchant, caller=principal.caller,
         reference=wanted.reference, minor=wanted.amount.minor, currency=wanted.amount.currency,
-        livemode=principal.livemode, sale=wanted.capture == "automatic", accounts=route.accounts[1:],
+        livemode=principal.livemode, sale=wanted.capture == "automatic", accounts=behind,
         customer=wanted.customer or instrument.customer, instrument=instrument.id,
         initiator=wanted.initiator, purpose=wanted.purpose, return_url=wanted.return_url,
         statement_descriptor=wanted.statement_descriptor, metadata=wanted.metadata, created_at=created_at,
     )  # fmt: skip
-    p, request = await attempted(s, p, instrument, route.accounts[0])
+    p, request = await attempted(s, p, instrument, account)
     attempt = p.attempts[-1]
     ask_at = await time_to_ask(s, p, attempt)
     assert ask_at is not None
@@ -94,7 +107,7 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
     if not await s.writer.create((p, guard_of(principal, keyed), request, ask_at)):
         return await existing(s, principal, wanted.reference, bucket, keyed), True
     reach("record.after")
-    return await through(s, p, instrument, request), False
+    return await through(s, p, instrument, request, slot), False
 
 
 async def again(
@@ -107,24 +120,27 @@ async def again(
         return before[0], True
     instrument = await instrument_of(s, principal, instrument_id or p.instrument or "", p.customer)
     route = await route_of(s, principal, instrument, None)
-    try:
-        return await recorded_again(s, principal, p, instrument, route, keyed)
-    except AuthorizationLive:
-        before = await earlier(s, principal, keyed)  # A copy of this request may be what made it live.
-        if before is None:
-            raise
-        return before[0], True
+    slot, account, behind = await s.limits.first(route.accounts, keyed.until)
+    with slot:
+        try:
+            return await recorded_again(s, principal, p, instrument, keyed, slot, account, behind)
+        except AuthorizationLive:
+            before = await earlier(s, principal, keyed)  # A copy of this request may be what made it live.
+            if before is None:
+                raise
+            return before[0], True
 
 
 async def recorded_again(
-    s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, route: Route, keyed: Keyed
-) -> tuple[Payment, bool]:
+    s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, keyed: Keyed,
+    slot: Slot, account: str, behind: tuple[str, ...],
+) -> tuple[Payment, bool]:  # fmt: skip
     payment_id = p.id
     async with s.turn(p.id), s.db.transaction() as connection:
         current = await payments.lock(connection, payment_id)
         assert current is not None
-        renewed = structs.replace(current, accounts=route.accounts[1:], answered=False, instrument=instrument.id)
-        after, request = await attempted(s, renewed, instrument, route.accounts[0])
+        renewed = structs.replace(current, accounts=behind, answered=False, instrument=instrument.id)
+        after, request = await attempted(s, renewed, instrument, account)
         attempt_id = after.attempts[-1].id
         claimed = await payments.claim_key(
             connection,
@@ -144,17 +160,18 @@ async def recorded_again(
         return before[0], True
     reach("record.after")
     after = structs.replace(after, version=current.version + 1)
-    return await through(s, after, instrument, request), False
+    return await through(s, after, instrument, request, slot), False
 
 
-async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Request) -> Payment:
+async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Request, slot: Slot) -> Payment:
     """Ask about the last attempt, apply, and cascade while the outcome allows it."""
     tries = 0
     while True:
         tries += 1
         attempt = p.attempts[-1]
         connector = s.connectors[(await account_of(s, attempt)).connector]
-        outcome = await ask(s, p, attempt.id, connector.endpoints[Operation.AUTHORIZE], request, first=True)
+        endpoint = connector.endpoints[Operation.AUTHORIZE]
+        outcome = await ask(s, p, attempt.id, endpoint, request, first=True, slot=slot)
         step = next_step(outcome, tries, len(p.accounts))
         last = isinstance(step, Stop)
         after = await apply_or_unknown(s, p, attempt.id, outcome, answered=last, first=True)
@@ -162,7 +179,7 @@ async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Reque
         if last or after.answered or not ended or after.version == p.version:
             return after
         try:
-            following = await elsewhere(s, after, instrument)
+            following = await elsewhere(s, after, instrument, slot)
         except NOT_KEPT as error:
             log.error("cascade_not_recorded", payment=p.id, error=type(error).__name__)
             return after
@@ -171,11 +188,13 @@ async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Reque
         p, request = following
 
 
-async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument) -> tuple[Payment, Request] | None:
+async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument, slot: Slot) -> tuple[Payment, Request] | None:
     """Records an attempt at the next account. None when somebody else changed the payment meanwhile."""
     try:
+        if not slot.move(p.accounts[0]):
+            raise PspOverloaded("the next PSP has no slot just now")
         after, request = await attempted(s, structs.replace(p, accounts=p.accounts[1:]), instrument, p.accounts[0])
-    except Problem:  # The next PSP cannot take this amount, or the authorization is live again.
+    except Problem:  # The next PSP cannot take this amount or no more now, or the authorization is live again.
         after, request = (
             structs.replace(p, accounts=p.accounts[1:], answered=len(p.accounts) == 1),
             None,
@@ -188,7 +207,7 @@ async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument) -> tuple[Pay
     after = structs.replace(after, version=p.version + 1)
     if request is not None:
         return after, request
-    return await elsewhere(s, after, instrument) if after.accounts else None
+    return await elsewhere(s, after, instrument, slot) if after.accounts else None
 
 
 async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: str) -> tuple[Payment, Request]:
@@ -258,28 +277,20 @@ async def instrument_of(s: Scrooge, principal: Principal, instrument_id: str, cu
 
 
 async def route_of(s: Scrooge, principal: Principal, instrument: Instrument, only: str | None) -> Route:
-    """Raises NoRoute, saying why for each account, and UnknownConnectorAccount."""
+    """Raises NoRoute and PspUnavailable, saying why for each account, and UnknownConnectorAccount."""
     if only is not None and await s.directory.account(only, principal.merchant) is None:
         raise UnknownConnectorAccount("no such connector account", param="connector_account")
     candidates = []
     for credential in instrument.credentials:
         account = await s.directory.account_by_id(credential.connector_account)
         if account is not None:
-            endpoints = s.connectors[account.connector].endpoints
-            candidates.append(
-                Candidate(
-                    account.id,
-                    account.name,
-                    account.state == "active",
-                    account.livemode,
-                    Operation.AUTHORIZE in endpoints,
-                )
-            )
+            can_authorize = Operation.AUTHORIZE in s.connectors[account.connector].endpoints
+            active, pressure = account.state == "active", s.limits.pressure(account.id)
+            candidates.append(Candidate(account.id, account.name, active, account.livemode, can_authorize, pressure))
     route = choose(candidates, principal.livemode, only)
+    considered = dict(route.considered)
+    if not route.accounts and route.pressed:
+        raise PspUnavailable("no PSP can take this payment just now", retry_after=2, considered=considered)
     if not route.accounts:
-        raise NoRoute(
-            "no connector account can take this payment",
-            param="instrument",
-            considered=dict(route.considered),
-        )
+        raise NoRoute("no connector account can take this payment", param="instrument", considered=considered)
     return route

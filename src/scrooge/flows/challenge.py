@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from scrooge.connectors.connector import Connector, Request
+from scrooge.connectors.limits import Lane
 from scrooge.crash import reach
 from scrooge.domain.attempt import Attempt, State
 from scrooge.domain.news import continuing, hear
@@ -75,19 +76,20 @@ async def continued(
     """Records that we ask, asks, applies; once, whoever comes first. The payment, and whether it was us."""
     account = await account_of(s, attempt)
     connector = s.directory.wire(account).connector
-    for _ in range(OVERTAKEN_MAX):
-        request = connector.continuation.build(command_of(p, attempt, account, details=details))
-        try:
-            after = await record(s, p, attempt, request, key)
-        except Overtaken:
-            p = await payments.read(s.db, p.id) or p
-            attempt = p.attempt(attempt.id)
-            if attempt.state is not State.ACTION_REQUIRED:
-                break
-            continue
-        # Never `first`: the payer may have finished at the PSP, whatever becomes of this question.
-        outcome = await ask(s, after, attempt.id, connector.continuation, request, first=False)
-        return await apply_or_unknown(s, after, attempt.id, outcome, answered=True, first=False), True
+    with await s.limits.take(account.id, Lane.RECOVERY, key[1].until if key else None) as slot:
+        for _ in range(OVERTAKEN_MAX):
+            request = connector.continuation.build(command_of(p, attempt, account, details=details))
+            try:
+                after = await record(s, p, attempt, request, key)
+            except Overtaken:
+                p = await payments.read(s.db, p.id) or p
+                attempt = p.attempt(attempt.id)
+                if attempt.state is not State.ACTION_REQUIRED:
+                    break
+                continue
+            # Never `first`: the payer may have finished at the PSP, whatever becomes of this question.
+            outcome = await ask(s, after, attempt.id, connector.continuation, request, first=False, slot=slot)
+            return await apply_or_unknown(s, after, attempt.id, outcome, answered=True, first=False), True
     return p, False
 
 

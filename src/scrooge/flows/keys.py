@@ -13,10 +13,14 @@ from scrooge.storage.directory import Principal
 
 
 class Keyed(Struct, frozen=True):
-    """The Idempotency-Key of a request and the SHA-256 of its method, path and payload."""
+    """The Idempotency-Key of a request and the SHA-256 of its method, path and payload.
+
+    `until` (monotonic seconds): when whoever asks stops waiting.
+    """
 
     key: str
     fingerprint: bytes
+    until: float | None = None
 
 
 def guard_of(principal: Principal, keyed: Keyed) -> Guard:

@@ -3,6 +3,7 @@
 from msgspec import structs
 
 from scrooge.connectors.connector import Connector, Request, render
+from scrooge.connectors.limits import Lane
 from scrooge.crash import reach
 from scrooge.domain.attempt import Attempt, Operation
 from scrooge.domain.payment import ROOM, Payment, authorization_of, decide
@@ -48,13 +49,16 @@ async def modify(
     p = await visible(s, principal, payment_id)
     before = await earlier(s, principal, keyed)
     if before is None:
-        recorded = await record(s, principal, p, operation, amount, reference, final, keyed)
-        if recorded is not None:
-            after, attempt_id, request = recorded
-            connector = await connector_of(s, after.attempt(attempt_id))
-            endpoint = connector.endpoints[operation]
-            after = await ask_and_apply(s, after, attempt_id, endpoint, request, answered=False)
-            return after, attempt_id, False
+        authorization = authorization_of(p)
+        account = authorization.connector_account if authorization is not None else ""
+        with await s.limits.take(account, Lane.RECOVERY, keyed.until) as slot:
+            recorded = await record(s, principal, p, operation, amount, reference, final, keyed)
+            if recorded is not None:
+                after, attempt_id, request = recorded
+                connector = await connector_of(s, after.attempt(attempt_id))
+                endpoint = connector.endpoints[operation]
+                after = await ask_and_apply(s, after, attempt_id, endpoint, request, slot, answered=False)
+                return after, attempt_id, False
         before = await earlier(s, principal, keyed)
     assert before is not None
     assert before[1] is not None

@@ -8,105 +8,28 @@ import asyncpg
 import structlog
 from msgspec import structs
 
-from scrooge.connectors.connector import Command, Endpoint, Request
-from scrooge.connectors.send import Answer, send
-from scrooge.crash import ON_ITS_WAY, reach
+from scrooge.connectors.connector import Endpoint, Request
+from scrooge.connectors.limits import Slot
+from scrooge.crash import reach
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.late import Late, breaks_of
 from scrooge.domain.news import hear
-from scrooge.domain.outcome import ActionRequired, Outcome, Rejected, Unknown
+from scrooge.domain.outcome import Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment
-from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable, NotFound
+from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable
 from scrooge.flows import breaks
 from scrooge.flows.announce import announcement
+from scrooge.flows.ask import SECOND, account_of, ask
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ledger.postings import Journal, journal
-from scrooge.metrics import ATTEMPTS, PSP_SECONDS
 from scrooge.storage import changes, payments, work
 from scrooge.storage.changes import Announcement, Change
-from scrooge.storage.directory import ConnectorAccount
 
 log = structlog.get_logger()
-SECOND = 1_000_000
 GRACE = 2 * SECOND  # between the PSP's deadline and the handler's
 # What keeping news may meet; the record stays, and the resolver asks.
 NOT_KEPT = (DatabaseUnavailable, asyncpg.PostgresError, OSError, TimeoutError)
 EXPIRY_MARGIN = 3600 * SECOND
-
-
-async def account_of(s: Scrooge, attempt: Attempt) -> ConnectorAccount:
-    account = await s.directory.known(attempt.connector_account)
-    if account is None:
-        raise NotFound("the connector account of this payment is gone")
-    return account
-
-
-def command_of(p: Payment, a: Attempt, account: ConnectorAccount, **more: object) -> Command:
-    """The attempt in the connector's terms; `more` is what only building needs (token, details)."""
-    parent = p.attempt(a.parent) if a.parent else None
-    command = Command(
-        operation=a.operation,
-        amount=p.money(a.minor),
-        reference=a.reference,
-        payment=p.id,
-        merchant_account=account.merchant_account,
-        sale=a.sale,
-        final=a.final,
-        psp_reference=a.psp_reference,
-        parent_psp_reference=parent.psp_reference if parent else None,
-        customer=p.customer,
-        initiator=p.initiator,
-        statement_descriptor=p.statement_descriptor,
-    )
-    return structs.replace(command, **more) if more else command
-
-
-# --- 2. ask ---------------------------------------------------------------------------------
-
-
-async def ask(s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, request: Request, *, first: bool) -> Outcome:
-    """One question to the PSP, with no transaction and no connection held. Never raises for what a PSP does.
-
-    A first request leaves before its deadline or not at all: after it, the resolver may be asking already.
-    """
-    a = p.attempt(attempt_id)
-    account = await account_of(s, a)
-    wire = s.directory.wire(account)
-    command = command_of(p, a, account)
-    left = float(s.settings.psp_timeout_seconds)
-    if first:
-        left -= (now() - a.sent_at) / SECOND
-        if left <= 0:
-            return Unknown("it was too late to send")
-    reach("send.before")
-    reach("send.written", ON_ITS_WAY)
-    answer: Answer = await send(
-        s.http,
-        wire,
-        endpoint,
-        command,
-        request,
-        first=first,
-        timeout=left,
-    )
-    reach("send.after")
-    name, kind = account.connector, type(answer.outcome).__name__.lower()
-    ATTEMPTS.labels(name, a.operation, kind).inc()
-    PSP_SECONDS.labels(name, a.operation).observe(answer.seconds)
-    log.info(
-        "psp_answered",
-        payment=p.id,
-        attempt=a.id,
-        operation=a.operation,
-        connector=name,
-        outcome=kind,
-        http_status=answer.status,
-        milliseconds=round(answer.seconds * 1000, 1),
-        first=first,
-    )
-    if isinstance(answer.outcome, Unknown) and answer.outcome.refused and a.action is not None:
-        return ActionRequired(a.action)  # What the payer brought was not good; the payer may come again.
-    return answer.outcome
 
 
 # --- 3. apply -------------------------------------------------------------------------------
@@ -200,10 +123,10 @@ def heard(s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, answered: b
 
 
 async def ask_and_apply(
-    s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, request: Request, *, answered: bool
+    s: Scrooge, p: Payment, attempt_id: str, endpoint: Endpoint, request: Request, slot: Slot, *, answered: bool
 ) -> Payment:
     """Steps 2 and 3 after a record. Whatever happens once the PSP was called, the caller gets a payment."""
-    outcome = await ask(s, p, attempt_id, endpoint, request, first=True)
+    outcome = await ask(s, p, attempt_id, endpoint, request, first=True, slot=slot)
     return await apply_or_unknown(s, p, attempt_id, outcome, answered=answered, first=True)
 
 

@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 import aiohttp
 
 from scrooge.connectors.connector import Connector
+from scrooge.connectors.limits import Limits
 from scrooge.settings import Settings
 from scrooge.storage.database import Database
 from scrooge.storage.directory import Directory
@@ -34,6 +35,7 @@ class Scrooge:
         self.connectors, self.directory, self.schema_behind = connectors, directory, schema_behind
         self.sender = sender
         self.reader = Reader(db)
+        self.limits = Limits(settings.psp_concurrency, breaks=settings.psp_breaker)
         self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, payment_id: str) -> asyncio.Lock:

@@ -13,6 +13,7 @@ class Candidate(Struct, frozen=True):
     active: bool
     livemode: bool
     can_authorize: bool
+    pressure: str | None = None  # why it would refuse a payment just now
 
 
 class Route(Struct, frozen=True):
@@ -20,18 +21,22 @@ class Route(Struct, frozen=True):
 
     accounts: tuple[str, ...]
     considered: Mapping[str, str]
+    pressed: int = 0  # how many could take it at another moment
 
 
 def choose(candidates: Iterable[Candidate], livemode: bool, only: str | None = None) -> Route:
     """The order is the one in which the instrument's credentials were given. `only` names one account."""
     accounts: list[str] = []
     considered: dict[str, str] = {}
+    pressed = 0
     for c in candidates:
         why = refusal(c, livemode, only)
-        considered[c.name] = why or "eligible"
-        if why is None:
+        considered[c.name] = why or c.pressure or "eligible"
+        if why is None and c.pressure is None:
             accounts.append(c.account)
-    return Route(tuple(accounts), considered)
+        elif why is None:
+            pressed += 1
+    return Route(tuple(accounts), considered, pressed)
 
 
 def refusal(c: Candidate, livemode: bool, only: str | None) -> str | None:

@@ -1,0 +1,210 @@
+"""A bulkhead per connector account: so many requests at once, a bounded line, a circuit breaker.
+
+A slot is taken before the attempt is recorded, so that a refusal costs nothing, and given back when the PSP has
+answered. New authorizations may be refused. What must be asked (captures, voids, refunds, a payer who came back,
+lost answers) has slots of its own and is never refused by a breaker, only spaced.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from enum import IntEnum
+from types import TracebackType
+
+from scrooge.connectors.breaker import Breaker
+from scrooge.connectors.pace import Pace
+from scrooge.connectors.send import Answer, Health
+from scrooge.errors import DeadlineTooShort, Problem, PspOverloaded, PspUnavailable
+from scrooge.gate import Gate
+from scrooge.metrics import PSP_SHED
+
+SHARE_KEPT = 8  # an eighth of the slots is for the other lane, whatever this one wants
+
+
+class Lane(IntEnum):
+    """In the order in which they are served."""
+
+    RECOVERY = 0
+    NEW = 1
+
+
+WAIT_SECONDS = {Lane.RECOVERY: 5.0, Lane.NEW: 1.0}
+LINE_MAX = {Lane.RECOVERY: 1024, Lane.NEW: 256}
+LEAST_SECONDS = 2.0  # a PSP gets at least so long to answer, whatever the caller's deadline is
+
+
+class Bulkhead:
+    """One connector account in this process."""
+
+    def __init__(self, name: str, most: int) -> None:
+        self.name = name
+        self.breaker, self.pace = Breaker(), Pace(most)
+        self.gate = Gate(len(Lane), self.has_room)
+
+    def has_room(self, lane: int) -> bool:
+        limit = int(self.pace.limit)
+        kept = max(1, limit // SHARE_KEPT)
+        return self.gate.count < limit and self.gate.inside[lane] < limit - kept
+
+    def pressure(self, now: float) -> str | None:
+        """Why a new payment would be refused at once; None: it would not be."""
+        if self.breaker.refuses(now) is not None:
+            return "it fails: its circuit breaker is open"
+        if self.gate.waiting(Lane.NEW) >= LINE_MAX[Lane.NEW]:
+            return "too many requests wait for it"
+        return None
+
+
+class Slot:
+    """The right to ask one PSP once. `until` (monotonic seconds): when the caller stops waiting."""
+
+    __slots__ = ("bulkhead", "lane", "limits", "probe", "until")
+
+    def __init__(self, limits: "Limits", lane: Lane, until: float | None) -> None:
+        self.limits, self.lane, self.until = limits, lane, until
+        self.bulkhead: Bulkhead | None = None
+        self.probe = False
+
+    def __enter__(self) -> "Slot":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.release()
+
+    def move(self, account: str) -> bool:
+        """Gives this slot back and takes one at another account, if that has one at once."""
+        self.release()
+        bulkhead = self.limits.of(account)
+        now = time.monotonic()
+        if self.lane is Lane.NEW and bulkhead.breaker.refuses(now) is not None:
+            return False
+        if not bulkhead.gate.enter(self.lane):
+            return False
+        self.taken(bulkhead, now)
+        return True
+
+    def taken(self, bulkhead: Bulkhead, now: float) -> None:
+        self.bulkhead = bulkhead
+        self.probe = self.lane is Lane.NEW and bulkhead.breaker.admit(now)
+
+    def release(self) -> None:
+        """Once or more often."""
+        if self.bulkhead is not None:
+            bulkhead, self.bulkhead = self.bulkhead, None
+            if self.probe:
+                self.probe = bulkhead.breaker.probing = False
+            bulkhead.gate.leave(self.lane)
+
+    def timeout(self, most: float) -> float:
+        """Seconds that the PSP gets: what the caller has left, but never too little and never more than `most`."""
+        if self.until is None:
+            return most
+        return min(most, max(LEAST_SECONDS, self.until - time.monotonic()))
+
+    async def ask(self, sending: Awaitable[Answer], *, patient: bool) -> Answer:
+        """Awaits the answer, learns from it, and gives the slot back.
+
+        `patient`: the PSP was given its whole time, so that having none of it left is its failure.
+        """
+        bulkhead, began = self.bulkhead, time.monotonic()
+        self.limits.stepped_out()
+        try:
+            answer = await sending
+            if bulkhead is not None and (patient or answer.health is not Health.LATE):
+                now, failed = time.monotonic(), answer.health in {Health.FAILED, Health.LATE}
+                congested = failed or answer.health is Health.BUSY
+                bulkhead.pace.heard(answer.seconds, congested, bulkhead.gate.count, now)
+                if self.limits.breaks:
+                    bulkhead.breaker.heard(failed, began, now)
+        finally:
+            self.limits.away -= 1
+            self.release()
+        return answer
+
+
+class Limits:
+    """The bulkheads of a process. `away` counts who waits for a PSP, and so does no work of ours."""
+
+    def __init__(self, most: int, *, breaks: bool = True) -> None:
+        self.most, self.breaks = most, breaks
+        self.bulkheads: dict[str, Bulkhead] = {}
+        self.away = 0
+
+    def of(self, account: str) -> Bulkhead:
+        found = self.bulkheads.get(account)
+        if found is None:
+            found = self.bulkheads[account] = Bulkhead(account, self.most)
+        return found
+
+    def pressure(self, account: str) -> str | None:
+        bulkhead = self.bulkheads.get(account)
+        return None if bulkhead is None else bulkhead.pressure(time.monotonic())
+
+    def stepped_out(self) -> None:
+        self.away += 1
+
+    async def first(self, accounts: Sequence[str], until: float | None) -> tuple[Slot, str, tuple[str, ...]]:
+        """A slot for a new payment at the first of the accounts that has one: (slot, account, those behind it).
+
+        Raises PspUnavailable, PspOverloaded, DeadlineTooShort.
+        """
+        try:
+            return await self.take(accounts[0], Lane.NEW, until), accounts[0], tuple(accounts[1:])
+        except (PspUnavailable, PspOverloaded):
+            slot = Slot(self, Lane.NEW, until)
+            for place, account in enumerate(accounts[1:], 2):
+                if slot.move(account):
+                    return slot, account, tuple(accounts[place:])
+            raise
+
+    async def take(self, account: str, lane: Lane, until: float | None = None) -> Slot:
+        """Raises PspUnavailable, PspOverloaded, DeadlineTooShort. Nothing has been recorded yet."""
+        bulkhead, now = self.of(account), time.monotonic()
+        slot = Slot(self, lane, until)
+        patience = WAIT_SECONDS[lane] if until is None else min(WAIT_SECONDS[lane], until - now - LEAST_SECONDS)
+        if patience <= 0:
+            raise shed(bulkhead, lane, DeadlineTooShort("the deadline leaves a PSP too little time to answer"))
+        if lane is Lane.NEW:
+            wait = bulkhead.breaker.refuses(now)
+            if wait is not None:
+                raise shed(bulkhead, lane, unavailable(wait))
+        else:
+            await self.spaced(bulkhead, patience, now)
+        if not bulkhead.gate.enter(lane):
+            await self.wait(bulkhead, lane, patience)
+        slot.taken(bulkhead, now)
+        return slot
+
+    async def spaced(self, bulkhead: Bulkhead, most: float, now: float) -> None:
+        """While the breaker is open, what must be asked is asked one by one. Raises PspUnavailable."""
+        turn = bulkhead.breaker.turn(now, most)
+        if turn is None:
+            raise shed(bulkhead, Lane.RECOVERY, unavailable(most))
+        if turn > 0:
+            self.stepped_out()
+            try:
+                await asyncio.sleep(turn)
+            finally:
+                self.away -= 1
+
+    async def wait(self, bulkhead: Bulkhead, lane: Lane, seconds: float) -> None:
+        """In line for a slot. Raises PspOverloaded, PspUnavailable."""
+        self.stepped_out()
+        try:
+            if bulkhead.gate.waiting(lane) >= LINE_MAX[lane] or not await bulkhead.gate.wait(lane, seconds):
+                raise shed(bulkhead, lane, PspOverloaded("too many requests wait for this PSP", retry_after=2))
+        finally:
+            self.away -= 1
+        wait = bulkhead.breaker.refuses(time.monotonic()) if lane is Lane.NEW else None
+        if wait is not None:  # It opened while we waited.
+            bulkhead.gate.leave(lane)
+            raise shed(bulkhead, lane, unavailable(wait))
+
+
+def unavailable(seconds: float) -> PspUnavailable:
+    return PspUnavailable("this PSP fails; nothing was sent to it", retry_after=max(1, round(seconds)))
+
+
+def shed(bulkhead: Bulkhead, lane: Lane, problem: Problem) -> Problem:
+    PSP_SHED.labels(bulkhead.name, lane.name.lower(), problem.code).inc()
+    return problem

@@ -1,0 +1,99 @@
+"""Step 2 of the one road: asking a PSP. Nothing else calls one."""
+
+import structlog
+from msgspec import structs
+
+from scrooge.connectors.connector import Command, Endpoint, Request
+from scrooge.connectors.limits import Lane, Slot
+from scrooge.connectors.send import Answer, send
+from scrooge.crash import ON_ITS_WAY, reach
+from scrooge.domain.attempt import Attempt
+from scrooge.domain.outcome import ActionRequired, Outcome, Unknown
+from scrooge.domain.payment import Payment
+from scrooge.errors import NotFound, PspOverloaded, PspUnavailable
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.metrics import ATTEMPTS, PSP_SECONDS
+from scrooge.storage.directory import ConnectorAccount
+
+log = structlog.get_logger()
+SECOND = 1_000_000
+
+
+async def account_of(s: Scrooge, attempt: Attempt) -> ConnectorAccount:
+    account = await s.directory.known(attempt.connector_account)
+    if account is None:
+        raise NotFound("the connector account of this payment is gone")
+    return account
+
+
+def command_of(p: Payment, a: Attempt, account: ConnectorAccount, **more: object) -> Command:
+    """The attempt in the connector's terms; `more` is what only building needs (token, details)."""
+    parent = p.attempt(a.parent) if a.parent else None
+    command = Command(
+        operation=a.operation,
+        amount=p.money(a.minor),
+        reference=a.reference,
+        payment=p.id,
+        merchant_account=account.merchant_account,
+        sale=a.sale,
+        final=a.final,
+        psp_reference=a.psp_reference,
+        parent_psp_reference=parent.psp_reference if parent else None,
+        customer=p.customer,
+        initiator=p.initiator,
+        statement_descriptor=p.statement_descriptor,
+    )
+    return structs.replace(command, **more) if more else command
+
+
+async def ask(
+    s: Scrooge,
+    p: Payment,
+    attempt_id: str,
+    endpoint: Endpoint,
+    request: Request,
+    *,
+    first: bool,
+    slot: Slot | None = None,
+) -> Outcome:
+    """One question to the PSP, with no transaction and no connection held. Never raises for what a PSP does.
+
+    A first request leaves before its deadline or not at all: after it, the resolver may be asking already.
+    """
+    a = p.attempt(attempt_id)
+    account = await account_of(s, a)
+    wire = s.directory.wire(account)
+    command = command_of(p, a, account)
+    left = whole = float(s.settings.psp_timeout_seconds)
+    if first:
+        left = min(whole, whole - (now() - a.sent_at) / SECOND)  # Never more, if somebody turns the clock back.
+        if left <= 0:
+            return Unknown("it was too late to send")
+    if slot is None:
+        try:
+            slot = await s.limits.take(account.id, Lane.RECOVERY)
+        except (PspOverloaded, PspUnavailable) as busy:
+            return Unknown(f"not asked: {busy.detail}")
+    left = slot.timeout(left)
+    reach("send.before")
+    reach("send.written", ON_ITS_WAY)
+    sending = send(s.http, wire, endpoint, command, request, first=first, timeout=left)
+    answer: Answer = await slot.ask(sending, patient=left > whole * 0.75)
+    reach("send.after")
+    name, kind = account.connector, type(answer.outcome).__name__.lower()
+    ATTEMPTS.labels(name, a.operation, kind).inc()
+    PSP_SECONDS.labels(name, a.operation).observe(answer.seconds)
+    log.info(
+        "psp_answered",
+        payment=p.id,
+        attempt=a.id,
+        operation=a.operation,
+        connector=name,
+        outcome=kind,
+        http_status=answer.status,
+        milliseconds=round(answer.seconds * 1000, 1),
+        first=first,
+    )
+    if isinstance(answer.outcome, Unknown) and answer.outcome.refused and a.action is not None:
+        return ActionRequired(a.action)  # What the payer brought was not good; the payer may come again.
+    return answer.outcome
