@@ -20,6 +20,7 @@ from scrooge.domain.news import hear
 from scrooge.domain.outcome import Approved, Declined, Rejected, Unknown
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome
+from scrooge.flows import ask as asking
 from scrooge.flows import perform, resolve
 from scrooge.flows.authorize import Wanted, create
 from scrooge.flows.challenge import come_back
@@ -147,17 +148,17 @@ async def test_a_claim_before_the_first_answer_makes_rejected_unknown(s: Scrooge
                 "UPDATE attempts SET ask_at = now(), asks = asks + 1 WHERE payment_id = $1 AND id = $2",
                 hex_of(p_id), hex_of(attempt.id),
             )  # fmt: skip
-            return perform.Answer(Rejected("not sent: ClientConnectorError"), 0.0, None)
+            return asking.Answer(Rejected("not sent: ClientConnectorError"), 0.0, None)
         return await send(*args, **more)
 
-    monkeypatch.setattr(perform, "send", stalled)
+    monkeypatch.setattr(asking, "send", stalled)
     p = await made(s, world, "stripe", "adyen")
     assert [a.state for a in p.attempts] == [State.UNKNOWN], "no cascade on doubt"
 
 
 async def test_a_first_request_that_missed_its_deadline_is_not_sent(s: Scrooge, world: World, monkeypatch: Any):
-    late = perform.now
-    monkeypatch.setattr(perform, "now", lambda: late() + 9_000_000)
+    late = asking.now
+    monkeypatch.setattr(asking, "now", lambda: late() + 9_000_000)
     p = await made(s, world, "stripe")
     assert (p.attempts[0].state, p.attempts[0].reason) == (State.UNKNOWN, "it was too late to send")
     assert effects(await world.truth(), p.id) == {}
@@ -229,7 +230,7 @@ async def test_a_request_is_never_replayed_after_the_psp_forgot_its_key(s: Scroo
         sent.append(args[4].method)
         return await send(*args, **more)
 
-    monkeypatch.setattr(perform, "send", watched)
+    monkeypatch.setattr(asking, "send", watched)
     await older(world, p, "30 hours")
     await asyncio.sleep(1)  # Stripe's search sees a payment a little later.
     after = await asked(s, p.id, p.attempts[0].id)
@@ -269,9 +270,9 @@ async def test_no_trace_concludes_nothing_while_the_key_could_still_be_used(s: S
     async def silent(*args: Any, **more: Any) -> Any:
         questions.append(args[4].method)
         replay = args[4].method == "POST"
-        return perform.Answer(Unknown("timeout") if replay else Unknown("not found", absent=True), 0.0, None)
+        return asking.Answer(Unknown("timeout") if replay else Unknown("not found", absent=True), 0.0, None)
 
-    monkeypatch.setattr(perform, "send", silent)
+    monkeypatch.setattr(asking, "send", silent)
     await older(world, p, "1 hour")
     for _ in range(5):
         after = await asked(s, p.id, p.attempts[0].id)

@@ -18,7 +18,8 @@ from scrooge.app import open_scrooge
 from scrooge.connectors.send import send
 from scrooge.domain.attempt import State
 from scrooge.domain.payment import Payment
-from scrooge.flows import perform, resolve
+from scrooge.flows import ask as asking
+from scrooge.flows import resolve
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import hex_of
 from scrooge.metrics import JOB_FAILURES
@@ -106,7 +107,7 @@ async def test_a_resolver_whose_lease_ran_out_asks_nobody(s: Scrooge, world: Wor
     async def never(*args: Any, **more: Any) -> Any:
         raise AssertionError("asked")
 
-    monkeypatch.setattr(perform, "send", never)
+    monkeypatch.setattr(asking, "send", never)
     after = await resolve.resolve(s, lease)
     assert after is not None
     assert after.attempts[0].state is State.UNKNOWN
@@ -127,7 +128,7 @@ async def test_absence_concludes_nothing_once_the_lease_is_not_the_latest(
         return answer
 
     with monkeypatch.context() as patched:
-        patched.setattr(perform, "send", stalls)
+        patched.setattr(asking, "send", stalls)
         after = await resolve.resolve(s, lease)
     assert after is not None
     assert after.attempts[0].state is State.UNKNOWN
@@ -146,7 +147,7 @@ async def test_what_the_psp_approved_counts_whoever_holds_the_lease(s: Scrooge, 
         await changed(world, p, "asks = asks + 1")
         return answer
 
-    monkeypatch.setattr(perform, "send", stalls)
+    monkeypatch.setattr(asking, "send", stalls)
     after = await resolve.resolve(s, lease)
     assert after is not None
     assert after.attempts[0].state is State.APPROVED

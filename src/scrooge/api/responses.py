@@ -65,9 +65,9 @@ def problems_of(route: Route) -> tuple[type[e.Problem], ...]:
     if any(f.required for f in msgspec.structs.fields(route.query)):
         found.append(e.MissingField)
     if route.scope is not None:
-        found += [e.Unauthenticated, e.ScopeMissing, e.DatabaseUnavailable, e.IdempotencyKeyInvalid]
+        found += [e.Unauthenticated, e.ScopeMissing, e.DatabaseUnavailable, e.IdempotencyKeyInvalid, e.Overloaded]
     elif route.raw:
-        found.append(e.DatabaseUnavailable)
+        found += [e.DatabaseUnavailable, e.Overloaded]
     if route.body is not None:
         found += [e.MalformedJson, e.MissingField, e.UnsupportedMediaType]
     return tuple(dict.fromkeys(found))

@@ -21,9 +21,12 @@ KEYED = (
     e.IdempotencyKeyMissing, e.IdempotencyKeyInvalid, e.IdempotencyKeyReused, e.RequestInProgress,
     e.ReferenceExists,
 )  # fmt: skip
-ROUTED = (e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.NoRoute, e.AmountNotRepresentable)
+BUSY = (e.PspOverloaded, e.PspUnavailable, e.DeadlineTooShort)
+ROUTED = (
+    *BUSY, e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.NoRoute, e.AmountNotRepresentable,
+)  # fmt: skip
 MOVED = (
-    *AMOUNT, *KEYED, e.NotFound, e.AmountExceedsRoom, e.AuthorizationNotApproved, e.AuthorizationExpired,
+    *AMOUNT, *KEYED, *BUSY, e.NotFound, e.AmountExceedsRoom, e.AuthorizationNotApproved, e.AuthorizationExpired,
     e.CaptureInFlight, e.CurrencyMismatch, e.UnsupportedOperation, e.AmountNotRepresentable,
 )  # fmt: skip
 PAYMENT = {201: a.Payment, 202: a.Payment}
@@ -48,7 +51,7 @@ ROUTES = (
           summary="Authorize again after a decline, a void or an expiry"),
     Route(method="POST", path="/v1/payments/{payment}/authentications", handler=payments.authenticate,
           scope=WRITE, body=b.AuthenticatePayment, answers=PAYMENT, idempotent=True,
-          problems=(*KEYED, e.NotFound, e.NothingToAuthenticate, e.UnsupportedOperation),
+          problems=(*KEYED, *BUSY, e.NotFound, e.NothingToAuthenticate, e.UnsupportedOperation),
           summary="Go on after the payer authenticated on a page of yours"),
     Route(method="POST", path="/v1/payments/{payment}/captures", handler=m.capture, scope=WRITE, body=b.CapturePayment,
           answers={201: a.Capture, 202: a.Capture}, idempotent=True, problems=MOVED,
@@ -150,10 +153,10 @@ ROUTES = (
           answers={200: None}, problems=(e.NotificationRefused, e.NotFound),
           summary="For PSPs: a notification, verified and stored before it is answered"),
     Route(method="GET", path="/return/{token}", handler=outside.come_back, scope=None, raw=True,
-          answers={200: None, 303: None}, problems=(e.NotFound, e.InvalidField),
+          answers={200: None, 303: None}, problems=(e.NotFound, e.InvalidField, *BUSY),
           summary="For payers: back from an authentication"),
     Route(method="POST", path="/return/{token}", handler=outside.come_back, scope=None, raw=True,
-          answers={200: None, 303: None}, problems=(e.NotFound, e.InvalidField),
+          answers={200: None, 303: None}, problems=(e.NotFound, e.InvalidField, *BUSY),
           summary="For payers: back from an authentication, by a form"),
     Route(method="GET", path="/healthz", handler=health.alive, scope=None, answers={200: r.Health},
           summary="Liveness"),

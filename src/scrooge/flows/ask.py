@@ -80,7 +80,14 @@ async def ask(
     sending = send(s.http, wire, endpoint, command, request, first=first, timeout=left)
     answer: Answer = await slot.ask(sending, patient=left > whole * 0.75)
     reach("send.after")
-    name, kind = account.connector, type(answer.outcome).__name__.lower()
+    note(p, a, account.connector, answer, first)
+    if isinstance(answer.outcome, Unknown) and answer.outcome.refused and a.action is not None:
+        return ActionRequired(a.action)  # What the payer brought was not good; the payer may come again.
+    return answer.outcome
+
+
+def note(p: Payment, a: Attempt, name: str, answer: Answer, first: bool) -> None:
+    kind = type(answer.outcome).__name__.lower()
     ATTEMPTS.labels(name, a.operation, kind).inc()
     PSP_SECONDS.labels(name, a.operation).observe(answer.seconds)
     log.info(
@@ -94,6 +101,3 @@ async def ask(
         milliseconds=round(answer.seconds * 1000, 1),
         first=first,
     )
-    if isinstance(answer.outcome, Unknown) and answer.outcome.refused and a.action is not None:
-        return ActionRequired(a.action)  # What the payer brought was not good; the payer may come again.
-    return answer.outcome

@@ -26,19 +26,9 @@ from scrooge.errors import (
     UnknownConnectorAccount,
     UnknownInstrument,
 )
+from scrooge.flows.ask import SECOND, account_of, ask, command_of
 from scrooge.flows.keys import Keyed, earlier, guard_of
-from scrooge.flows.perform import (
-    GRACE,
-    NOT_KEPT,
-    SECOND,
-    account_of,
-    apply_or_unknown,
-    ask,
-    change_of,
-    command_of,
-    latest,
-    time_to_ask,
-)
+from scrooge.flows.perform import GRACE, NOT_KEPT, apply_or_unknown, change_of, latest, time_to_ask
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, bucket_of, new_id
 from scrooge.money import Money

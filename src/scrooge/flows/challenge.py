@@ -13,18 +13,10 @@ from scrooge.domain.news import continuing, hear
 from scrooge.domain.outcome import ReversalKind, Reversed
 from scrooge.domain.payment import Payment, authorization_of
 from scrooge.errors import MalformedId, NotFound, NothingToAuthenticate
+from scrooge.flows.ask import SECOND, account_of, ask, command_of
 from scrooge.flows.authorize import visible
 from scrooge.flows.keys import Keyed, earlier, guard_of
-from scrooge.flows.perform import (
-    GRACE,
-    SECOND,
-    account_of,
-    apply,
-    apply_or_unknown,
-    ask,
-    change_of,
-    command_of,
-)
+from scrooge.flows.perform import GRACE, apply, apply_or_unknown, change_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.storage import changes, payments
 from scrooge.storage.directory import Principal

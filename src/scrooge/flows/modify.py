@@ -13,16 +13,10 @@ from scrooge.errors import (
     ReferenceExists,
     UnsupportedOperation,
 )
+from scrooge.flows.ask import SECOND, account_of, command_of
 from scrooge.flows.authorize import visible
 from scrooge.flows.keys import Keyed, earlier, guard_of
-from scrooge.flows.perform import (
-    GRACE,
-    SECOND,
-    account_of,
-    ask_and_apply,
-    change_of,
-    command_of,
-)
+from scrooge.flows.perform import GRACE, ask_and_apply, change_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, new_id, retyped
 from scrooge.money import Money

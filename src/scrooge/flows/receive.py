@@ -23,7 +23,8 @@ from scrooge.domain.outcome import (
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome, MalformedId, NotFound, NotificationRefused
 from scrooge.flows import breaks
-from scrooge.flows.perform import SECOND, apply, command_of
+from scrooge.flows.ask import SECOND, command_of
+from scrooge.flows.perform import apply
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
 from scrooge.metrics import NOTIFICATIONS

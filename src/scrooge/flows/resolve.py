@@ -10,9 +10,10 @@ from scrooge.domain.attempt import LIVE, OPEN, Attempt, Operation, State
 from scrooge.domain.outcome import Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment, authorization_of, standing
 from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable
+from scrooge.flows.ask import SECOND, account_of, ask, command_of
 from scrooge.flows.authorize import visible
 from scrooge.flows.challenge import abandon
-from scrooge.flows.perform import SECOND, account_of, apply, ask, command_of
+from scrooge.flows.perform import apply
 from scrooge.flows.reverse import give_back
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.metrics import RESOLVED

@@ -5,11 +5,14 @@ that one that cannot be undone holds up no other; each turn records a void or a 
 """
 
 from scrooge.connectors.connector import Request, render
+from scrooge.connectors.limits import Lane
 from scrooge.crash import reach
 from scrooge.domain.attempt import Attempt
 from scrooge.domain.late import giving_back
 from scrooge.domain.payment import Payment
-from scrooge.flows.perform import account_of, ask_and_apply, command_of, keep
+from scrooge.errors import PspOverloaded, PspUnavailable
+from scrooge.flows.ask import account_of, command_of
+from scrooge.flows.perform import ask_and_apply, keep
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, new_id
 from scrooge.storage import payments, work
@@ -18,13 +21,19 @@ from scrooge.storage.work import Lease
 
 async def give_back(s: Scrooge, p: Payment, unwanted: Attempt, lease: Lease) -> Payment:
     """One turn: records, asks, applies. What the PSP does not say definitively, the resolver finds out."""
-    recorded = await record(s, p.id, unwanted.id, lease)
-    if recorded is None:
-        return p
-    after, request = recorded
-    back = after.attempts[-1]
-    connector = s.connectors[(await account_of(s, back)).connector]
-    return await ask_and_apply(s, after, back.id, connector.endpoints[back.operation], request, answered=False)
+    try:
+        slot = await s.limits.take(unwanted.connector_account, Lane.RECOVERY)
+    except (PspOverloaded, PspUnavailable):
+        return p  # Its next turn comes.
+    with slot:
+        recorded = await record(s, p.id, unwanted.id, lease)
+        if recorded is None:
+            return p
+        after, request = recorded
+        back = after.attempts[-1]
+        connector = s.connectors[(await account_of(s, back)).connector]
+        endpoint = connector.endpoints[back.operation]
+        return await ask_and_apply(s, after, back.id, endpoint, request, slot, answered=False)
 
 
 async def record(s: Scrooge, payment_id: str, unwanted_id: str, lease: Lease) -> tuple[Payment, Request] | None:
