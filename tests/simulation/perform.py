@@ -71,7 +71,7 @@ def send(w: Any, p: Payment, a: Attempt, endpoint: Endpoint, request: Request, f
         return Unknown("TimeoutError while asking")
     return read(
         account.psp.connector, endpoint, command_of(w, p, a), reply.status, reply.headers, reply.body, first
-    )  # fmt: skip
+    )[0]  # fmt: skip
 
 
 # --- apply ---
