@@ -19,20 +19,20 @@ CORE = (
     ),
     Mutant(
         "5xx-means-rejected", "an HTTP 500 is taken for a refusal", SEND,
-        'return Unknown(f"HTTP {status}", stored=connector.replayed(headers))',
-        'return Rejected(f"HTTP {status}")',
+        'return Unknown(f"HTTP {status}", stored=stored), ',
+        'return Rejected(f"HTTP {status}"), ',
         SIM,
     ),
     Mutant(
         "5xx-is-never-stored", "a stored failure is replayed for ever", SEND,
-        'return Unknown(f"HTTP {status}", stored=connector.replayed(headers))',
-        'return Unknown(f"HTTP {status}")',
+        'return Unknown(f"HTTP {status}", stored=stored), ',
+        'return Unknown(f"HTTP {status}"), ',
         SIM,
     ),
     Mutant(
         "replay-not-sent-means-rejected", "ruling 1: a replay that cannot connect concludes that nothing happened", SEND,
-        "outcome = Rejected(reason) if first else Unknown(reason)",
-        "outcome = Rejected(reason)",
+        "outcome, health = Rejected(reason) if first else Unknown(reason), Health.FAILED",
+        "outcome, health = Rejected(reason), Health.FAILED",
         ("tests/connectors/test_contract.py", SIMULATION),
     ),
     Mutant(
@@ -49,14 +49,14 @@ CORE = (
     ),
     Mutant(
         "unreadable-loses-psp-reference", "the PSP's id in a reply that cannot be read is dropped", SEND,
-        'return Unknown(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))',
-        'return Unknown(f"HTTP {status}, unreadable: {type(error).__name__}")',
+        'unknown = Unknown(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))',
+        'unknown = Unknown(f"HTTP {status}, unreadable: {type(error).__name__}")',
         ("tests/connectors/test_contract.py",),
     ),
     Mutant(
         "unreadable-means-rejected", "garbage with status 200 is taken for a refusal", SEND,
-        'return Unknown(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))',
-        'return Rejected(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))',
+        'unknown = Unknown(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))',
+        'unknown = Rejected(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))',
         SIM,
     ),
     Mutant(

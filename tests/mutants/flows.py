@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import SIMULATION, Mutant
 
+ASK = "src/scrooge/flows/ask.py"
 PERFORM, RESOLVE = "src/scrooge/flows/perform.py", "src/scrooge/flows/resolve.py"
 AUTHORIZE, MODIFY = "src/scrooge/flows/authorize.py", "src/scrooge/flows/modify.py"
 CHALLENGE, KEYS = "src/scrooge/flows/challenge.py", "src/scrooge/flows/keys.py"
@@ -19,7 +20,7 @@ FLOWS = (
         (f"{PAYMENTS}::test_64_concurrent_identical_creates_make_one_psp_call",),
     ),
     Mutant(
-        "send-after-deadline", "a first request leaves when the resolver may be asking already", PERFORM,
+        "send-after-deadline", "a first request leaves when the resolver may be asking already", ASK,
         "if left <= 0:",
         "if left <= -(10**9):",
         (f"{RACES}::test_a_first_request_that_missed_its_deadline_is_not_sent",),
@@ -86,8 +87,8 @@ FLOWS = (
     ),
     Mutant(
         "continuation-concludes-rejected", "the payer came back, we could not connect, so nothing happened", CHALLENGE,
-        "outcome = await ask(s, after, attempt.id, connector.continuation, request, first=False)",
-        "outcome = await ask(s, after, attempt.id, connector.continuation, request, first=True)",
+        "outcome = await ask(s, after, attempt.id, connector.continuation, request, first=False, slot=slot)",
+        "outcome = await ask(s, after, attempt.id, connector.continuation, request, first=True, slot=slot)",
         (f"{RACES}::test_a_question_after_the_payer_came_back_never_concludes_that_nothing_happened",),
     ),
     Mutant(
