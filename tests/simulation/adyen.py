@@ -87,7 +87,8 @@ class Adyen(Psp):
         }[m.kind]  # fmt: skip
         if not possible or fate.startswith(("decline", "flip")):
             m.state = "failed"
-            self.tell(r, m.kind, m)
+            gone = r.cancellation or r.total("refund") >= r.approved
+            self.tell(r, m.kind, m, "Transaction already cancelled or refunded" if gone else "")
             if possible and fate.startswith("flip"):
                 self.clock.later(20, lambda: self.ends(r, m, "approve"))
             return
@@ -125,7 +126,7 @@ class Adyen(Psp):
 
     # --- notifications ---
 
-    def tell(self, r: Record, what: str, m: Modification | None = None) -> None:
+    def tell(self, r: Record, what: str, m: Modification | None = None, why: str = "") -> None:
         if what == "processing":
             return
         good = m.state == "done" if m is not None else what == "approved"
@@ -137,7 +138,7 @@ class Adyen(Psp):
             "amount": {"value": (m.minor or r.approved) if m is not None else (r.approved or r.minor), "currency": r.currency},
             "eventCode": EVENTS[m.kind] if m is not None else "AUTHORISATION",
             "success": "true" if good else "false",
-            "reason": "" if good else WORDS.get(r.code, "Unheard of"),
+            "reason": "" if good else why or WORDS.get(r.code, "Unheard of"),
             "additionalData": {},
         }  # fmt: skip
         self.outbox(self, msgspec.json.encode(item), item["eventCode"])

@@ -6,7 +6,7 @@ POINTS = (
     "none", "record.before", "record.written", "record.after", "send.before", "send.written", "send.after",
     "commit.before", "commit.after", "apply.before", "apply.after", "cascade.before", "cascade.after",
     "continue.before", "continue.after", "answer.before", "answer.after", "inbox.before", "inbox.after",
-    "receive.claimed", "receive.applied", "resolve.claimed", "resolve.applied",
+    "receive.claimed", "receive.applied", "resolve.claimed", "resolve.applied", "reverse.before", "reverse.after",
 )  # fmt: skip
 OPERATIONS = ("authorize", "sale", "capture", "void", "refund", "continue")
 FAULTS = (
@@ -66,6 +66,8 @@ def no_such_point(c: Cell) -> str | None:
         return "no payer was sent to authenticate, so none comes back"
     if place == "cascade" and (c.operation not in {"authorize", "sale"} or c.behavior not in CASCADING):
         return "only an authorization that is known not to have moved money is tried elsewhere"
+    if place == "reverse" and (c.operation, c.behavior) not in UNWANTED:
+        return "money goes back only where a PSP takes it late or twice"
     if place == "commit" and c.behavior == "outage" and c.operation in MODIFICATIONS:
         return "a modification that was not sent is recorded and applied under the payment's lock, in no batch"
     if place in {"inbox", "receive"} and c.behavior == "lost_notification":
@@ -94,6 +96,8 @@ def never_in_doubt(c: Cell) -> str | None:
 
 
 CASCADING = {"declined", "decline_then_success", "outage"}
+UNWANTED = {(operation, "decline_then_success") for operation in ("authorize", "sale", "continue")}
+UNWANTED |= {(operation, "broken_idempotency") for operation in ("authorize", "sale")}
 CERTAIN = {"normal", "declined", "decline_then_success", "partial", "duplicate_notification", "late_notification",
            "reordered_notifications", "lost_notification"}  # fmt: skip
 UNRECORDED = {"record.before", "record.written", "commit.before", "continue.before"}

@@ -11,11 +11,13 @@ from scrooge.domain.payment import Payment, standing, status_of, tally
 from tests.simulation.psp import Effect
 from tests.simulation.store import Violation
 
-# Where the PSP breaks its own promises, a contradiction may stand as a break instead of agreement.
+# Where the PSP breaks its own promises, there are breaks; and a capture or refund that it did twice, or after it had
+# refused it, may stand as a contradiction instead of agreement. Of an authorization everything is given back.
 CONTRADICTING = {"broken_idempotency", "decline_then_success"}
 # And these are told amounts that differ from what was asked, which is a break even when it ends well.
 DIFFERING = {"wrong_amount", "partial"}
-SETTLED = {State.APPROVED, State.REVERSED}
+SETTLED = {State.APPROVED, State.REVERSED, State.REVERSING}
+STANDING = {State.APPROVED, State.REVERSING}  # `at_rest` says when the second may last
 
 
 def audit(w: Any) -> None:
@@ -23,7 +25,8 @@ def audit(w: Any) -> None:
     truth = [e for a in w.accounts.values() for e in a.psp.truth]
     for p in w.store.payments.values():
         mine = [e for e in truth if e.reference.startswith(f"{p.id}-")]
-        disputed = any(b["attempt"] in {a.id for a in p.attempts} for b in w.store.breaks.values())
+        breaks = [b["kind"] for b in w.store.breaks.values() if b["attempt"] in {a.id for a in p.attempts}]
+        disputed = "contradictory_outcome" in breaks
         excused = disputed and bool(w.behaviors & CONTRADICTING)
         at_rest(w, p)
         if not excused:
@@ -46,8 +49,8 @@ def at_rest(w: Any, p: Payment) -> None:
             raise Violation(f"{a.reference} is still {a.state}: {a.reason}")
         # Adyen has no inquiry: a modification whose notification was lost waits for the settlement file.
         waits = "lost_notification" in w.behaviors and w.accounts[a.connector_account].name == "adyen"
-        if a.state is State.PENDING and not waits:
-            raise Violation(f"{a.reference} is still pending")
+        if a.state in {State.PENDING, State.REVERSING} and not waits:
+            raise Violation(f"{a.reference} is still {a.state}")
     status_of(p)
 
 
@@ -63,6 +66,12 @@ def charged_once(p: Payment, truth: list[Effect]) -> None:
     stand = [e for e in takings if e.minor > given[e.psp_reference]]
     if len(stand) > 1:
         raise Violation(f"(i) taken {len(stand)} times: {stand}")
+    for e in stand:
+        a = next(
+            (a for a in p.attempts if a.psp_reference == e.psp_reference and a.operation is Operation.AUTHORIZE), None
+        )
+        if a is None or a.state not in STANDING:
+            raise Violation(f"(i) taken, and nobody wants it: {e}, ours: {a and a.state}")
     for operation in ("capture", "refund"):
         references = [e.reference for e in truth if e.operation == operation]
         if len(references) > len(set(references)):
@@ -126,6 +135,7 @@ def unheard(p: Payment, e: Effect) -> bool:
 def answers_hold(w: Any) -> None:
     """(v) Every 2xx that a caller got still holds, and one key has one answer."""
     by_key: dict[str, set[tuple[str, str | None]]] = defaultdict(set)
+    late = {f"{b['kind']}:{b['attempt']}" for b in w.store.breaks.values()}
     for answer in w.answers:
         if answer.status >= 500:
             raise Violation(f"(v) a caller was told {answer.status}")
@@ -134,7 +144,8 @@ def answers_hold(w: Any) -> None:
         by_key[answer.asked.key].add((answer.payment.id, answer.attempt))
         now = w.store.payments[answer.payment.id]
         for a in answer.payment.attempts:
-            held(a, now.attempt(a.id))
+            if f"late_success:{a.id}" not in late:
+                held(a, now.attempt(a.id))
     for key, answers in by_key.items():
         if len({payment for payment, _ in answers}) > 1 or len({a for _, a in answers if a}) > 1:
             raise Violation(f"(v) the key {key} had {len(answers)} answers")
@@ -142,7 +153,7 @@ def answers_hold(w: Any) -> None:
 
 def held(told: Attempt, now: Attempt) -> None:
     """What was told as final may only be taken back by the PSP."""
-    final = told.state not in OPEN
+    final = told.state not in OPEN and told.state is not State.REVERSING
     taken_back = told.state is State.APPROVED and now.state is State.REVERSED
     if final and now.state is not told.state and not taken_back:
         raise Violation(f"(v) {told.reference} was told as {told.state}, and is {now.state}")

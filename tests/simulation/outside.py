@@ -25,7 +25,8 @@ NEWS = frozenset({"inbox.before", "inbox.after", "receive.claimed", "receive.app
 # Points at which the cell is about what was lost, so that no notification may settle it first.
 LATE = frozenset({"send.after", "answer.before", "answer.after"})  # points that a lost answer is long in coming to
 IN_DOUBT = frozenset({"resolve.claimed", "resolve.applied"})
-SLOW_NEWS = IN_DOUBT | frozenset({"record.before", "record.written", "record.after", "send.before",
+GIVEN_BACK = frozenset({"reverse.before", "reverse.after"})
+SLOW_NEWS = IN_DOUBT | GIVEN_BACK | frozenset({"record.before", "record.written", "record.after", "send.before",
                        "send.written", "continue.before", "continue.after", "commit.before", "commit.after"})  # fmt: skip
 # Points that every request passes, whatever the issuer says.
 SOUND = frozenset(

@@ -91,7 +91,8 @@ def apply(
                 return known
             yield w.pause()
             w.reach("apply.before")
-            if (yield from grouped(w, lambda: w.save(known, after))):
+            # What opens a break is written with it, under the lock.
+            if not breaks_of(known, after) and (yield from grouped(w, lambda: w.save(known, after))):
                 w.reach("apply.after")
                 return structs.replace(after, version=known.version + 1)
         yield w.pause()
@@ -127,15 +128,24 @@ def apply_locked(
     if after == current:
         return current
     w.reach("apply.before")
-    w.must_save(current, after)
+    kept = keep(w, current, after)
     w.reach("apply.after")
+    return kept
+
+
+def keep(w: Any, current: Payment, after: Payment, requests: dict[str, Request] | None = None) -> Payment:
+    """Under the lock: a second success comes with the bytes of the first, and the breaks with what opens them."""
+    known = {a.id for a in current.attempts} | set(requests or {})
+    twins = {a.id: w.store.rows[a.parent].request for a in after.attempts if a.id not in known}
+    w.must_save(current, after, {**(requests or {}), **twins})
+    for kind, a in breaks_of(current, after):
+        w.count(kind)
+        w.store.open_break(kind, f"{kind}:{a.id}:{a.psp_reference}", a.id, a.reason or "")
     return structs.replace(after, version=current.version + 1)
 
 
 def heard(w: Any, p: Payment, attempt_id: str, outcome: Outcome, answered: bool) -> Payment:
-    after = hear(p, attempt_id, outcome, w.now)
-    if breaks_of(p, after):  # Giving back is not played here: a success nobody waits for stands as a break.
-        raise ContradictoryOutcome("a success that nobody waits for")
+    after = hear(p, attempt_id, outcome, w.now, w.policy)
     return structs.replace(after, answered=True) if answered and not after.answered else after
 
 
@@ -177,6 +187,8 @@ def time_to_ask(w: Any, a: Attempt) -> int | None:
             return int(w.now + recovery.ask_after * SECOND)
         case State.PENDING:
             return int(w.now + recovery.pending_after * SECOND)
+        case State.REVERSING:
+            return int(w.now)
         case State.ACTION_REQUIRED:
             return int(w.now + CHALLENGE_SECONDS * SECOND)
         case State.APPROVED if a.operation is Operation.AUTHORIZE and not a.sale and a.closed is None:

@@ -206,7 +206,7 @@ class Psp:
     def again(self, reply: Reply) -> Reply:
         raise NotImplementedError
 
-    def tell(self, r: Record, what: str, m: Modification | None = None) -> None:
+    def tell(self, r: Record, what: str, m: Modification | None = None, why: str = "") -> None:
         raise NotImplementedError
 
     def signed(self, raw: bytes, forged: bool) -> tuple[bytes, dict[str, str]]:

@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import Struct, structs
 
 from scrooge.connectors.connector import Notification, Request
-from scrooge.domain.attempt import OPEN, Attempt, Operation
-from scrooge.domain.payment import Payment, live, tally
+from scrooge.domain.attempt import LIVE, OPEN, Attempt, Operation, State
+from scrooge.domain.payment import Payment, tally
 from scrooge.ledger.postings import Journal
 from scrooge.storage.changes import Announcement
 
@@ -198,7 +198,7 @@ class Store:
 
 def check_constraints(p: Payment, rows: dict[str, Row]) -> None:
     """The CHECKs and unique indexes of 0001_core.sql."""
-    alive = [a for a in p.attempts if a.operation is Operation.AUTHORIZE and live(structs.replace(p, attempts=(a,)))]
+    alive = [a for a in p.attempts if a.operation is Operation.AUTHORIZE and a.state in LIVE and a.closed is None]
     if len(alive) > 1:
         raise Violation(f"{p.id} has two live authorizations")
     numbers = [a.number for a in p.attempts]
@@ -206,7 +206,7 @@ def check_constraints(p: Payment, rows: dict[str, Row]) -> None:
     if len(set(numbers)) < len(numbers) or len(set(names)) < len(names):
         raise Violation(f"{p.id}: an attempt number or a caller's reference is used twice")
     for a in p.attempts:
-        if a.state in OPEN and rows[a.id].ask_at is None:
+        if (a.state in OPEN or a.state is State.REVERSING) and rows[a.id].ask_at is None:
             raise Violation(f"{a.reference} is {a.state}, and nobody will ask about it")
         if a.approved_minor is not None and not 0 <= a.approved_minor <= a.minor:
             raise Violation(f"{a.reference} was approved for more than was asked")

@@ -120,16 +120,19 @@ class Stripe(Psp):
         left = self.received(r) - r.total("refund", "done", "running")
         if r.state != "succeeded" or minor > left or fate.startswith(("decline", "flip")):
             if fate.startswith("flip"):
-                self.clock.later(20, lambda: self.refunded(r, m))
-            return Reply(
-                400, {"error": {"type": "invalid_request_error", "code": "charge_already_refunded", "message": "no"}}
-            )
+                self.clock.later(20, lambda: self.refunded_after_all(r, m))
+            code = "charge_already_refunded" if r.state == "succeeded" and not left else "balance_insufficient"
+            return Reply(400, {"error": {"type": "invalid_request_error", "code": code, "message": "no"}})
         r.modifications = [*r.modifications, m]
         if fate == "pending":
             self.clock.later(self.patience(), lambda: self.refund_ends(r, m))
         else:
             self.refunded(r, m)
         return Reply(200, self.shown_refund(r, m))
+
+    def refunded_after_all(self, r: Record, m: Modification) -> None:
+        if m.minor <= self.received(r) - r.total("refund", "done", "running"):
+            self.refunded(r, m)
 
     def refund_ends(self, r: Record, m: Modification) -> None:
         if self.clock.random.random() < 0.6:
@@ -195,7 +198,7 @@ class Stripe(Psp):
 
     # --- notifications ---
 
-    def tell(self, r: Record, what: str, m: Modification | None = None) -> None:
+    def tell(self, r: Record, what: str, m: Modification | None = None, why: str = "") -> None:
         kinds = {"approved": "amount_capturable_updated" if r.by_hand else "succeeded", "declined": "payment_failed",
                  "processing": "processing", "captured": "succeeded", "canceled": "canceled"}  # fmt: skip
         kind = what if m is not None else f"payment_intent.{kinds[what]}"

@@ -4,8 +4,9 @@ from typing import Any
 
 from msgspec import structs
 
-from scrooge.connectors.connector import Notification
+from scrooge.connectors.connector import Notification, render
 from scrooge.domain.attempt import LIVE, Attempt, State
+from scrooge.domain.late import giving_back
 from scrooge.domain.outcome import Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment, standing
 from scrooge.errors import ContradictoryOutcome
@@ -13,7 +14,16 @@ from scrooge.flows.receive import PARK_TRIES, pick, told
 from scrooge.flows.resolve import LEASE_MARGIN, REPLAYS, TEST_HORIZON
 from scrooge.workers.ask import TEST_MOST
 from tests.simulation.clock import SECOND, Steps
-from tests.simulation.perform import CHALLENGE_SECONDS, TIMEOUT, account_of, apply, ask, command_of
+from tests.simulation.perform import (
+    CHALLENGE_SECONDS,
+    TIMEOUT,
+    account_of,
+    apply,
+    apply_or_unknown,
+    ask,
+    command_of,
+    keep,
+)
 from tests.simulation.steps import abandon
 from tests.simulation.store import Lease, Unread
 
@@ -69,12 +79,36 @@ def resolved(w: Any, lease: Lease) -> Steps:
                 still_ours(w, lease)
                 yield from abandon(w, p, attempt_id)
             return
+        if attempt.state is State.REVERSING:
+            yield from give_back(w, p, attempt, lease)
+            return
         outcome = yield from question(w, p, attempt, lease)
         if outcome is not None:
             yield from apply(w, p, attempt_id, outcome, lease=lease)
             w.reach("resolve.applied")
     except ContradictoryOutcome:
         return
+
+
+def give_back(w: Any, p: Payment, unwanted: Attempt, lease: Lease) -> Steps:
+    """flows/reverse.py: an attempt of its own, recorded under the lock, asked and applied like any other."""
+    attempt_id = w.new_id("att")
+    yield w.pause()
+    current = w.store.read(p.id)
+    if not w.store.lease_held(lease, w.now):
+        return
+    after = giving_back(current, current.attempt(unwanted.id), id=attempt_id, sent_at=w.now)
+    if after is None:
+        return
+    back = after.attempts[-1]
+    connector = account_of(w, back).psp.connector
+    request = render(connector, command_of(w, after, back))
+    w.reach("reverse.before")
+    after = keep(w, current, after, {back.id: request})
+    w.count("given back")
+    w.reach("reverse.after")
+    outcome = yield from ask(w, after, back.id, connector.endpoints[back.operation], request, True)
+    yield from apply_or_unknown(w, after, back.id, outcome, False, True)
 
 
 def still_ours(w: Any, lease: Lease) -> None:

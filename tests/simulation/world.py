@@ -4,6 +4,7 @@ from collections import Counter
 
 from scrooge.connectors.connector import Request
 from scrooge.domain.attempt import State
+from scrooge.domain.late import Late
 from scrooge.domain.payment import Payment, authorization_of
 from scrooge.ids import encode
 from tests.simulation import work
@@ -43,6 +44,7 @@ class World(People):
         self.struck = 0
         self.waiting: set[str] = set()
         self.hanging_up: Task | None = None
+        self.policy = Late.KEEP if wild and self.random.random() < 0.2 else Late.REFUND
         self.livemode = self.random.random() < 0.3
         self.accounts: dict[str, Account] = {}
         for n, kind in enumerate((Stripe, Adyen), start=1):
