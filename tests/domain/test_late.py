@@ -4,7 +4,7 @@ import pytest
 from msgspec import structs
 
 from scrooge.domain import outcome as oc
-from scrooge.domain.attempt import Attempt, Closed, Operation, State
+from scrooge.domain.attempt import LIVE, Attempt, Closed, Operation, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.late import Late, breaks_of, giving_back
 from scrooge.domain.news import hear
@@ -100,6 +100,20 @@ def test_a_success_after_the_end_is_kept_where_policy_says_so(end: oc.Outcome):
     assert (a.state, status_of(b.p), a.decline) == (State.APPROVED, "captured", None)
     assert [kind for kind, _ in breaks_of(before, b.p)] == ["late_success"]
     assert b.open_balances == {"psp_receivable": 1000, "order_clearing": -1000}
+
+
+def test_of_two_ended_authorizations_that_succeed_only_the_last_is_kept():
+    """The payment tells of its last authorization; an earlier one that was kept would be seen by nobody."""
+    for order in ((0, 1), (1, 0)):
+        b = Books()
+        asked = [b.tell(b.authorize(), ENDS[0]), b.tell(b.authorize(), ENDS[0])]
+        for n in order:
+            b.tell(asked[n], oc.Approved(f"pi_{n}", EURO), policy=Late.KEEP)
+        first, last = b.p.attempts
+        assert first.state is State.REVERSING
+        assert last.state is (State.REVERSING if order == (0, 1) else State.APPROVED)
+        in_the_way = [a for a in b.p.attempts if a.state in LIVE and a.closed is None]
+        assert len(in_the_way) == 1, "by constraint"
 
 
 @pytest.mark.parametrize("policy", Late)

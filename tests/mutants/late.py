@@ -13,8 +13,14 @@ WHOLE = "tests/flows/test_late_success.py"
 UNWANTED = (
     Mutant(
         "late-success-kept-beside-another", "a late success is kept although another authorization is live", LATE,
+        "if policy is Late.KEEP and free and last is not None and last.id == a.id:",
+        "if policy is Late.KEEP and last is not None and last.id == a.id:",
+        PURE,
+    ),
+    Mutant(
+        "earlier-success-kept", "of several ended authorizations one is kept that the payment does not tell of", LATE,
+        "if policy is Late.KEEP and free and last is not None and last.id == a.id:",
         "if policy is Late.KEEP and free:",
-        "if policy is Late.KEEP:",
         PURE,
     ),
     Mutant(

@@ -87,7 +87,7 @@ class Adyen(Psp):
         }[m.kind]  # fmt: skip
         if not possible or fate.startswith(("decline", "flip")):
             m.state = "failed"
-            gone = r.cancellation or r.total("refund") >= r.approved
+            gone = r.cancellation if m.kind == "void" else r.total("refund") >= r.approved
             self.tell(r, m.kind, m, "Transaction already cancelled or refunded" if gone else "")
             if possible and fate.startswith("flip"):
                 self.clock.later(20, lambda: self.ends(r, m, "approve"))

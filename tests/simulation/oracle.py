@@ -33,7 +33,7 @@ def audit(w: Any) -> None:
             charged_once(p, mine)
             all_ours(p, mine)
             books_agree(w, p, mine)
-        approvals_exist(p, mine)
+        approvals_exist(p, mine, excused)
         announced(w, p)
     answers_hold(w)
     nothing_foreign(w, truth)
@@ -82,20 +82,26 @@ def all_ours(p: Payment, truth: list[Effect]) -> None:
     """(ii) Every success at a PSP is an attempt of ours, approved or reversed."""
     for e in truth:
         found = [a for a in p.attempts if e.reference in {a.reference, f"{a.reference}-abandon"}]
+        if e.operation == "void":  # Refused and done after all: it is not said which of several did it.
+            found += [x for x in p.attempts for a in found if a.parent and x.parent == a.parent]
         kinds = {operation_of(e), "authorize"} if e.operation == "void" else {operation_of(e)}
         if not any(a.operation in kinds and (a.state in SETTLED or a.state is State.PENDING) for a in found):
             raise Violation(f"(ii) lost: {e}, ours: {[(a.reference, a.operation, a.state) for a in p.attempts]}")
 
 
-def approvals_exist(p: Payment, truth: list[Effect]) -> None:
-    """(iii) Every approval of ours is the PSP's, for the same amount and currency."""
+def approvals_exist(p: Payment, truth: list[Effect], excused: bool) -> None:
+    """(iii) Every approval of ours is the PSP's, for the same amount and currency.
+
+    Where a capture was done twice there is less left to be voided than we believe; that is the break's to mend.
+    """
     for a in p.attempts:
         if a.state is State.APPROVED:
             names = {"sale" if a.sale else str(a.operation)}
             same = [e for e in truth if e.reference == a.reference and e.operation in names]
             if a.operation is Operation.VOID:  # Or it had been voided already.
                 same += [e for e in truth if e.operation == "void" and e.psp_reference == a.psp_reference]
-            if not any((e.minor, e.currency) == (a.money, p.currency) for e in same):
+            less = excused and a.operation is Operation.VOID
+            if not any((e.minor, e.currency) == (a.money, p.currency) or less for e in same):
                 raise Violation(f"(iii) we believe {a.reference} {a.operation} {a.money} was approved; truth: {same}")
 
 

@@ -31,6 +31,9 @@ def test_every_cell_of_the_product_is_reached_and_right():
         "overtaken",
         "refused notifications",
         "notifications contradicted",
+        "late_success",
+        "second_success",
+        "given back",
     ):
         assert report.counts[what] > 10, f"{what} hardly ever happened"
 

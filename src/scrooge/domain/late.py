@@ -12,7 +12,7 @@ from msgspec import structs
 from scrooge.domain.attempt import OPEN, Attempt, Closed, Operation, State
 from scrooge.domain.learn import learned
 from scrooge.domain.outcome import Approved, Outcome, Rejected
-from scrooge.domain.payment import Payment, captured_before, live
+from scrooge.domain.payment import Payment, authorization_of, captured_before, live
 from scrooge.ids import twin_of
 
 
@@ -46,7 +46,8 @@ def late(p: Payment, a: Attempt, outcome: Approved, at: int, policy: Late) -> Pa
     """Approved after it had ended: ours after all where nothing else is, or on its way back."""
     free = live(p) is None and not captured_before(p)
     facts = learned(structs.replace(a, state=State.APPROVED), outcome, at)
-    if policy is Late.KEEP and free:
+    last = authorization_of(p)  # An earlier one that was kept would not be what the payment's status tells.
+    if policy is Late.KEEP and free and last is not None and last.id == a.id:
         kept = structs.replace(facts, closed=None, decline=None, raw_code=None, raw_message=None)
         return p.replacing(structs.replace(kept, network_code=None, advice_code=None))
     # Where nothing else is live it stands in the way of another authorization, by constraint, until it is undone.
