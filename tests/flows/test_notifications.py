@@ -14,7 +14,7 @@ from scrooge.connectors.connector import Notification
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.outcome import Approved, Rejected, Reversed, Unknown
 from scrooge.domain.payment import Payment
-from scrooge.flows.receive import candidates, pick, told
+from scrooge.flows.receive import candidates, mine, pick, told
 from scrooge.ids import hex_of
 from scrooge.money import Money
 from scrooge.storage.directory import ConnectorAccount
@@ -78,6 +78,14 @@ def test_a_void_we_did_not_ask_for_ends_the_authorization():
     news = note(V, psp_reference="PSP1", parent_psp_reference="PSP1")
     assert pick([AUTHORIZED], news) is AUTHORIZED
     assert isinstance(told(p, AUTHORIZED, ACCOUNT, news), Reversed)
+
+
+def test_news_of_another_merchant_account_is_kept_and_never_applied():
+    ours, others = (note(C, merchant_account=name) for name in ("Shop", "AnotherShop"))
+    assert mine(ours, ACCOUNT) is ours
+    assert mine(note(C), ACCOUNT).outcome is not None, "a PSP that names none means the account it was sent to"
+    assert mine(others, ACCOUNT).outcome is None
+    assert "another merchant account" in mine(others, ACCOUNT).kind
 
 
 def test_an_approval_of_another_amount_is_not_believed():

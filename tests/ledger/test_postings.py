@@ -1,5 +1,6 @@
 """The books as an accountant reads them, and as a machine proves them."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -107,6 +108,15 @@ def test_the_life_of_a_payment_in_the_books():
                 actual[SHORT[posting.account]] = actual.get(SHORT[posting.account], 0) + posting.minor
             assert actual == expected, line
             p = after
+
+
+@pytest.mark.parametrize("known", ["unknown", "pending"])
+def test_a_sale_that_is_taken_back_before_it_was_approved_undoes_nothing(known: str):
+    p = decide(a_payment(1299), A, None, id="att_1", number=1, connector_account="con", sale=True, reference="p-1")
+    p = hear(p, "att_1", WORDS[known], 1)
+    after = hear(p, "att_1", WORDS["failed"], 2)
+    assert after.attempt("att_1").state == "reversed"
+    assert journal(p, after, "att_1", NAMES) is None
 
 
 def a_payment(minor: int) -> Payment:

@@ -198,7 +198,7 @@ CORE = (
         "undo-what-never-was", "ruling 2: a sale reversed before it was approved is undone in the books", POSTINGS,
         'if rule is not None and not (effect == "sale_reversed" and old is not None and old.state != "approved"):',
         "if rule is not None:",
-        ("tests/ledger/test_postings.py", SIMULATION),
+        ("tests/ledger/test_postings.py",),
     ),
     Mutant(
         "reversal-posts-nothing", "a capture that the PSP takes back stays in the books", POSTINGS,

@@ -6,7 +6,7 @@ SCHEMA, SQL = "src/scrooge/storage/migrations/0001_core.sql", "src/scrooge/stora
 LISTING, WORK = "src/scrooge/storage/listing.sql", "src/scrooge/storage/work.sql"
 LANE = "src/scrooge/storage/lane.py"
 CONSTRAINTS, LANES = "tests/storage/test_constraints.py", "tests/storage/test_writer.py"
-PAYMENTS, RACES = "tests/flows/test_payments.py", "tests/flows/test_races.py"
+RACES = "tests/flows/test_races.py"
 
 STORAGE = (
     Mutant(
@@ -67,7 +67,7 @@ STORAGE = (
         "reference-used-twice", "a payment is made although its reference lost the race", SQL,
         "WHERE (id IN (SELECT payment_id FROM referenced)) IS TRUE",
         "WHERE (id IN (SELECT payment_id FROM keyed)) IS TRUE",
-        (f"{PAYMENTS}::test_50_concurrent_creates_of_one_reference_under_different_keys_make_one_payment",),
+        ("tests/storage/test_guards.py",),
     ),
     Mutant(
         "key-does-not-guard-creates", "a payment is made although its key is taken", SQL,
