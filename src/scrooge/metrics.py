@@ -13,6 +13,7 @@ PSP_SHED = Counter(
 )
 NOTIFICATIONS = Counter("scrooge_notifications_total", "Notifications from PSPs", ["connector", "result"])
 BREAKS = Counter("scrooge_breaks_total", "Contradictions kept for an operator", ["kind"])
+DECISIONS = Counter("scrooge_decisions_total", "Decisions of operators", ["state", "outcome"])
 RESOLVED = Counter(
     "scrooge_attempts_resolved_total",
     "Attempts whose lost outcome was found",

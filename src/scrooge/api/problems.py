@@ -8,6 +8,7 @@ import structlog
 from starlette.responses import Response
 
 from scrooge.errors import (
+    AttemptBusy,
     BodyTooLarge,
     DatabaseUnavailable,
     InternalError,
@@ -35,7 +36,7 @@ def headers_of(problem: Problem) -> dict[str, str]:
     match problem:
         case Unauthenticated():
             return {"WWW-Authenticate": "Bearer"}
-        case RequestInProgress() | DatabaseUnavailable():
+        case RequestInProgress() | DatabaseUnavailable() | AttemptBusy():
             return {"Retry-After": str(problem.members.get("retry_after", 1))}
         case Problem(status=503):  # Spread, or all who were refused together would come back together.
             return {"Retry-After": str(problem.members.get("retry_after", 1) + random.randrange(3))}  # noqa: S311

@@ -4,10 +4,12 @@ The OpenAPI document, the human page at /docs and the router are all made from t
 """
 
 from scrooge import errors as e
-from scrooge.api import accounts, events, health, instruments, ledger, outside, payments, webhooks
+from scrooge.api import accounts, events, health, instruments, ledger, operations, outside, payments, webhooks
 from scrooge.api import answers as a
 from scrooge.api import bodies as b
 from scrooge.api import modifications as m
+from scrooge.api import operation_answers as oa
+from scrooge.api import operation_bodies as ob
 from scrooge.api import reports as r
 from scrooge.api import webhook_answers as wa
 from scrooge.api import webhook_bodies as wb
@@ -32,6 +34,7 @@ MOVED = (
 PAYMENT = {201: a.Payment, 202: a.Payment}
 ACCOUNT = "/v1/connector-accounts/{account}"
 HOOKS, HOOKS_WRITE = "webhooks:read", "webhooks:write"
+OPERATE, OPERATE_WRITE, DECISION = "operations:read", "operations:write", "/v1/decisions/{decision}"
 ENDPOINT, DELIVERY = "/v1/webhook-endpoints/{webhook_endpoint}", "/v1/webhook-deliveries/{webhook_delivery}"
 
 # fmt: off
@@ -140,6 +143,32 @@ ROUTES = (
     Route(method="GET", path=f"{ACCOUNT}/health", handler=accounts.health, scope=CONNECTORS,
           answers={200: r.ConnectorAccountHealth}, problems=(e.NotFound,),
           summary="How its newest payments went, and what is unresolved"),
+    # --- operations ---
+    Route(method="GET", path="/v1/breaks", handler=operations.several, scope=OPERATE, query=ob.BreakFilter,
+          answers={200: oa.BreakList}, summary="List what a person has to look at, newest first"),
+    Route(method="GET", path="/v1/breaks/{break}", handler=operations.read, scope=OPERATE, answers={200: oa.Break},
+          problems=(e.NotFound,), summary="Read a break"),
+    Route(method="POST", path="/v1/breaks/{break}/close", handler=operations.close, scope=OPERATE_WRITE,
+          body=ob.CloseBreak, answers={200: oa.Break}, problems=(e.NotFound, e.BreakClosed),
+          summary="Say what was found and done; changes nothing else"),
+    Route(method="POST", path="/v1/payments/{payment}/decisions", handler=operations.propose, scope=OPERATE_WRITE,
+          body=ob.ProposeDecision, answers={201: oa.Decision},
+          problems=(e.NotFound, e.AttemptNotInDoubt, e.DecisionOpen, e.ContradictoryOutcome),
+          summary="Propose what became of an attempt that is in doubt"),
+    Route(method="GET", path="/v1/payments/{payment}/decisions", handler=operations.of_payment, scope=OPERATE,
+          answers={200: oa.DecisionList}, problems=(e.NotFound,), summary="List the decisions about a payment"),
+    Route(method="GET", path="/v1/decisions", handler=operations.decided, scope=OPERATE, query=ob.DecisionFilter,
+          answers={200: oa.DecisionList}, summary="List decisions, newest first"),
+    Route(method="GET", path=DECISION, handler=operations.read_decision, scope=OPERATE,
+          answers={200: oa.Decision}, problems=(e.NotFound,), summary="Read a decision"),
+    Route(method="POST", path=f"{DECISION}/approve", handler=operations.approve, scope=OPERATE_WRITE, body=b.Nothing,
+          answers={200: oa.Decision},
+          problems=(e.NotFound, e.SecondApproverRequired, e.DecisionClosed, e.AttemptNotInDoubt, e.AttemptBusy,
+                    e.ContradictoryOutcome),
+          summary="Apply a decision that another API key proposed"),
+    Route(method="POST", path=f"{DECISION}/reject", handler=operations.reject, scope=OPERATE_WRITE,
+          body=ob.RejectDecision, answers={200: oa.Decision}, problems=(e.NotFound, e.DecisionClosed),
+          summary="Drop a proposed decision"),
     # --- ledger ---
     Route(method="GET", path="/v1/ledger/accounts", handler=ledger.accounts, scope="ledger:read",
           answers={200: r.LedgerAccountList}, summary="List ledger accounts with their balances"),

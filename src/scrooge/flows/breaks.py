@@ -7,10 +7,13 @@ import structlog
 from scrooge.domain.attempt import Attempt
 from scrooge.domain.outcome import Outcome, Unknown
 from scrooge.domain.payment import Payment
-from scrooge.errors import ContradictoryOutcome
+from scrooge.errors import BreakClosed, ContradictoryOutcome, NotFound
 from scrooge.flows.scrooge import Scrooge
+from scrooge.ids import number_of
 from scrooge.metrics import BREAKS
-from scrooge.storage import changes
+from scrooge.storage import breaks, changes
+from scrooge.storage.breaks import Break
+from scrooge.storage.directory import Principal
 
 log = structlog.get_logger()
 
@@ -76,3 +79,24 @@ async def unwanted(connection: Any, kind: str, p: Payment, a: Attempt) -> None:
         attempt=a.id,
         connector_account=a.connector_account,
     )  # fmt: skip
+
+
+# --- by hand --------------------------------------------------------------------------------
+
+
+async def visible(s: Scrooge, who: Principal, break_id: str) -> Break:
+    """Raises NotFound, for another merchant's and one of the other mode as well."""
+    number_of(break_id, "brk")
+    found = await breaks.read(s.db, break_id, who.merchant, who.livemode)
+    if found is None:
+        raise NotFound("no such break")
+    return found
+
+
+async def close(s: Scrooge, who: Principal, break_id: str, words: str) -> Break:
+    """Raises NotFound, BreakClosed."""
+    await visible(s, who, break_id)
+    closed = await breaks.close(s.db, break_id, f"key:{who.key_id}", words)
+    if closed is None:
+        raise BreakClosed("it was closed before")
+    return closed

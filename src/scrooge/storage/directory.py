@@ -32,7 +32,8 @@ Q = load(Path(__file__).with_suffix(".sql"))
 FRESH_SECONDS = 1.0
 SCOPES = frozenset({
     "payments:read", "payments:write", "refunds:write", "instruments:read", "instruments:write", "events:read",
-    "ledger:read", "connectors:read", "connectors:write", "webhooks:read", "webhooks:write", "*",
+    "ledger:read", "connectors:read", "connectors:write", "webhooks:read", "webhooks:write",
+    "operations:read", "operations:write", "*",
 })  # fmt: skip
 
 

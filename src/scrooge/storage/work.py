@@ -46,7 +46,7 @@ async def claim_attempts(db: Database, turns: list[Turn], limit: int, lease_seco
     ]
 
 
-async def claim_attempt(db: Database, payment_id: str, attempt_id: str, lease_seconds: float) -> int | None:
+async def claim_attempt(db: Any, payment_id: str, attempt_id: str, lease_seconds: float) -> int | None:
     """The epoch of a lease on this attempt now, or None. Counts the question, as every claim does."""
     row = await run(db, Q["claim_attempt"], *key_of(payment_id), hex_of(attempt_id), lease_seconds)
     return None if row is None else int(row["asks"])

@@ -1,0 +1,162 @@
+"""What an operator knows about an attempt and the PSP cannot be asked. It counts when another API key has approved it.
+
+It comes through the one door for news, so the grid still rules, and the books are posted as for any other news.
+"""
+
+import structlog
+
+from scrooge.domain.attempt import Attempt, State
+from scrooge.domain.declines import Decline
+from scrooge.domain.news import hear
+from scrooge.domain.outcome import Approved, Declined, Outcome, Rejected, ReversalKind, Reversed
+from scrooge.domain.payment import Payment
+from scrooge.errors import (
+    AttemptBusy,
+    AttemptNotInDoubt,
+    ContradictoryOutcome,
+    DecisionClosed,
+    DecisionOpen,
+    InvalidField,
+    MissingField,
+    NotFound,
+    SecondApproverRequired,
+)
+from scrooge.flows import breaks
+from scrooge.flows.authorize import visible
+from scrooge.flows.perform import keep
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.ids import number_of
+from scrooge.metrics import DECISIONS
+from scrooge.storage import decisions, payments, work
+from scrooge.storage.decisions import Decision
+from scrooge.storage.directory import Principal, note
+
+log = structlog.get_logger()
+EXPIRES_SECONDS = 24 * 3600.0
+IN_DOUBT = frozenset({State.SENT, State.UNKNOWN, State.PENDING})
+LEASE_SECONDS = 10.0
+BUSY_SECONDS = 5
+
+
+async def propose(
+    s: Scrooge, who: Principal, payment_id: str, attempt_id: str, outcome: str, psp_reference: str | None, evidence: str
+) -> Decision:
+    """Raises NotFound, AttemptNotInDoubt, DecisionOpen, MissingField, InvalidField, ContradictoryOutcome."""
+    await visible(s, who, payment_id)
+    async with s.db.transaction() as connection:
+        p = await payments.lock(connection, payment_id)
+        assert p is not None
+        attempt = in_doubt(p, attempt_id)
+        check_reference(attempt, outcome, psp_reference)
+        hear(p, attempt.id, news(outcome, psp_reference, "?"), now())  # What the grid refuses is refused at once.
+        made = await decisions.propose(
+            connection, p, attempt.id, outcome, psp_reference, evidence, who.key_id, EXPIRES_SECONDS
+        )
+        if made is None:
+            raise DecisionOpen("a decision about this attempt is open already")
+        detail = {"payment": p.id, "attempt": attempt.id, "outcome": outcome, "psp_reference": psp_reference}
+        await note(connection, actor(who), "decision_proposed", made.id, {**detail, "evidence": evidence})
+    DECISIONS.labels("proposed", outcome).inc()
+    return made
+
+
+async def approve(s: Scrooge, who: Principal, decision_id: str) -> Decision:
+    """Applies it, in one commit with its own state. Said twice by the same key, it is the same answer.
+
+    Raises NotFound, SecondApproverRequired, DecisionClosed, AttemptNotInDoubt, AttemptBusy, ContradictoryOutcome.
+    """
+    d = await seen(s, who, decision_id)
+    try:
+        async with s.turn(d.payment), s.db.transaction() as connection:
+            p = await payments.lock(connection, d.payment)
+            assert p is not None
+            d = await decisions.hold(connection, decision_id)
+            if d.state == "applied" and d.decided_by == who.key_id:
+                return d
+            if d.proposed_by == who.key_id:
+                raise SecondApproverRequired("approve with another API key than the one that proposed it")
+            refuse_closed(d)
+            attempt = in_doubt(p, d.attempt)
+            # Nobody's question is out: what the PSP is about to answer is not decided away.
+            if await work.claim_attempt(connection, p.id, attempt.id, LEASE_SECONDS) is None:
+                raise AttemptBusy("the PSP is being asked about it right now", retry_after=BUSY_SECONDS)
+            await keep(s, connection, p, hear(p, attempt.id, news(d.outcome, d.psp_reference, d.id), now()))
+            applied = await decisions.decide(connection, d.id, "applied", who.key_id, None)
+            assert applied is not None, "its row is held"
+            detail = {"payment": p.id, "attempt": attempt.id, "outcome": d.outcome, "proposed_by": d.proposed_by}
+            await note(connection, actor(who), "decision_applied", d.id, detail)
+    except ContradictoryOutcome as error:
+        found = await payments.read(s.db, d.payment)
+        assert found is not None
+        await breaks.contradiction(s, found, d.attempt, news(d.outcome, d.psp_reference, d.id), error)
+        raise
+    DECISIONS.labels("applied", d.outcome).inc()
+    log.warning("decision_applied", decision=d.id, payment=d.payment, attempt=d.attempt, outcome=d.outcome)
+    return applied
+
+
+async def reject(s: Scrooge, who: Principal, decision_id: str, words: str | None) -> Decision:
+    """By anybody, its proposer too. Raises NotFound, DecisionClosed."""
+    await seen(s, who, decision_id)
+    async with s.db.transaction() as connection:
+        d = await decisions.hold(connection, decision_id)
+        if d.state == "rejected" and d.decided_by == who.key_id:
+            return d
+        refuse_closed(d)
+        rejected = await decisions.decide(connection, d.id, "rejected", who.key_id, words)
+        assert rejected is not None, "its row is held"
+        await note(connection, actor(who), "decision_rejected", d.id, {"payment": d.payment, "note": words})
+    DECISIONS.labels("rejected", d.outcome).inc()
+    return rejected
+
+
+async def seen(s: Scrooge, who: Principal, decision_id: str) -> Decision:
+    """Raises NotFound, for another merchant's and one of the other mode as well."""
+    number_of(decision_id, "dec")
+    found = await decisions.read(s.db, decision_id)
+    if found is None:
+        raise NotFound("no such decision")
+    try:
+        await visible(s, who, found.payment)
+    except NotFound:
+        raise NotFound("no such decision") from None
+    return found
+
+
+def in_doubt(p: Payment, attempt_id: str) -> Attempt:
+    attempt = next((a for a in p.attempts if a.id == attempt_id), None)
+    if attempt is None:
+        raise NotFound("the payment has no such attempt", param="attempt")
+    if attempt.state not in IN_DOUBT:
+        raise AttemptNotInDoubt(f"the attempt is {attempt.state}")
+    return attempt
+
+
+def check_reference(attempt: Attempt, outcome: str, psp_reference: str | None) -> None:
+    """The PSP's name is what later captures and refunds are made by."""
+    if outcome == "approved" and not (psp_reference or attempt.psp_reference):
+        raise MissingField("name what the PSP calls it", param="psp_reference")
+    if psp_reference and attempt.psp_reference and psp_reference != attempt.psp_reference:
+        raise InvalidField("the PSP has named it otherwise", param="psp_reference")
+
+
+def refuse_closed(d: Decision) -> None:
+    if d.state != "proposed":
+        raise DecisionClosed(f"the decision is {d.state}")
+
+
+def news(outcome: str, psp_reference: str | None, decision_id: str) -> Outcome:
+    words = f"decided by operators: {decision_id}"
+    match outcome:
+        case "approved":
+            return Approved(psp_reference)
+        case "declined":
+            return Declined(Decline.UNMAPPED, raw_message=words, psp_reference=psp_reference)
+        case "not_processed":
+            return Rejected(words, psp_reference=psp_reference)
+        case _:
+            return Reversed(words, ReversalKind.CANCELED, psp_reference=psp_reference)
+
+
+def actor(who: Principal) -> str:
+    return f"key:{who.key_id}"
