@@ -50,7 +50,7 @@ FLOWS = (
         "break-not-kept", "a contradiction is refused and forgotten", PERFORM,
         "        await breaks.contradiction(s, known, attempt_id, outcome, error)\n",
         "",
-        (f"{RACES}::test_a_second_success_of_one_attempt_opens_a_break",),
+        ("tests/flows/test_breaks.py",),
     ),
     Mutant(
         "fresh-key-on-replay", "every replay has an idempotency key of its own", RESOLVE,

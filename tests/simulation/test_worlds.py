@@ -51,7 +51,7 @@ def test_the_same_seed_plays_the_same_world():
 
 
 def test_cells_that_cannot_exist_have_a_reason_and_are_few():
-    assert sum(1 for c in EVERY if not impossible(c)) > 0.7 * len(EVERY)
+    assert sum(1 for c in EVERY if not impossible(c)) > 0.65 * len(EVERY)
     assert set(POINTS) - {"none"} <= set(CRASH_POINTS)
 
 
@@ -65,8 +65,9 @@ def test_it_notices_when_doubt_is_taken_for_a_decline(monkeypatch: pytest.Monkey
         return State.DECLINED if isinstance(outcome, Unknown) and state is State.SENT else real(state, outcome)
 
     monkeypatch.setattr(news, "advance", wrong)
-    with pytest.raises(Failure, match=r"SEED=1 CELL=none/sale/charge_then_drop/waits: .*\n  python -m tests"):
-        play(1, Cell("none", "sale", "charge_then_drop", "waits"))
+    with pytest.raises(Failure, match=r"SEED=\d+ CELL=none/sale/charge_then_drop/waits: .*\n  python -m tests"):
+        for seed in range(20):  # In some the issuer really declines.
+            play(seed, Cell("none", "sale", "charge_then_drop", "waits"))
 
 
 def test_it_notices_when_a_stale_change_is_written(monkeypatch: pytest.MonkeyPatch):
