@@ -14,7 +14,9 @@ BEHAVIORS = ("normal", "decline", "challenge", *KINDS)
 CLIENTS = ("waits", "retries", "copies", "gives_up", "new_key")
 CONNECTORS = ("stripe", "adyen")
 # The worker reaches points of the road too, when it asks and applies.
-WORKER = ("resolve.claimed", "resolve.applied", "receive.claimed", "receive.applied", "webhook.claimed", "webhook.sent")
+RETURNS = ("reverse.before", "reverse.after")
+WORKER = ("resolve.claimed", "resolve.applied", "receive.claimed", "receive.applied", "webhook.claimed", "webhook.sent",
+          *RETURNS)  # fmt: skip
 SHARED = ("send.before", "send.written", "send.after", "apply.before", "apply.after", "commit.before", "commit.after")
 POINTS = (*crash.POINTS, *(f"worker {point}" for point in SHARED))
 DIMENSIONS = {
@@ -48,6 +50,9 @@ IMPOSSIBLE = (
     ({"point": {"cascade.before", "cascade.after"}, "operation": set(OPERATIONS) - {"cascade"}}, "only a cascade does"),
     ({"point": {"continue.before", "continue.after"}, "operation": set(OPERATIONS) - {"continuation"}},
      "only a continuation does"),
+    ({"point": set(RETURNS), "behavior": set(BEHAVIORS) - {"broken_idempotency"}},
+     "only what a PSP took twice goes back"),
+    ({"point": set(RETURNS), "operation": {*MODIFICATIONS, "continuation"}}, "no PSP here does that twice"),
     ({"operation": {"void"}, "behavior": {"decline"}}, "no PSP here declines a void of an open authorization"),
     ({"operation": MODIFICATIONS, "behavior": {"challenge"}}, "no payer takes part"),
     ({"operation": {"capture"}, "behavior": {"decline"}, "connector": {"stripe"}},

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from scrooge.sandbox.faults import KINDS
 from scrooge.storage.rows import public
 from tests.faults import oracle
-from tests.faults.cells import Cell, by_worker
+from tests.faults.cells import RETURNS, Cell, by_worker
 from tests.faults.driver import Order, drive, prepared
 from tests.faults.lane import Lane
 
@@ -22,6 +22,7 @@ DEATH_SECONDS = 6.0
 DUE_SECONDS = 12.0
 DRAIN_SECONDS = 120.0
 ASKED_SECONDS = 4.0  # The worker's first questions meet the fault too.
+LATE_MS = 5000
 SEEDS = ("send.before", "send.written", "send.after")  # crashes of `serve` that leave an attempt in doubt
 
 
@@ -76,15 +77,20 @@ class Episode:
             await lane.no_faults()
         orders = {cell: await self.prepared(cell) for cell in cells}
         await self.read_all(webhooks=any(cell.point.startswith("webhook") for cell in cells))
-        if behavior in KINDS:
-            rate = RATE if self.turn < TRIES - 1 else RATE / 2
-            await lane.behave(behavior, rate, self.draw.getrandbits(30))
+        await self.usual()
         self.calm.clear()
         for cell in cells:
             happened = self.in_worker if by_worker(cell.point) else self.in_serve
             if await happened(cell, orders[cell]):
                 self.result.reached[str(cell)] += 1
                 self.result.deaths += 1
+
+    async def usual(self) -> None:
+        """The PSP's behavior in this episode, and no other."""
+        behavior = self.result.behavior
+        if behavior in KINDS:
+            rate = RATE if self.turn < TRIES - 1 else RATE / 2
+            await self.lane.behave(behavior, rate, self.draw.getrandbits(30))
 
     async def prepared(self, cell: Cell) -> list[Order]:
         self.made += 1
@@ -136,6 +142,9 @@ class Episode:
         life = await self.lane.begin("worker", SCROOGE_CRASH_POINT=cell.point.removeprefix("worker "))
         died = await life.died(2 * DEATH_SECONDS)
         await self.lane.end("worker")
+        if cell.point in RETURNS:
+            await self.lane.no_faults()
+            await self.usual()
         return died and life.ended.result() == -9 and await self.claims(orders) > before
 
     async def claimable(self, cell: Cell, orders: list[Order]) -> bool:
@@ -147,10 +156,20 @@ class Episode:
                 await asyncio.sleep(1)
                 return True
             return await self.until_true(lambda: self.news_of(orders), DUE_SECONDS)
-        if not await self.dies(self.draw.choice(SEEDS), orders, self.times()):
+        twice = cell.point in RETURNS
+        if twice:
+            await self.taken_twice()
+        # What is taken twice was taken; of a cascade, at the second PSP.
+        point = "send.after" if twice else self.draw.choice(SEEDS)
+        if not await self.dies(point, orders, self.times() + (ORDERS if twice and cell.operation == "cascade" else 0)):
             return False
         await self.lane.begin("serve")
         return await self.until_true(lambda: self.due(orders), DUE_SECONDS)
+
+    async def taken_twice(self) -> None:
+        """From now on the PSPs do again what is asked again, before they tell that they had done it."""
+        await self.lane.behave("broken_idempotency", 1, 1)
+        await self.lane.fault("late_notification", 1, seed=1, delay_ms=LATE_MS)
 
     async def due(self, orders: list[Order]) -> bool:
         row = await self.lane.row(

@@ -109,7 +109,7 @@ class Lane(World):
     async def doubt(self) -> int:
         """What the worker has still to find out or to read. Waits for nobody's clock: only counts."""
         found = await self.row(
-            "SELECT (SELECT count(*) FROM attempts WHERE state IN ('sent', 'unknown')) AS lost,"
+            "SELECT (SELECT count(*) FROM attempts WHERE state IN ('sent', 'unknown', 'reversing')) AS lost,"
             " (SELECT count(*) FROM inbox WHERE state = 'unread') AS unread"
         )
         return int(found["lost"]) + int(found["unread"])

@@ -71,7 +71,9 @@ async def recorded_anyway(lane: Lane, order: Order, said: Said) -> list[str]:
         " WHERE p.reference = $1 AND a.sent_at BETWEEN to_timestamp($2) AND to_timestamp($3)",
         order.reference, said.started, said.ended,
     )  # fmt: skip
-    return [f"{order.reference}: a {said.status} although it was recorded: {said.document}"] if row["n"] else []
+    story = [(s.status, s.document.get("code", "done"), round(s.started, 2), round(s.ended, 2)) for s in order.said]
+    what = f"{order.cell}, {order.reference}: a {said.status} although it was recorded: {said.document}; {story}"
+    return [what] if row["n"] else []
 
 
 async def announced(lane: Lane, seen: dict[str, dict[str, Any]], cursor: str | None) -> tuple[list[str], str | None]:

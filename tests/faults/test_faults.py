@@ -13,6 +13,7 @@ EPISODES = (
     ("sale", "charge_then_drop"), ("capture", "charge_then_500"), ("refund", "reset_midway"), ("cascade", "decline"),
     ("continuation", "lost_notification"), ("fresh", "slow"),
 )  # fmt: skip
+TWICE = ("sale", "broken_idempotency")
 FROZEN = {("send.before", "sale"), ("resolve.claimed", "refund")}
 CUTS = [
     Where("api-psp", "up", 200, "", "sale", "stripe"),
@@ -27,7 +28,7 @@ def slice_of(draw: list[Cell]) -> list[Cell]:
     """One cell per point, in as few episodes as hold them all."""
     found = []
     for n, point in enumerate(POINTS):
-        turns = [*EPISODES[n % len(EPISODES) :], *EPISODES]
+        turns = [*EPISODES[n % len(EPISODES) :], *EPISODES, TWICE]
         operation, behavior = next(
             e for e in turns if why_not({"point": point, "operation": e[0], "behavior": e[1]}) is None
         )

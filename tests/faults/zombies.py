@@ -44,6 +44,7 @@ class Zombies(Episode):
         before = await self.claims(orders)
         life = await lane.begin("worker", SCROOGE_CRASH_POINT=f"{cell.point.removeprefix('worker ')}:1:stop")
         frozen = await self.until_true(lambda: stopped(life), 12)
+        await lane.no_faults()
         theirs = await self.claims(orders) > before
         await self.meanwhile(life, "spare")
         return frozen and theirs
