@@ -49,12 +49,12 @@ async def order(api: Api) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def losing(s: Scrooge, monkeypatch: pytest.MonkeyPatch, *, kept: bool) -> list[bool]:
-    """The connection breaks at the first commit: after the server has done it, or before."""
+def losing(s: Scrooge, monkeypatch: pytest.MonkeyPatch, *, kept: bool, times: int = 1) -> list[bool]:
+    """The connection breaks at the first commits: after the server has done it, or before."""
     real, broken = s.writer.create, []
 
     async def create(item: Any) -> bool:
-        if broken:
+        if len(broken) == times:
             return bool(await real(item))
         broken.append(True)
         if kept:
@@ -85,3 +85,12 @@ async def test_a_payment_that_was_not_kept_is_made_now(s: Scrooge, api: Api, mon
     assert (got.status, got.document["status"]) == (201, "failed"), got.content
     listed = await asked(api, "GET", f"/v1/payments?reference={body['reference']}")
     assert [p["id"] for p in listed.document["data"]] == [got.document["id"]]
+
+
+async def test_what_is_lost_twice_is_not_said_to_be_undone(s: Scrooge, api: Api, monkeypatch: pytest.MonkeyPatch):
+    body, key = await order(api), uuid.uuid4().hex
+    broken = losing(s, monkeypatch, kept=False, times=2)
+    got = await post(api, "/v1/payments", body, key)
+    assert len(broken) == 2
+    assert (got.status, got.document["code"]) == (409, "request_in_progress"), got.content
+    assert (await post(api, "/v1/payments", body, key)).status == 201

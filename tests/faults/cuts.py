@@ -123,6 +123,7 @@ class Cuts(Episode):
         await self.until_true(lambda: struck(proxy.cut, task), 5)
         self.result.reached[str(where)] += proxy.cut.struck
         proxy.cut = None
+        await asyncio.wait([task], timeout=1)  # So that what comes next strikes another.
 
 
 async def struck(cut: Cut | None, task: asyncio.Task[None]) -> bool:

@@ -95,7 +95,7 @@ class Episode:
     async def prepared(self, cell: Cell) -> list[Order]:
         self.made += 1
         tag = f"{cell.operation}-{cell.behavior}-{self.made}"
-        names = [f"{tag}-{n}-{self.draw.getrandbits(32):08x}" for n in range(ORDERS)]
+        names = [f"{tag}-{n}-x{self.draw.getrandbits(32):08x}" for n in range(ORDERS)]
         orders = list(await asyncio.gather(*(prepared(self.lane, cell, name) for name in names)))
         self.orders += orders
         return orders

@@ -13,7 +13,7 @@ from scrooge.api.call import Answer, Call, Cards, Route
 from scrooge.api.pan import refuse_in_body
 from scrooge.api.shell import Seen
 from scrooge.crash import ON_ITS_WAY, reach
-from scrooge.errors import DatabaseUnavailable, MethodNotAllowed
+from scrooge.errors import DatabaseUnavailable, MethodNotAllowed, Problem, RequestInProgress
 from scrooge.flows.keys import Keyed
 from scrooge.flows.scrooge import Scrooge
 
@@ -66,13 +66,21 @@ class Door:
 
 
 async def answered(route: Route, call: Call) -> Answer:
-    """A record whose confirmation was lost may be there: asked once more, the key finds it, or it is made now."""
+    """A record whose confirmation was lost may be there: asked once more, the key finds it, or it is made now.
+
+    Where that fails too, nobody can say that nothing was done, as a 503 would.
+    """
     try:
         return await route.handler(call)
     except DatabaseUnavailable as problem:
         if call.keyed is None or not problem.unconfirmed:
             raise
+    try:
         return await route.handler(call)
+    except Problem as problem:
+        if problem.status != 503:
+            raise
+        raise RequestInProgress("it is not known yet what became of this request", retry_after=2) from problem
 
 
 def body_of(route: Route, headers: dict[str, str], raw: bytes) -> Body | None:

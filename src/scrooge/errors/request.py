@@ -104,7 +104,7 @@ class IdempotencyKeyReused(Problem):
 
 
 class RequestInProgress(Problem):
-    """The first request with this key is still running; ask again after `Retry-After` seconds."""
+    """The first request with this key runs still, or its end is not known; ask again after `Retry-After` seconds."""
 
     status = 409
 

@@ -104,7 +104,7 @@ class Database:
         except LOST as error:
             await self.pool.expire_connections()  # The others have most likely lost it too.
             lost = DatabaseUnavailable("the database connection was lost")
-            lost.unconfirmed = True
+            lost.unconfirmed = not isinstance(error, asyncpg.ReadOnlySQLTransactionError)
             raise lost from error
         finally:
             limit.cancel()
