@@ -14,6 +14,7 @@ from scrooge.ids import bucket_in, new_id
 from scrooge.ledger.postings import journal
 from scrooge.money import Money
 
+DAY = 86_400_000_000
 NAMES = {"psp": "stripe", "caller": "checkout"}
 A = Operation.AUTHORIZE
 EURO = Money(1000, "EUR")
@@ -44,7 +45,8 @@ class Books:
                 "reference": f"{self.p.id}-{number}"}  # fmt: skip
 
     def give_back(self, a: Attempt) -> Attempt:
-        after = giving_back(self.p, self.p.attempt(a.id), id=new_id("att", bucket_in(self.p.id)))
+        at = len(self.p.attempts) * DAY
+        after = giving_back(self.p, self.p.attempt(a.id), at, id=new_id("att", bucket_in(self.p.id)))
         assert after is not None
         return self.move(after).attempts[-1]
 
@@ -84,7 +86,7 @@ def test_a_success_after_the_end_is_given_back_by_default(end: oc.Outcome, sale:
         b.authorize()
     back = b.give_back(a)
     assert (back.operation, back.minor) == (Operation.REFUND if sale else Operation.VOID, 1000)
-    assert giving_back(b.p, b.p.attempt(a.id), id="att_x") is None, "one at a time"
+    assert giving_back(b.p, b.p.attempt(a.id), 100 * DAY, id="att_x") is None, "one at a time"
     b.tell(back, oc.Unknown("timeout"), oc.Approved("re_1"))
     assert (b.p.attempt(a.id).state, b.p.attempt(a.id).closed) == (State.REVERSED, a.closed or Closed.VOIDED)
     assert b.open_balances == {}
@@ -100,6 +102,23 @@ def test_a_success_after_the_end_is_kept_where_policy_says_so(end: oc.Outcome):
     assert (a.state, status_of(b.p), a.decline) == (State.APPROVED, "captured", None)
     assert [kind for kind, _ in breaks_of(before, b.p)] == ["late_success"]
     assert b.open_balances == {"psp_receivable": 1000, "order_clearing": -1000}
+
+
+def test_a_return_that_the_psp_goes_on_refusing_is_tried_ever_more_rarely_for_ever():
+    b = Books()
+    a = b.tell(b.authorize(), ENDS[0], FIRST)
+    at, waited = DAY, []
+    for _ in range(20):
+        after = giving_back(b.p, b.p.attempt(a.id), at, id=new_id("att", bucket_in(b.p.id)))
+        assert after is not None
+        back = b.move(after).attempts[-1]
+        b.tell(back, oc.Rejected("not now"))
+        early = at
+        while giving_back(b.p, b.p.attempt(a.id), at, id="att_x") is None:
+            at += 10_000_000
+        waited.append((at - early) // 1_000_000)
+    assert waited[:4] == [20, 40, 80, 160]
+    assert waited[-1] == 6 * 3600, "four a day, whatever happens"
 
 
 def test_of_two_ended_authorizations_that_succeed_only_the_last_is_kept():

@@ -160,7 +160,7 @@ async def test_a_worker_that_was_stopped_in_mid_question_concludes_nothing_from_
     await world.fault("slow", connector="stripe", delay_ms=3_000)
     before = await strikes(world, "slow")
     await changed(world, p, "ask_at = now()")
-    world.start("zombie")
+    world.start("zombie", SCROOGE_PSP_TIMEOUT_SECONDS="20")  # Time enough to be stopped between question and answer.
     zombie = world.processes["zombie"]
     try:
         for _ in range(3000):
@@ -174,7 +174,7 @@ async def test_a_worker_that_was_stopped_in_mid_question_concludes_nothing_from_
         await changed(world, p, "leased_until = now() - interval '1 second'")
         lease = await leased(s, p, 600)
         os.kill(zombie.pid, signal.SIGCONT)
-        await asyncio.sleep(3)
+        await asyncio.sleep(5)  # It hears the answer, and must do nothing with it.
         found = await again(s, p)
         assert (found.attempts[0].state, found.attempts[0].asks) == (State.UNKNOWN, lease.epoch)
     finally:

@@ -37,7 +37,7 @@ UNWANTED = (
     ),
     Mutant(
         "given-back-twice", "a return is asked while another is out", LATE,
-        "if a.state is not State.REVERSING or any(x.parent == a.id and x.state in OPEN for x in p.attempts):",
+        "if a.state is not State.REVERSING or any(x.state in OPEN for x in tried):",
         "if a.state is not State.REVERSING:",
         PURE_AND_SIM,
     ),

@@ -97,7 +97,7 @@ def give_back(w: Any, p: Payment, unwanted: Attempt, lease: Lease) -> Steps:
     current = w.store.read(p.id)
     if not w.store.lease_held(lease, w.now):
         return
-    after = giving_back(current, current.attempt(unwanted.id), id=attempt_id, sent_at=w.now)
+    after = giving_back(current, current.attempt(unwanted.id), w.now, id=attempt_id)
     if after is None:
         return
     back = after.attempts[-1]

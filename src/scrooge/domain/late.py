@@ -15,6 +15,9 @@ from scrooge.domain.outcome import Approved, Outcome, Rejected
 from scrooge.domain.payment import Payment, authorization_of, captured_before, live
 from scrooge.ids import twin_of
 
+# Microseconds between returns of one authorization that the PSP refuses, doubling from the first to the second.
+AGAIN, AGAIN_MOST = 10_000_000, 6 * 3_600_000_000
+
 
 class Late(StrEnum):
     """What becomes of a success that comes too late."""
@@ -84,12 +87,15 @@ def second(p: Payment, a: Attempt, outcome: Approved, at: int) -> Payment:
 # --- giving it back -------------------------------------------------------------------------
 
 
-def giving_back(p: Payment, a: Attempt, **facts: Any) -> Payment | None:
-    """The payment with an attempt that gives the money back; None while one is out already.
+def giving_back(p: Payment, a: Attempt, at: int, **facts: Any) -> Payment | None:
+    """The payment with an attempt that gives the money back; None while one is out, or it is too early for another.
 
-    `facts` go on the new attempt (id, reference, when it is sent).
+    `facts` go on the new attempt (its id). A PSP that goes on refusing is asked ever more rarely, for ever.
     """
-    if a.state is not State.REVERSING or any(x.parent == a.id and x.state in OPEN for x in p.attempts):
+    tried = [x for x in p.attempts if x.parent == a.id and x.operation is not Operation.AUTHORIZE]
+    if a.state is not State.REVERSING or any(x.state in OPEN for x in tried):
+        return None
+    if tried and at < tried[-1].sent_at + min(AGAIN << min(len(tried), 20), AGAIN_MOST):
         return None
     operation = Operation.REFUND if a.sale else Operation.VOID
     number = len(p.attempts) + 1
@@ -100,6 +106,7 @@ def giving_back(p: Payment, a: Attempt, **facts: Any) -> Payment | None:
         parent=a.id,
         connector_account=a.connector_account,
         reference=f"{p.id}-{number}",
+        sent_at=at,
         **facts,
     )
     return p.adding(back)

@@ -44,7 +44,7 @@ async def record(s: Scrooge, payment_id: str, unwanted_id: str, lease: Lease) ->
         assert current is not None
         if not await work.lease_held(connection, payment_id, unwanted_id, lease.epoch):
             return None
-        after = giving_back(current, current.attempt(unwanted_id), id=attempt_id, sent_at=now())
+        after = giving_back(current, current.attempt(unwanted_id), now(), id=attempt_id)
         if after is None:
             return None
         back = after.attempts[-1]
