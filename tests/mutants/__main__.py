@@ -154,7 +154,7 @@ def write(verdicts: list[Verdict]) -> None:
     page = ROOT / "docs" / "mutants.md"
     known = rows(page.read_text() if page.exists() else "")
     known |= {v.mutant.name: row(v.mutant, v.killer, v.seconds) for v in verdicts}
-    page.write_text(written([known[m.name] for m in MUTANTS if m.name in known]))
+    page.write_text(written(known, MUTANTS))
 
 
 if __name__ == "__main__":

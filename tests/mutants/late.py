@@ -87,7 +87,7 @@ UNWANTED = (
         "given-back-without-the-turn", "a worker whose lease is somebody else's records a return", REVERSE,
         "if not await work.lease_held(connection, payment_id, unwanted_id, lease.epoch):",
         "if not lease.epoch:",
-        (WHOLE, "tests/flows/test_resolver.py"),
+        ("tests/flows/test_breaks.py",),
     ),
     Mutant(
         "unwanted-break-not-written", "the break of a late success is decided and not kept", PERFORM,

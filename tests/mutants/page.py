@@ -1,6 +1,7 @@
 """docs/mutants.md: what each bug was, and which test noticed."""
 
 import re
+from collections.abc import Sequence
 
 from tests.mutants.mutant import Mutant
 
@@ -14,14 +15,17 @@ are those of a shared machine with two cores.
 checks that every patch still applies, and runs a few. A patch that no longer applies is mended in `tests/mutants/`.
 """
 COLUMNS = ["| name | bug | where | killed by | seconds |", "| --- | --- | --- | --- | ---: |"]
-ROW = re.compile(r"^\| ([a-z0-9-]+) \|.*\|$", re.MULTILINE)
-SURVIVED = "**survived**"
+ROW = re.compile(r"^\| ([a-z0-9][a-z0-9-]+) \|.*\|$", re.MULTILINE)
+SURVIVED, NOT_RUN = "**survived**", "not run yet"
 
 
 def row(m: Mutant, killer: str | None, seconds: float) -> str:
-    where = m.path.removeprefix("src/scrooge/")
     shown = f"`{killer.removeprefix('tests/')}`".replace("|", "\\|") if killer else SURVIVED
-    return f"| {m.name} | {m.bug} | `{where}` | {shown} | {seconds:.0f} |"
+    return line(m, shown, f"{seconds:.0f}")
+
+
+def line(m: Mutant, shown: str, seconds: str) -> str:
+    return f"| {m.name} | {m.bug} | `{m.path.removeprefix('src/scrooge/')}` | {shown} | {seconds} |"
 
 
 def rows(page: str) -> dict[str, str]:
@@ -29,8 +33,12 @@ def rows(page: str) -> dict[str, str]:
     return {found[1]: found[0] for found in ROW.finditer(page) if found[1] != "name"}
 
 
-def written(table: list[str]) -> str:
-    lost = [line for line in table if SURVIVED in line]
-    lines = [HEAD, f"{len(table) - len(lost)} of {len(table)} killed.", "", *COLUMNS, *table, "", "## Survivors", ""]
-    lines += [f"- {' | '.join(line.split(' | ')[:2]).removeprefix('| ').replace(' | ', ': ')}" for line in lost]
-    return "\n".join([*lines, *([] if lost else ["None."])]) + "\n"
+def written(known: dict[str, str], mutants: Sequence[Mutant]) -> str:
+    """`known`: the row of each mutant that was run, now or before."""
+    ran = [m for m in mutants if m.name in known and NOT_RUN not in known[m.name]]
+    lost = [m for m in ran if SURVIVED in known[m.name]]
+    left = len(mutants) - len(ran)
+    counted = f"{len(ran) - len(lost)} of {len(ran)} killed{f'; {left} not run yet' if left else ''}."
+    table = [known.get(m.name) or line(m, NOT_RUN, "") for m in mutants]
+    survivors = [f"- {m.name}: {m.bug}" for m in lost] or ["None."]
+    return "\n".join([HEAD, counted, "", *COLUMNS, *table, "", "## Survivors", "", *survivors]) + "\n"

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.mutants.mutant import ROOT, SIMULATION, Mutant
+from tests.mutants.page import rows
 from tests.mutants.table import MUTANTS
 
 SLICE = ["approved-can-be-declined", "cascade-on-unknown", "journal-does-not-balance", "5xx-means-rejected"]
@@ -26,9 +27,11 @@ def test_the_tests_that_should_notice_are_there(tests: str):
     assert f"def {name or 'test_'}" in (ROOT / path).read_text()
 
 
-def test_names_are_all_different():
+def test_names_are_all_different_and_the_page_tells_of_each():
     names = [m.name for m in MUTANTS]
     assert len(set(names)) == len(names) >= 36
+    told = rows((ROOT / "docs" / "mutants.md").read_text())
+    assert list(told) == names, "make mutants MUTANTS='--write NAME' writes a row"
 
 
 @pytest.mark.timeout(900)  # Half a minute; a busy machine may need long.
