@@ -221,6 +221,24 @@ def test_a_fresh_authorization_may_follow_a_full_void_and_an_expiry():
         assert status_of(done(p, A)) == "authorized"
 
 
+def test_a_void_that_failed_after_all_opens_its_authorization_again():
+    voided = done(done(a_payment(), A), V)
+    opened = hear(voided, voided.attempts[1].id, oc.Reversed("failed"), 2)
+    assert live(opened) is opened.attempts[0]
+    assert status_of(opened) == "authorized"
+    with pytest.raises(AuthorizationLive):
+        asked(opened, A)
+    assert status_of(done(opened, C)) == "captured"
+
+
+@pytest.mark.parametrize("meanwhile", [oc.Approved("psp"), oc.Unknown("timeout"), DECLINED])
+def test_a_void_that_failed_after_another_authorization_is_for_an_operator(meanwhile: oc.Outcome):
+    voided = done(done(a_payment(), A), V)
+    followed = told(asked(voided, A), meanwhile)
+    with pytest.raises(ContradictoryOutcome):
+        hear(followed, voided.attempts[1].id, oc.Reversed("failed"), 2)
+
+
 @pytest.mark.parametrize("outcome", [oc.Unknown("timeout"), oc.Pending("psp"), oc.Approved("psp")])
 def test_no_second_authorization_beside_one_that_may_have_moved_money(outcome: oc.Outcome):
     p = told(asked(a_payment(), A), outcome)

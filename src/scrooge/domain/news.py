@@ -6,7 +6,7 @@ from scrooge.domain.attempt import LIVE, Attempt, Closed, Operation, State, adva
 from scrooge.domain.late import Late, unwanted, with_return
 from scrooge.domain.learn import learned
 from scrooge.domain.outcome import ActionRequired, Approved, Outcome, ReversalKind, Reversed
-from scrooge.domain.payment import Payment, tally
+from scrooge.domain.payment import Payment, authorization_of, tally
 from scrooge.errors import ContradictoryOutcome, NothingToAuthenticate
 
 
@@ -71,12 +71,15 @@ def learned_reference(p: Payment, attempt: Attempt, outcome: Outcome) -> Payment
 
 
 def with_void_closed(p: Payment) -> Payment:
-    """An authorization closes when all of it was voided: nothing of it can move any more."""
+    """An authorization is closed while all of it is voided; a void that failed after all opens it again."""
     for a in p.attempts:
-        if a.operation is Operation.AUTHORIZE and a.state is State.APPROVED and a.closed is None:
+        if a.operation is Operation.AUTHORIZE and a.state is State.APPROVED and not a.sale:
+            if a.closed is Closed.EXPIRED:
+                continue
             t = tally(p, a)
-            if t.voided == t.authorized and not a.sale:
-                return p.replacing(structs.replace(a, closed=Closed.VOIDED))
+            closed = Closed.VOIDED if t.voided == t.authorized else None
+            if closed is not a.closed:
+                return p.replacing(structs.replace(a, closed=closed))
     return p
 
 
@@ -92,7 +95,8 @@ def refuse_impossible(p: Payment, before: Attempt, moved: Attempt) -> None:
             if min(t.voided, t.uncaptured - t.held, t.captured - t.refunded - t.held_refund) < 0:
                 raise ContradictoryOutcome(f"{moved.id} {moved.state}: more than there is to move")
     alive = [a for a in p.attempts if a.operation is Operation.AUTHORIZE and a.state in LIVE and a.closed is None]
-    if len(alive) > 1:
+    last = authorization_of(p)
+    if any(a is not last for a in alive):
         raise ContradictoryOutcome(f"{moved.id} {moved.state}: another authorization is live")
 
 
