@@ -129,6 +129,7 @@ class World:
         url = f"{self.api_url}/v1/connector-accounts/{account['id']}"
         async with self.http.patch(url, json={"credentials": credentials}, headers=self.headers()) as answer:
             assert answer.status == 200, await answer.text()
+        self.secrets[account["connector"]] |= credentials
 
     # --- the API ---
 

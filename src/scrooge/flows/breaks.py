@@ -1,5 +1,6 @@
 """What an operator has to look at: refused whole or acted upon, but never passed over in silence."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -14,6 +15,7 @@ from scrooge.metrics import BREAKS
 from scrooge.storage import breaks, changes
 from scrooge.storage.breaks import Break
 from scrooge.storage.directory import Principal
+from scrooge.storage.inbox import Unread
 
 log = structlog.get_logger()
 
@@ -46,6 +48,21 @@ async def difference(s: Scrooge, p: Payment, attempt_id: str, outcome: Unknown) 
         connector_account=p.attempt(attempt_id).connector_account,
     )
     BREAKS.labels("amount_differs").inc()
+
+
+async def unapplied(s: Scrooge, row: Unread, kind: str, detail: Mapping[str, object]) -> None:
+    """A notification that is about nothing we know, or that cannot be applied. As it came, it stays in the inbox."""
+    BREAKS.labels(kind).inc()
+    log.error(kind, connector_account=row.connector_account, event_id=row.event_id, tries=row.tries)
+    account = await s.directory.account_by_id(row.connector_account)
+    await changes.open_break(
+        s.db,
+        kind,
+        f"{row.connector_account}:{row.event_id}",
+        {"event_id": row.event_id, "kind": row.kind, **detail},
+        merchant=account.merchant if account is not None else None,
+        connector_account=row.connector_account,
+    )
 
 
 async def unresolved(s: Scrooge, p: Payment, a: Attempt) -> None:

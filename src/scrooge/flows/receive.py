@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+import asyncpg
 import structlog
 from msgspec import structs
 
@@ -24,16 +25,23 @@ from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome, MalformedId, NotFound, NotificationRefused
 from scrooge.flows import breaks
 from scrooge.flows.ask import SECOND, command_of
-from scrooge.flows.perform import apply
+from scrooge.flows.perform import NOT_KEPT, apply
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
 from scrooge.metrics import NOTIFICATIONS
-from scrooge.storage import changes, inbox, payments
+from scrooge.storage import inbox, payments
 from scrooge.storage.directory import ConnectorAccount
 
 log = structlog.get_logger()
 OURS = re.compile(r"(pay_[0-9A-HJKMNP-TV-Z]{26})-([0-9]{1,5})")
 PARK_TRIES = 14  # with the inbox's spacing: about four hours
+LAST_TRY = 28  # and half a day after these
+# The database said no to what was to be written, and will say so again.
+REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+
+
+class MalformedNotification(Exception):
+    """A row of the inbox that says nothing this release can read."""
 
 
 async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
@@ -51,13 +59,22 @@ async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, 
         items = [mine(n, account) for n in connector.notifications(raw)]
     except Exception as error:  # Authentic, so it must not be lost, whatever it is.
         log.error("notification_unreadable", connector_account=account.id, error=type(error).__name__)
-        items = [Notification(event_id=hashlib.sha256(raw).hexdigest(), kind="unreadable")]
+        items = [unreadable(raw)]
     reach("inbox.before")
-    new = await inbox.keep(s.db, account.id, items, raw)
+    try:
+        new = await inbox.keep(s.db, account.id, items, raw)
+    except asyncpg.DataError as error:  # It says what no column takes; as it came it can be kept.
+        log.error("notification_unreadable", connector_account=account.id, error=type(error).__name__)
+        items = [unreadable(raw)]
+        new = await inbox.keep(s.db, account.id, items, raw)
     reach("inbox.after")
     NOTIFICATIONS.labels(account.connector, "stored").inc(new)
     NOTIFICATIONS.labels(account.connector, "repeated").inc(len(items) - new)
     return connector.accepted
+
+
+def unreadable(raw: bytes) -> Notification:
+    return Notification(event_id=hashlib.sha256(raw).hexdigest(), kind="unreadable")
 
 
 def mine(n: Notification, account: ConnectorAccount) -> Notification:
@@ -68,14 +85,34 @@ def mine(n: Notification, account: ConnectorAccount) -> Notification:
 
 
 async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
-    """Applies one stored notification, or leaves it for its next turn."""
+    """Applies one stored notification, or leaves it for its next turn.
+
+    One that cannot be applied holds up no other, and is not tried for ever. Raises what made it fail, until it is
+    given up; a database that cannot be reached is no reason. One that kills its worker each time is given up unseen.
+    """
     reach("receive.claimed")
+    if row.tries > LAST_TRY:
+        await given_up(s, row, "it was claimed again and again, and never filed")
+        return
+    try:
+        await apply_or_park(s, row)
+    except Exception as error:
+        passing = isinstance(error, NOT_KEPT) and not isinstance(error, REFUSED)
+        NOTIFICATIONS.labels("*", "failed").inc()
+        if passing or row.tries < PARK_TRIES:
+            raise
+        log.error("notification_given_up", event_id=row.event_id, error=type(error).__name__, exc_info=True)
+        await given_up(s, row, f"applying it failed: {type(error).__name__}")
+
+
+async def apply_or_park(s: Scrooge, row: inbox.Unread) -> None:
     n = row.notification
-    assert n.outcome is not None
+    if n is None or n.outcome is None:
+        raise MalformedNotification(row.event_id)
     found = await match(s, row.connector_account, n)
     if found is None:
         if row.tries >= PARK_TRIES:
-            await orphaned(s, row)
+            await orphaned(s, row, n)
         return
     p, attempt, outcome = found
     state, note = "applied", None
@@ -92,22 +129,19 @@ async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
     await inbox.file(s.db, row, state, note)
 
 
-async def orphaned(s: Scrooge, row: inbox.Unread) -> None:
+async def orphaned(s: Scrooge, row: inbox.Unread, n: Notification) -> None:
     """News about nothing we know, long enough: kept, and shown to an operator."""
-    n = row.notification
-    await changes.open_break(
-        s.db,
-        "orphan_notification",
-        f"{row.connector_account}:{n.event_id}",
-        {
-            "event_id": n.event_id,
-            "kind": n.kind,
-            "reference": n.reference,
-            "psp_reference": n.psp_reference,
-        },
-        connector_account=row.connector_account,
-    )
+    detail = {"reference": n.reference, "psp_reference": n.psp_reference}
+    await breaks.unapplied(s, row, "orphan_notification", detail)
     await inbox.file(s.db, row, "unhandled", "no attempt of ours matches")
+
+
+async def given_up(s: Scrooge, row: inbox.Unread, why: str) -> None:
+    """It failed for good: what it would tell is still in the inbox, as it came, and an operator hears of it."""
+    n = row.notification
+    told = {"reference": n.reference, "psp_reference": n.psp_reference} if n is not None else {}
+    await breaks.unapplied(s, row, "poisoned_notification", {**told, "why": why, "tries": row.tries})
+    await inbox.file(s.db, row, "unhandled", why)
 
 
 # --- which attempt is it about? -------------------------------------------------------------

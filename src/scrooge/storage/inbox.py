@@ -17,9 +17,13 @@ Q = load(Path(__file__).with_name("work.sql"))
 
 
 class Unread(Struct, frozen=True):
+    """A stored notification that is not applied yet. `notification` None: this release cannot read how it is kept."""
+
     bucket: int
     connector_account: str
-    notification: Notification
+    event_id: str
+    kind: str
+    notification: Notification | None
     tries: int
 
 
@@ -38,21 +42,22 @@ async def keep(db: Database, account: str, items: list[Notification], raw: bytes
 
 async def claim(db: Database, limit: int) -> list[Unread]:
     """Notifications whose turn it is, each handed to one worker only."""
-    found = []
-    for row in await run(db, Q["claim_inbox"], limit):
-        try:
-            found.append(unread_of(row))
-        except msgspec.MsgspecError as error:  # Kept by a newer release: its worker reads it, ours goes on.
-            log.error("inbox_row_unreadable", event_id=row["event_id"], error=type(error).__name__)
-    return found
+    return [unread_of(row) for row in await run(db, Q["claim_inbox"], limit)]
 
 
 def unread_of(row: Any) -> Unread:
+    try:
+        notification = msgspec.json.decode(row["item"], type=Notification)
+    except msgspec.MsgspecError as error:  # Kept by a newer release: its worker reads it, ours goes on.
+        log.error("inbox_row_unreadable", event_id=row["event_id"], error=type(error).__name__)
+        notification = None
     return Unread(
-        row["bucket"],
-        public("con", row["connector_account_id"]) or "",
-        msgspec.json.decode(row["item"], type=Notification),
-        row["tries"],
+        bucket=row["bucket"],
+        connector_account=public("con", row["connector_account_id"]) or "",
+        event_id=row["event_id"],
+        kind=row["kind"],
+        notification=notification,
+        tries=row["tries"],
     )
 
 
@@ -63,7 +68,7 @@ async def file(db: Database, row: Unread, state: str, note: str | None) -> None:
         Q["file_notification"],
         row.bucket,
         hex_of(row.connector_account),
-        row.notification.event_id,
+        row.event_id,
         state,
         note,
     )
