@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-import asyncpg
 import structlog
 from msgspec import structs
 
@@ -36,8 +35,6 @@ log = structlog.get_logger()
 OURS = re.compile(r"(pay_[0-9A-HJKMNP-TV-Z]{26})-([0-9]{1,5})")
 PARK_TRIES = 14  # with the inbox's spacing: about four hours
 LAST_TRY = 28  # and half a day after these
-# The database said no to what was to be written, and will say so again.
-REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 
 
 class MalformedNotification(Exception):
@@ -63,7 +60,7 @@ async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, 
     reach("inbox.before")
     try:
         new = await inbox.keep(s.db, account.id, items, raw)
-    except asyncpg.DataError as error:  # It says what no column takes; as it came it can be kept.
+    except inbox.REFUSED as error:  # It says what no column takes; as it came it can be kept.
         log.error("notification_unreadable", connector_account=account.id, error=type(error).__name__)
         items = [unreadable(raw)]
         new = await inbox.keep(s.db, account.id, items, raw)
@@ -97,7 +94,7 @@ async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
     try:
         await apply_or_park(s, row)
     except Exception as error:
-        passing = isinstance(error, NOT_KEPT) and not isinstance(error, REFUSED)
+        passing = isinstance(error, NOT_KEPT) and not isinstance(error, inbox.REFUSED)
         NOTIFICATIONS.labels("*", "failed").inc()
         if passing or row.tries < PARK_TRIES:
             raise

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 import structlog
 from msgspec import Struct
@@ -13,6 +14,8 @@ from scrooge.storage.database import Database, load, run
 from scrooge.storage.rows import encoded, public
 
 log = structlog.get_logger()
+# The database said no to what was to be written or looked for, and will say so again.
+REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 Q = load(Path(__file__).with_name("work.sql"))
 
 
