@@ -1,5 +1,6 @@
 """What a payment looks like, to the letter; and what `expand` adds."""
 
+import uuid
 from typing import Any
 
 import pytest
@@ -178,3 +179,21 @@ async def test_a_paused_account_takes_no_new_payments_and_credentials_are_never_
     _, health = await world.get("/v1/connector-accounts/stripe/health")
     assert health["attempts"] >= 1
     assert health["approval_rate"] is not None
+
+
+async def test_a_customers_instruments_come_in_pages_newest_first(world: World):
+    customer = f"user-{uuid.uuid4().hex}"
+    made = []
+    for n in range(5):
+        credentials = [{"connector_account": "stripe", "psp_token": f"pm_{n}"}]
+        made.append((await world.post("/v1/instruments", {"customer": customer, "credentials": credentials}))[1]["id"])
+    path, seen = f"/v1/instruments?customer={customer}&limit=2", []
+    cursor = ""
+    for size in (2, 2, 1):
+        status, page = await world.get(path + cursor)
+        assert (status, len(page["data"]), page["has_more"]) == (200, size, size == 2)
+        seen += [i["id"] for i in page["data"]]
+        cursor = f"&cursor={page['next_cursor']}"
+    assert (seen, page["next_cursor"]) == (made[::-1], None)
+    status, refused = await world.get("/v1/instruments?customer=another&cursor=" + "x" * 20)
+    assert (status, refused["code"], refused["param"]) == (422, "invalid_field", "cursor")

@@ -187,6 +187,7 @@ class Page(Body, frozen=True, kw_only=True):
 
 class InstrumentFilter(Body, frozen=True, kw_only=True):
     customer: Text
+    cursor: Cursor | None = None
     limit: Limit = 20
 
 

@@ -146,7 +146,7 @@ def answers(route: Route) -> str:
     for status, kind in route.answers.items():
         name = kind.__name__ if kind else ""
         shown = f' <small><a href="#object-{name}">{name}</a></small>' if name else ""
-        words = "Made" if status == 201 and not route.idempotent else said(status)
+        words = said(status, route)
         rows.append(f"<div><dt><code>{status}</code>{shown}</dt><dd>{escape(words)}</dd></div>\n")
     return f"<h4>Answers</h4>\n<dl>\n{''.join(rows)}</dl>\n"
 

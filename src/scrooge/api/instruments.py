@@ -54,11 +54,15 @@ async def delete(call: Call) -> Answer:
 async def of_customer(call: Call) -> Answer:
     query: bodies.InstrumentFilter = call.query
     who = call.principal
-    found = await instruments.of_customer(call.s.db, who.merchant, query.customer, who.livemode, query.limit)
-    document = answers.InstrumentList(
-        data=[await shown(call, i) for i in found], **pages.listed(call, None, more=False)
+    before = pages.position_of(call, query.cursor, "cursor", tuple[str])[0] if query.cursor else None
+    found, place = await instruments.of_customer(
+        call.s.db, who.merchant, query.customer, who.livemode, before, query.limit
     )
-    return Answer(200, document)
+    cursor = pages.cursor_of(call, [place]) if place else None
+    document = answers.InstrumentList(
+        data=[await shown(call, i) for i in found], **pages.listed(call, cursor, more=cursor is not None)
+    )
+    return Answer(200, document, pages.link(call, cursor))
 
 
 async def instrument_of(call: Call) -> Instrument:

@@ -32,7 +32,7 @@ def responses(route: Route) -> dict[str, Any]:
         content: dict[str, Any] = {"*/*": {"schema": {}}}
         if kind is not None:
             content = {"application/json": {"schema": {"$ref": REF.format(name=kind.__name__)}}}
-        found[str(status)] = {"description": said(status), "headers": headers(route, status), "content": content}
+        found[str(status)] = {"description": said(status, route), "headers": headers(route, status), "content": content}
     by_status: dict[int, list[type[e.Problem]]] = defaultdict(list)
     for problem in problems_of(route):
         by_status[problem.status].append(problem)
@@ -90,10 +90,10 @@ def headers(route: Route, status: int) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def said(status: int) -> str:
+def said(status: int, route: Route) -> str:
     return {
         200: "Done",
-        201: "Done; declined and failed payments too",
+        201: "Done; declined and failed payments too" if route.idempotent else "Made",
         202: "We cannot tell yet, and are asking",
         303: "Back to the shop",
         503: "Not ready",

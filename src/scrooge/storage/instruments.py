@@ -12,6 +12,7 @@ from scrooge.storage.lane import Lane
 from scrooge.storage.rows import key_of, microseconds, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
+LAST = "f" * 32
 
 
 class Credential(Struct, frozen=True):
@@ -84,10 +85,14 @@ async def read(db: Any, ids: list[str]) -> dict[str, Instrument]:
     return {i.id: i for i in map(instrument_of, rows)}
 
 
-async def of_customer(db: Any, merchant: str, customer: str, livemode: bool, limit: int) -> list[Instrument]:
-    """Newest first."""
-    rows = await run(db, Q["of_customer"], hex_of(merchant), customer, livemode, limit)
-    return [instrument_of(row) for row in rows]
+async def of_customer(
+    db: Any, merchant: str, customer: str, livemode: bool, before: str | None, limit: int
+) -> tuple[list[Instrument], str | None]:
+    """Newest first, those before an id; and the id to go on before, when there are more."""
+    last = hex_of(before) if before else LAST
+    rows = await run(db, Q["of_customer"], hex_of(merchant), customer, livemode, last, limit + 1)
+    found = [instrument_of(row) for row in rows[:limit]]
+    return found, found[-1].id if len(rows) > limit else None
 
 
 async def delete(db: Database, merchant: str, instrument_id: str) -> bool:

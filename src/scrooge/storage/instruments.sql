@@ -18,15 +18,16 @@ SELECT i.*,
  WHERE i.deleted_at IS NULL;
 
 -- of_customer :many
+-- ($4 ids before, $5 rows) Newest first.
 SELECT i.*,
        (SELECT jsonb_agg(jsonb_build_object('connector_account', c.connector_account_id, 'psp_token', c.psp_token,
                                             'psp_customer', c.psp_customer) ORDER BY c.position)
           FROM credentials c
          WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys
   FROM instruments i
- WHERE i.merchant_id = $1 AND i.customer = $2 AND i.livemode = $3 AND i.deleted_at IS NULL
+ WHERE i.merchant_id = $1 AND i.customer = $2 AND i.livemode = $3 AND i.deleted_at IS NULL AND i.id < $4
  ORDER BY i.id DESC
- LIMIT $4;
+ LIMIT $5;
 
 -- delete :one
 UPDATE instruments SET deleted_at = now()
