@@ -228,3 +228,26 @@ def test_a_refund_done_twice_under_two_names_is_refused_and_told():
     b.tell(refund, oc.Approved("re_1"))
     with pytest.raises(ContradictoryOutcome):
         b.tell(refund, oc.Approved("re_2"))
+
+
+@pytest.mark.parametrize("said", [ENDS[0], ENDS[1]], ids=["declined", "rejected"])
+def test_a_refund_that_was_called_refused_and_was_done_counts_and_an_operator_is_told(said: oc.Outcome):
+    b = Books()
+    b.tell(b.authorize(), FIRST)
+    refund = b.move(decide(b.p, Operation.REFUND, None, **b.facts("con_1"))).attempts[-1]
+    before = b.tell(refund, said) and b.p
+    assert b.tell(refund, oc.Approved("re_1")).state is State.APPROVED
+    assert [kind for kind, _ in breaks_of(before, b.p)] == ["late_success"]
+    assert (status_of(b.p), b.open_balances) == ("refunded", {})
+    assert b.tell(refund, oc.Reversed("the bank would not have it")).state is State.REVERSED
+    assert b.open_balances == {"psp_receivable": 1000, "order_clearing": -1000}
+
+
+def test_a_refund_done_after_all_is_a_contradiction_where_another_stands_in_its_place():
+    b = Books()
+    b.tell(b.authorize(), FIRST)
+    first = b.move(decide(b.p, Operation.REFUND, None, **b.facts("con_1"))).attempts[-1]
+    b.tell(first, oc.Rejected("insufficient balance"))
+    b.move(decide(b.p, Operation.REFUND, None, **b.facts("con_1")))
+    with pytest.raises(ContradictoryOutcome):
+        b.tell(first, oc.Approved("re_1"))

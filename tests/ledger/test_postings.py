@@ -72,6 +72,13 @@ SALE = """
     3 pending         -
     3 failed          pending=+1299    clearing=-1299
 """
+DONE_AFTER_ALL = """
+    1 sale 1299       -
+    1 approved        receivable=+1299 clearing=-1299
+    2 refund 1299     clearing=+1299   pending=-1299
+    2 rejected        pending=+1299    clearing=-1299
+    2 approved        clearing=+1299   receivable=-1299
+"""
 FAILED_SALE = """
     1 sale 1299       -
     1 approved        receivable=+1299 clearing=-1299
@@ -95,7 +102,7 @@ def step(p: Payment, number: int, word: str, minor: int | None) -> Payment:
 
 
 def test_the_life_of_a_payment_in_the_books():
-    for story in (MANUAL, FINAL, LAPSED, SALE, FAILED_SALE, CANCELED_SALE):
+    for story in (MANUAL, FINAL, LAPSED, SALE, DONE_AFTER_ALL, FAILED_SALE, CANCELED_SALE):
         p = a_payment(1299)
         for line in story.strip().splitlines():
             number, word, *rest = line.split()

@@ -1,4 +1,4 @@
-"""Authorizations that succeed when nobody waits for them any more: after we had given up, or a second time.
+"""What succeeds when nobody waits for it any more: authorizations that we had given up, or a second time.
 
 They always leave a break. The money is given back by an attempt of its own, or kept where policy says so and nothing
 else of the payment is live. `State.REVERSING` is the work order: it lasts until the PSP has taken the money back.
@@ -37,6 +37,18 @@ def unwanted(p: Payment, a: Attempt, outcome: Outcome, at: int, policy: Late) ->
         return None
     known = any(x.operation is Operation.AUTHORIZE and x.psp_reference == again for x in p.attempts)
     return p if known else second(p, a, outcome, at)
+
+
+def done_after_all(a: Attempt, outcome: Outcome) -> bool:
+    """A capture, void or refund that a PSP called refused, and did: it happened, so it counts.
+
+    One whose idempotency failed does the first request and refuses the replay, for which there is no room any more.
+    """
+    return (
+        a.operation is not Operation.AUTHORIZE
+        and a.state in {State.DECLINED, State.REJECTED}
+        and isinstance(outcome, Approved)
+    )
 
 
 def ended(a: Attempt) -> bool:
@@ -137,6 +149,6 @@ def breaks_of(before: Payment, after: Payment) -> list[tuple[str, Attempt]]:
             found += [("second_success", a)] if a.state is State.REVERSING else []
         elif a.state is State.REVERSING and old.state is not State.REVERSING:
             found.append(("return_failed" if old.approved_minor is not None else "late_success", a))
-        elif a.state is State.APPROVED and a.operation is Operation.AUTHORIZE and ended(old):
+        elif a.state is State.APPROVED and ended(old):
             found.append(("late_success", a))
     return found

@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from scrooge.domain.attempt import LIVE, Attempt, Closed, Operation, State, advance
-from scrooge.domain.late import Late, unwanted, with_return
+from scrooge.domain.late import Late, done_after_all, unwanted, with_return
 from scrooge.domain.learn import learned
 from scrooge.domain.outcome import ActionRequired, Approved, Outcome, ReversalKind, Reversed
 from scrooge.domain.payment import Payment, authorization_of, tally
@@ -20,6 +20,8 @@ def hear(p: Payment, attempt_id: str, outcome: Outcome, at: int, policy: Late = 
     attempt = p.attempt(attempt_id)
     if lapsed_with_captures(p, attempt, outcome):
         moved = structs.replace(attempt, closed=Closed.EXPIRED)
+    elif done_after_all(attempt, outcome):
+        moved = learned(structs.replace(attempt, state=State.APPROVED, decline=None), outcome, at)
     else:
         late = unwanted(p, attempt, outcome, at, policy)
         if late is not None:

@@ -49,6 +49,7 @@ RULES: dict[str, tuple[Account, Account] | None] = {
     "refund_declined":  (A.REFUNDS_PENDING, A.ORDER_CLEARING),
     "refund_rejected":  (A.REFUNDS_PENDING, A.ORDER_CLEARING),
     "refund_withdrawn": (A.REFUNDS_PENDING, A.ORDER_CLEARING),  # reversed before it was approved
+    "refund_late":      (A.ORDER_CLEARING,  A.PSP_RECEIVABLE),  # approved after it had been refused
     "refund_reversed":  (A.PSP_RECEIVABLE,  A.ORDER_CLEARING),
     # Taken when nobody wanted it any more: the payer's, not the order's, until it is back.
     "sale_reversing":   (A.PSP_RECEIVABLE,  A.REFUNDS_PENDING),
@@ -95,6 +96,8 @@ def effect_of(old: Attempt | None, new: Attempt) -> str | None:
             return "refund_withdrawn"
         if new.operation == "capture":
             return "capture_withdrawn"
+    if event == "refund_approved" and old.state in {"declined", "rejected"}:
+        return "refund_late"
     return event
 
 
