@@ -88,7 +88,8 @@ class Lane(World):
                         return
             except (aiohttp.ClientError, OSError, TimeoutError):
                 await asyncio.sleep(0.03)
-        raise AssertionError(f"{url} does not answer; see {self.log}")
+        with open(self.log) as log:
+            raise AssertionError(f"{url} does not answer: {log.read()[-2000:]}")
 
     # --- the PSPs ---
 
