@@ -128,9 +128,15 @@ CORE = (
     ),
     Mutant(
         "voided-stays-open", "a fully voided authorization is still live", NEWS,
-        "if t.voided == t.authorized and not a.sale:",
-        "if t.voided == t.authorized and a.sale:",
-        ("tests/domain/test_attempt.py", "tests/domain/test_payment.py"),
+        "closed = Closed.VOIDED if t.voided == t.authorized else None",
+        "closed = None",
+        ("tests/domain/test_payment.py",),
+    ),
+    Mutant(
+        "failed-void-stays-closed", "a void fails after all, and another authorization may stand beside the first", NEWS,
+        "            if closed is not a.closed:\n",
+        "            if closed is not None and closed is not a.closed:\n",
+        ("tests/domain/test_payment.py",),
     ),
     Mutant(
         "declines-are-not-announced", "a final state without an event", NEWS,
