@@ -1,5 +1,7 @@
 """What must be true when the faults have stopped and the worker has drained: money-safety's oracle, (i) to (vi)."""
 
+import asyncio
+import time
 from collections import defaultdict
 from typing import Any
 
@@ -15,6 +17,7 @@ HOLDS = {
     "authorized": PAID, "captured": PAID | {"failed"}, "partially_captured": PAID, "voided": {"voided"},
     "refunded": {"refunded", "captured"}, "partially_refunded": PAID, "declined": {"declined"}, "failed": {"failed"},
 }  # fmt: skip
+FEED_SECONDS = 40.0
 FINAL = {"approved", "declined", "rejected", "reversed"}
 
 
@@ -79,12 +82,17 @@ async def recorded_anyway(lane: Lane, order: Order, said: Said) -> list[str]:
 async def announced(lane: Lane, seen: dict[str, dict[str, Any]], cursor: str | None) -> tuple[list[str], str | None]:
     """(vi) every final state was announced; the feed has every event once."""
     wrong: list[str] = []
-    found, cursor = await lane.events(cursor)
-    for event in found:
-        if event["id"] in seen:
-            wrong.append(f"the feed told {event['id']} twice")
-        seen[event["id"]] = event
-    row = await lane.row("SELECT count(*) AS n FROM events")
+    until = time.monotonic() + FEED_SECONDS
+    while True:  # It waits for transactions of connections that were cut, until PostgreSQL ends these.
+        found, cursor = await lane.events(cursor)
+        for event in found:
+            if event["id"] in seen:
+                wrong.append(f"the feed told {event['id']} twice")
+            seen[event["id"]] = event
+        row = await lane.row("SELECT count(*) AS n FROM events")
+        if row["n"] == len(seen) or time.monotonic() > until:
+            break
+        await asyncio.sleep(0.5)
     if row["n"] != len(seen):
         wrong.append(f"the feed told {len(seen)} events of {row['n']}")
     told = {event["attempt"] for event in seen.values()}
