@@ -44,7 +44,7 @@ IN_DOUBT = Gauge(
 )
 OLDEST_UNREAD = Gauge(
     "scrooge_oldest_unread_seconds",
-    "Age of the oldest notification not applied",
+    "How late the notification is whose turn to be applied came first",
     multiprocess_mode="max",
 )
 UNHANDLED = Gauge(

@@ -113,9 +113,9 @@ DELETE FROM idempotency_keys
         LIMIT $1);
 
 -- backlog :one
--- What the gauges show: ages in seconds.
-SELECT (SELECT coalesce(extract(epoch FROM now() - min(received_at)), 0)::float8 FROM inbox
-         WHERE state = 'unread') AS oldest_unread_seconds,
+-- What the gauges show: ages in seconds. A notification that was looked at and waits for its next turn is not late.
+SELECT (SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 FROM inbox
+         WHERE state = 'unread' AND due_at <= now()) AS oldest_unread_seconds,
        (SELECT count(*) FROM inbox WHERE state = 'unread') AS unread,
        (SELECT count(*) FROM inbox WHERE state = 'unhandled') AS unhandled,
        (SELECT count(*) FROM breaks WHERE closed_at IS NULL) AS breaks_open,
