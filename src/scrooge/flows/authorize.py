@@ -34,6 +34,7 @@ from scrooge.ids import bucket_in, bucket_of, new_id
 from scrooge.money import Money
 from scrooge.routing.choose import Candidate, Route, choose
 from scrooge.storage import changes, payments
+from scrooge.storage.database import redone
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
 
@@ -121,6 +122,7 @@ async def again(
             return before[0], True
 
 
+@redone
 async def recorded_again(
     s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, keyed: Keyed,
     slot: Slot, account: str, behind: tuple[str, ...],

@@ -19,6 +19,7 @@ from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import GRACE, apply, apply_or_unknown, change_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.storage import changes, payments
+from scrooge.storage.database import redone
 from scrooge.storage.directory import Principal
 
 OVERTAKEN_MAX = 3
@@ -85,6 +86,7 @@ async def continued(
     return p, False
 
 
+@redone
 async def record(
     s: Scrooge, p: Payment, attempt: Attempt, request: Request, key: tuple[Principal, Keyed] | None
 ) -> Payment:

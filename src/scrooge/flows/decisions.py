@@ -28,6 +28,7 @@ from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
 from scrooge.metrics import DECISIONS
 from scrooge.storage import decisions, payments, work
+from scrooge.storage.database import redone
 from scrooge.storage.decisions import Decision
 from scrooge.storage.directory import Principal, note
 
@@ -38,6 +39,7 @@ LEASE_SECONDS = 10.0
 BUSY_SECONDS = 5
 
 
+@redone
 async def propose(
     s: Scrooge, who: Principal, payment_id: str, attempt_id: str, outcome: str, psp_reference: str | None, evidence: str
 ) -> Decision:
@@ -60,6 +62,7 @@ async def propose(
     return made
 
 
+@redone
 async def approve(s: Scrooge, who: Principal, decision_id: str) -> Decision:
     """Applies it, in one commit with its own state. Said twice by the same key, it is the same answer.
 
@@ -95,6 +98,7 @@ async def approve(s: Scrooge, who: Principal, decision_id: str) -> Decision:
     return applied
 
 
+@redone
 async def reject(s: Scrooge, who: Principal, decision_id: str, words: str | None) -> Decision:
     """By anybody, its proposer too. Raises NotFound, DecisionClosed."""
     await seen(s, who, decision_id)

@@ -21,6 +21,7 @@ from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, new_id, retyped
 from scrooge.money import Money
 from scrooge.storage import changes, payments
+from scrooge.storage.database import redone
 from scrooge.storage.directory import Principal
 
 PREFIXES = {Operation.CAPTURE: "cap", Operation.VOID: "voi", Operation.REFUND: "ref"}
@@ -59,6 +60,7 @@ async def modify(
     return before[0], before[1], True
 
 
+@redone
 async def record(
     s: Scrooge,
     principal: Principal,

@@ -24,6 +24,7 @@ from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ledger.postings import Journal, journal
 from scrooge.storage import changes, payments, work
 from scrooge.storage.changes import Announcement, Change
+from scrooge.storage.database import redone
 
 log = structlog.get_logger()
 GRACE = 2 * SECOND  # between the PSP's deadline and the handler's
@@ -71,6 +72,7 @@ async def apply(
         raise
 
 
+@redone
 async def apply_locked(
     s: Scrooge,
     payment_id: str,

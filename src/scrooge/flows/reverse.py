@@ -16,6 +16,7 @@ from scrooge.flows.perform import ask_and_apply, keep
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, new_id
 from scrooge.storage import payments, work
+from scrooge.storage.database import redone
 from scrooge.storage.work import Lease
 
 
@@ -36,6 +37,7 @@ async def give_back(s: Scrooge, p: Payment, unwanted: Attempt, lease: Lease) -> 
         return await ask_and_apply(s, after, back.id, endpoint, request, slot, answered=False)
 
 
+@redone
 async def record(s: Scrooge, payment_id: str, unwanted_id: str, lease: Lease) -> tuple[Payment, Request] | None:
     """Decides under the lock and commits the attempt. None: one is out, or the turn is somebody else's by now."""
     attempt_id = new_id("att", bucket_in(payment_id))

@@ -1,12 +1,14 @@
 """PostgreSQL: one pool a process, named queries from .sql files, and errors that callers understand."""
 
 import asyncio
+import random
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 from msgspec import Struct
@@ -43,6 +45,8 @@ BUSY = (
     asyncpg.SerializationError,
     asyncpg.InsufficientResourcesError,
 )
+UNDONE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+TRIES = 3
 ACQUIRE_SECONDS = 5.0
 # Longer than any statement may take. A commit has no time limit of its own: it waits for the synchronous standby.
 HELD_SECONDS = 20.0
@@ -55,6 +59,10 @@ PLANNER = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Query(Struct, frozen=True):
@@ -143,6 +151,24 @@ async def run(db: Any, query: Query, *args: Any) -> Any:
             return await db.fetch(query.sql, *args)
         case _:
             return await db.execute(query.sql, *args)
+
+
+def redone(phase: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """For a phase that is one transaction and asks nobody outside: what PostgreSQL undid whole, to end a deadlock or a
+    conflict, is done once more. Raises DatabaseUnavailable when that happens three times."""
+
+    @wraps(phase)
+    async def tried(*args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(TRIES - 1):
+            try:
+                return await phase(*args, **kwargs)
+            except DatabaseUnavailable as problem:
+                if not isinstance(problem.__cause__, UNDONE):
+                    raise
+            await asyncio.sleep(random.uniform(0.005, 0.05))  # noqa: S311
+        return await phase(*args, **kwargs)
+
+    return tried
 
 
 async def connect(
