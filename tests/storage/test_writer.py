@@ -17,7 +17,7 @@ from scrooge.ids import bucket_of, hex_of, new_id
 from scrooge.ledger.postings import Journal, Posting
 from scrooge.metrics import BATCHED
 from scrooge.money import Money
-from scrooge.storage import lane, payments, writer
+from scrooge.storage import changes, lane, payments, writer
 from scrooge.storage.access import create_caller, create_merchant
 from scrooge.storage.changes import Change, Guard
 from scrooge.storage.database import connect
@@ -142,6 +142,43 @@ async def test_when_the_commit_is_not_confirmed_everybody_in_the_batch_hears_tha
     await held.close()
     assert all(isinstance(t, DatabaseUnavailable) for t in told), told
     assert await w.create(made(caller)), "the lane goes on"
+
+
+async def test_a_commit_that_takes_too_long_is_hung_up_on_and_not_canceled(
+    w: Writer, database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Canceled, the wait for a standby would end with a commit that everybody sees and the standby lacks."""
+    monkeypatch.setattr(lane, "RUN_SECONDS", 0.5)
+
+    async def slow(connection, items):
+        await connection.execute(f"SELECT pg_sleep(20) AS {items[0]}")
+        return {}
+
+    name = f"slow_{uuid.uuid4().hex}"
+    with pytest.raises(DatabaseUnavailable) as told:
+        await lane.Lane("slow", w.db, slow, str).put(name)
+    assert told.value.unconfirmed, "nobody knows whether it will be done"
+    await asyncio.sleep(0.5)
+    looking = await asyncpg.connect(database_url)
+    pid = await looking.fetchval(
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE '%' || $1 AND state = 'active' AND pid <> pg_backend_pid()",
+        name,
+    )
+    assert pid is not None, "the server goes on with it"
+    await looking.execute("SELECT pg_terminate_backend($1)", pid)
+    await looking.close()
+
+
+async def test_whose_key_is_being_taken_by_another_process_is_told_so(
+    w: Writer, caller: tuple[str, str], database_url: str
+):
+    first, second = made(caller, key="one"), made(caller, key="one")
+    other = await connect(database_url, size=1)
+    async with other.transaction() as connection:  # Its commit takes a while.
+        assert await changes.create(connection, [first])
+        assert await w.create(second) is False
+    await other.close()
+    assert await payments.read(w.db, second[0].id) is None
 
 
 async def test_more_than_may_wait_is_refused_at_once(w: Writer, caller: tuple[str, str], monkeypatch):

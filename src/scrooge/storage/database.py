@@ -94,8 +94,8 @@ class Database:
         self.pool = pool
 
     @asynccontextmanager
-    async def acquired(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection, and DatabaseUnavailable when there is none or it is lost."""
+    async def acquired(self, seconds: float = HELD_SECONDS) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for at most so long, and DatabaseUnavailable when there is none or it is lost."""
         started = time.monotonic()
         try:
             connection = await self.pool.acquire(timeout=ACQUIRE_SECONDS)
@@ -103,7 +103,7 @@ class Database:
             raise DatabaseUnavailable("the database cannot be reached") from error
         POOL_WAIT_SECONDS.observe(time.monotonic() - started)
         # Hung up, not cancelled: PostgreSQL ends a canceled wait for the standby by showing a commit that it lacks.
-        limit = asyncio.get_running_loop().call_later(HELD_SECONDS, connection.terminate)
+        limit = asyncio.get_running_loop().call_later(seconds, connection.terminate)
         try:
             yield connection
         except asyncio.CancelledError:

@@ -126,7 +126,7 @@ class Lane(Generic[Item, Result]):
 
     async def together(self, items: list[Item]) -> Mapping[Any, Result]:
         """One statement, and so one transaction. Sorted by name, so that two batches lock in the same order."""
-        async with self.db.acquired() as connection, asyncio.timeout(RUN_SECONDS):
+        async with self.db.acquired(RUN_SECONDS) as connection:
             found = await self.run(connection, items)
         self.batched.observe(len(items))
         return found

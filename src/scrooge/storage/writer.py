@@ -29,8 +29,11 @@ class Writer:
         self.applies: Lane[Change, bool] = Lane("apply", db, apply, lambda change: change.after.id)
 
     async def create(self, made: Made) -> bool:
-        """Records a new payment with its first attempt; False: its key or reference is taken."""
-        return await self.records.put(made) is not None
+        """Records a new payment with its first attempt; False: its key or reference is taken, or is being taken."""
+        try:
+            return await self.records.put(made) is not None
+        except asyncpg.LockNotAvailableError:
+            return False
 
     async def save(self, change: Change) -> bool:
         """Writes a change; False: the payment was changed, or is being changed, by somebody else."""
