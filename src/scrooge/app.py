@@ -31,6 +31,7 @@ from scrooge.workers.loop import work
 log = structlog.get_logger()
 GARBAGE = 20_000  # objects made between two looks for rings of garbage; 700 costs a tenth of the CPU
 DRAIN_SECONDS = 25
+SHOW_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -54,13 +55,23 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
 
     live_allowed = settings.credentials_key is not None and not settings.embedded
     directory = Directory(db, installed, sealer, live_allowed=live_allowed)
+    s = Scrooge(settings, db, writer, http, installed, directory, schema_behind, sender)
+    showing = asyncio.create_task(show(s))
     try:
-        yield Scrooge(settings, db, writer, http, installed, directory, schema_behind, sender)
+        yield s
     finally:
+        showing.cancel()
         await sender.close()
         await http.close()
         await writer.db.close()
         await db.close()
+
+
+async def show(s: Scrooge) -> None:
+    """Sets the gauges of this process's own limits."""
+    while True:
+        s.limits.show()
+        await asyncio.sleep(SHOW_SECONDS)
 
 
 def run_worker(settings: Settings) -> None:

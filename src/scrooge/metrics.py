@@ -11,6 +11,18 @@ PSP_SECONDS = Histogram("scrooge_psp_seconds", "Time a PSP took to answer", ["co
 PSP_SHED = Counter(
     "scrooge_psp_shed_total", "Requests refused before anything was recorded", ["account", "lane", "reason"]
 )
+PSP_LIMIT = Gauge(
+    "scrooge_psp_limit", "Requests that a connector account gets at once", ["account"], multiprocess_mode="sum"
+)
+PSP_INSIDE = Gauge("scrooge_psp_in_flight", "Requests at a connector account", ["account"], multiprocess_mode="sum")
+PSP_WAITING = Gauge("scrooge_psp_waiting", "Requests in line for a PSP", ["account", "lane"], multiprocess_mode="sum")
+PSP_BREAKER = Gauge(
+    "scrooge_psp_breaker", "Circuit breaker: 0 closed, 1 half open, 2 open", ["account"], multiprocess_mode="max"
+)
+SHED = Counter("scrooge_shed_total", "Requests refused because there were too many", ["rank"])
+AT_WORK = Gauge("scrooge_requests_at_work", "Requests being worked on", ["rank"], multiprocess_mode="sum")
+WAITING = Gauge("scrooge_requests_waiting", "Requests waiting to be begun", ["rank"], multiprocess_mode="sum")
+HELD = Gauge("scrooge_requests_held", "Requests begun and not answered", multiprocess_mode="sum")
 NOTIFICATIONS = Counter("scrooge_notifications_total", "Notifications from PSPs", ["connector", "result"])
 BREAKS = Counter("scrooge_breaks_total", "Contradictions kept for an operator", ["kind"])
 DECISIONS = Counter("scrooge_decisions_total", "Decisions of operators", ["state", "outcome"])

@@ -21,6 +21,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sandbox_host: str = "127.0.0.1"
     sandbox_port: int = 8090
     database_pool: int = 16  # connections per process
+    requests_at_work: int = 128  # at once per process; those that wait for a PSP are not counted
     psp_timeout_seconds: int = 10
     psp_concurrency: int = 512  # requests at once to one connector account, per process; it finds less by itself
     psp_breaker: bool = True  # stop sending new payments to a PSP that technically fails
@@ -48,6 +49,7 @@ LIMITS = {
     "port": (0, 65535),
     "sandbox_port": (0, 65535),
     "database_pool": (2, 500),
+    "requests_at_work": (4, 4096),
     "psp_timeout_seconds": (1, 60),
     "psp_concurrency": (4, 10_000),
     "body_max_bytes": (1024, 16 * 1024 * 1024),

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from scrooge.api.app import create_api
 from scrooge.app import open_scrooge
+from scrooge.flows.scrooge import Scrooge
 from scrooge.settings import Settings
 from scrooge.storage.access import create_caller, create_key, create_merchant
 
@@ -18,6 +19,7 @@ from scrooge.storage.access import create_caller, create_key, create_merchant
 class Api(Struct, frozen=True):
     app: ASGIApp
     key: str
+    s: Scrooge
 
 
 class Got(Struct, frozen=True):
@@ -36,7 +38,7 @@ async def opened(database_url: str) -> AsyncIterator[Api]:
     async with open_scrooge(Settings(database_url=database_url, database_pool=4)) as s:
         caller = await create_caller(s.db, await create_merchant(s.db, "asgi"), "checkout")
         _, key = await create_key(s.db, caller, ["*"], False)
-        yield Api(create_api(s), key)
+        yield Api(create_api(s), key, s)
 
 
 async def asked(

@@ -18,6 +18,7 @@ LAYERS = [
     {"storage", "connectors", "webhooks"},
     {"ledger", "routing"},
     {"domain"},
+    {"admission"},
     {"money", "ids", "errors", "settings", "metrics", "logs", "crash", "urls", "gate"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scrooge.admission import Admission
 from scrooge.connectors import limits as limits_module
 from scrooge.connectors.breaker import OPEN_FIRST, OPEN_MOST, PROBES, SPACE_SECONDS, STREAK, Breaker, State
 from scrooge.connectors.limits import Lane, Limits, Slot
@@ -169,6 +170,10 @@ async def test_whoever_gives_up_or_is_told_to_go_leaves_no_trace():
 # --- the bulkheads ---
 
 
+def limits_of(most: int, *, breaks: bool = True) -> Limits:
+    return Limits(most, Admission(16), breaks=breaks)
+
+
 def filled(limits: Limits, account: str, lane: Lane) -> list[Slot]:
     slots: list[Slot] = []
     while (slot := Slot(limits, lane, None)).move(account):
@@ -188,7 +193,7 @@ async def failed(limits: Limits, account: str, health: Health, *, patient: bool 
 
 
 async def test_each_lane_keeps_slots_from_the_other_and_one_psp_takes_none_of_another():
-    limits = Limits(16)
+    limits = limits_of(16)
     taken = filled(limits, "slow", Lane.NEW)
     assert len(taken) == 14
     assert len(filled(limits, "slow", Lane.RECOVERY)) == 2
@@ -197,7 +202,7 @@ async def test_each_lane_keeps_slots_from_the_other_and_one_psp_takes_none_of_an
 
 async def test_a_full_line_refuses_at_once_and_a_long_wait_ends(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(limits_module.WAIT_SECONDS, Lane.NEW, 0.02)
-    limits = Limits(16)
+    limits = limits_of(16)
     filled(limits, "slow", Lane.NEW)
     with pytest.raises(PspOverloaded):
         await limits.take("slow", Lane.NEW)
@@ -209,7 +214,7 @@ async def test_a_full_line_refuses_at_once_and_a_long_wait_ends(monkeypatch: pyt
 
 
 async def test_an_open_breaker_refuses_new_payments_and_not_what_must_be_asked():
-    limits = Limits(64)
+    limits = limits_of(64)
     await failed(limits, "down", Health.FAILED)
     with pytest.raises(PspUnavailable):
         await limits.take("down", Lane.NEW)
@@ -222,19 +227,19 @@ async def test_an_open_breaker_refuses_new_payments_and_not_what_must_be_asked()
 
 @pytest.mark.parametrize(("health", "patient"), [(Health.GOOD, True), (Health.BUSY, True), (Health.LATE, False)])
 async def test_declines_refusals_and_callers_in_a_hurry_open_no_breaker(health: Health, patient: bool):
-    limits = Limits(64)
+    limits = limits_of(64)
     await failed(limits, "fine", health, patient=patient)
     assert limits.of("fine").breaker.state is State.CLOSED
 
 
 async def test_a_breaker_can_be_switched_off():
-    limits = Limits(64, breaks=False)
+    limits = limits_of(64, breaks=False)
     await failed(limits, "down", Health.FAILED)
     assert limits.pressure("down") is None
 
 
 async def test_a_deadline_that_leaves_too_little_is_refused_and_a_psp_gets_its_least():
-    limits = Limits(64)
+    limits = limits_of(64)
     with pytest.raises(DeadlineTooShort):
         await limits.take("psp", Lane.NEW, time.monotonic() + 0.5)
     slot = await limits.take("psp", Lane.NEW, time.monotonic() + 4.0)
@@ -245,7 +250,7 @@ async def test_a_deadline_that_leaves_too_little_is_refused_and_a_psp_gets_its_l
 
 
 async def test_every_way_out_gives_the_slot_back():
-    limits = Limits(64)
+    limits = limits_of(64)
 
     async def breaks() -> Answer:
         raise RuntimeError("a bug")

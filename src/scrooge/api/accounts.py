@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from scrooge.api import bodies, pages, reports, show
 from scrooge.api.call import Answer, Call
+from scrooge.connectors.limits import Lane
 from scrooge.errors import BadUrl, ModeMismatch, NotFound
 from scrooge.storage import listing
 from scrooge.storage.directory import ConnectorAccount
@@ -94,6 +95,7 @@ async def health(call: Call) -> Answer:
     account = await account_of(call)
     since = datetime.now(UTC) - HEALTH_OVER
     h = await listing.health(call.s.db, account.merchant, account.id, since)
+    bulkhead = call.s.limits.of(account.id)
     final = h.approved + h.declined
     document = reports.ConnectorAccountHealth(
         id=account.id,
@@ -111,6 +113,10 @@ async def health(call: Call) -> Answer:
         latency_ms_p95=h.p95,
         unresolved=h.unresolved,
         oldest_unresolved_at=show.moment(h.oldest) if h.oldest else None,
+        circuit_breaker=bulkhead.breaker.state.value,
+        concurrency_limit=int(bulkhead.pace.limit),
+        in_flight=bulkhead.gate.count,
+        waiting=sum(map(bulkhead.gate.waiting, Lane)),
     )
     return Answer(200, document)
 

@@ -6,6 +6,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from scrooge.admission import Aside, Rank
 from scrooge.api import parsing
 from scrooge.api.auth import authenticate
 from scrooge.api.bodies import Body
@@ -27,6 +28,7 @@ class Door:
         if "GET" in self.routes:
             self.routes["HEAD"] = self.routes["GET"]
         self.path = routes[0].path
+        self.ranks = {method: rank_of(route) for method, route in self.routes.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         seen: Seen = scope["seen"]
@@ -34,8 +36,15 @@ class Door:
         route = self.routes.get(scope["method"])
         if route is None:
             raise MethodNotAllowed("this path does not take this method", allowed=sorted(self.routes))
-        call = await self.called(route, scope, receive, seen)
-        answer = await answered(route, call)
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        until = parsing.until_of(headers)
+        rank = self.ranks[route.method]
+        await self.s.admission.enter(rank, until)
+        try:
+            call = await self.called(route, scope, receive, seen, headers, rank, until)
+            answer = await answered(route, call)
+        finally:
+            self.s.admission.leave(rank)
         seen.payment = answer.payment or call.path.get("payment")
         if call.keyed is not None:
             reach("answer.before")
@@ -43,8 +52,10 @@ class Door:
         if call.keyed is not None:
             reach("answer.after", ON_ITS_WAY)
 
-    async def called(self, route: Route, scope: Scope, receive: Receive, seen: Seen) -> Call:
-        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+    async def called(
+        self, route: Route, scope: Scope, receive: Receive, seen: Seen,
+        headers: dict[str, str], rank: Rank, until: float | None,
+    ) -> Call:  # fmt: skip
         principal = None
         if route.scope is not None:
             principal = await authenticate(self.s, headers, route.scope)
@@ -53,16 +64,24 @@ class Door:
         text = scope["query_string"].decode("latin-1")
         if not route.raw:
             query, filters = parsing.query_of(text, route.query)
-        raw = await parsing.read_body(receive, headers, self.s.settings.body_max_bytes)
+        with Aside(self.s.admission, rank):
+            raw = await parsing.read_body(receive, headers, self.s.settings.body_max_bytes)
         key = parsing.idempotency_key(headers, required=route.idempotent) if principal else ""
         body = None if route.raw else body_of(route, headers, raw)
         target: str = scope["path"]
-        keyed = Keyed(key, parsing.fingerprint(route.method, target, body)) if route.idempotent else None
+        keyed = Keyed(key, parsing.fingerprint(route.method, target, body), until) if route.idempotent else None
         return Call(
             s=self.s, cards=self.cards, path=scope["path_params"], headers=headers,
             filters=filters, raw=raw, query=query, body=body, known=principal, keyed=keyed, target=target,
             query_text=text,
         )  # fmt: skip
+
+
+def rank_of(route: Route) -> Rank:
+    """Whatever may move money goes before what only looks; PSPs and probes have places of their own."""
+    if route.path.startswith("/v1/"):
+        return Rank.READ if route.method == "GET" else Rank.PAYMENT
+    return Rank.PAYMENT if route.path.startswith("/return/") else Rank.OUTSIDE
 
 
 async def answered(route: Route, call: Call) -> Answer:

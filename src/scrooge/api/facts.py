@@ -9,27 +9,31 @@ from scrooge.storage import listing
 from scrooge.storage.directory import ConnectorAccount
 
 
-async def facts_of(call: Call, payments: list[Payment]) -> Facts:
+async def facts_of(call: Call, payments: list[Payment], *, cards: bool = True) -> Facts:
+    """Nothing here needs the database for a payment that was just made: a PSP may have been asked by now."""
     directory = call.s.directory
     accounts: dict[str, ConnectorAccount] = {}
     for account_id in {a.connector_account for p in payments for a in p.attempts}:
-        account = await directory.account_by_id(account_id)
+        account = await directory.known(account_id)
         assert account is not None, "connector accounts are never deleted"
         accounts[account_id] = account
     return Facts(
         merchant=call.principal.merchant_name,
         callers={c: await directory.caller_name(c) for c in {p.caller for p in payments}},
         accounts=accounts,
-        cards=await cards_of(call, {p.instrument for p in payments if p.instrument}),
+        cards=await cards_of(call, {p.instrument for p in payments if p.instrument}) if cards else {},
         challenge_seconds=call.s.settings.challenge_seconds,
     )
 
 
 async def cards_of(call: Call, instruments: set[str]) -> dict[str, PaymentInstrument]:
-    """What is shown of instruments. It never changes, so it is read once per process.
+    """What is shown of instruments. It never changes, so it is read once per process, or known from paying with it.
 
-    A PSP may have been asked by now: where the card cannot be read, the outcome is told without it.
+    Where it cannot be read now, the outcome is told without it.
     """
+    for i in instruments:
+        if i not in call.cards and (c := call.s.reader.recent.get(i)) is not None:
+            call.cards[i] = PaymentInstrument(id=i, brand=c.brand, iin=c.iin, last4=c.last4, exp=c.exp)
     missing = [i for i in instruments if i not in call.cards]
     unread: dict[str, PaymentInstrument] = {}
     if missing:

@@ -36,7 +36,7 @@ async def modified(
     p, attempt_id, replayed = await modify(
         call.s, call.principal, payment_id(call), operation, amount, reference, final, call.key
     )
-    shown = show.modification(p, p.attempt(attempt_id), await facts_of(call, [p]))
+    shown = show.modification(p, p.attempt(attempt_id), await facts_of(call, [p], cards=False))
     status = 202 if shown.outcome_certainty == "unknown" else 201
     return Answer(status, shown, headers_of(status, replayed), payment=p.id)
 
@@ -56,6 +56,6 @@ async def refunds(call: Call) -> Answer:
 async def made(call: Call, operation: Operation, kind: Any) -> Answer:
     """All of them, oldest first: a payment has few."""
     p = await authorize.visible(call.s, call.principal, payment_id(call))
-    facts = await facts_of(call, [p])
+    facts = await facts_of(call, [p], cards=False)
     found = [show.modification(p, a, facts) for a in p.attempts if a.operation is operation]
     return Answer(200, kind(data=found, **pages.listed(call, None, more=False)), payment=p.id)

@@ -32,6 +32,11 @@ KEY_PARAMETER = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]{1,255}$"},
     "example": "5f1c7a0e-checkout-9912",
 }  # fmt: skip
+TIMEOUT_PARAMETER = {
+    "name": "Request-Timeout", "in": "header", "required": False,
+    "description": "Seconds that the caller waits. With too few left for a PSP nothing is recorded or sent (503).",
+    "schema": {"type": "string", "pattern": r"^[0-9]{1,4}(\.[0-9]{1,3})?$"}, "example": "8",
+}  # fmt: skip
 ABOUT = """Payments through every PSP by one contract. Amounts are decimal strings with exactly the currency's
 ISO 4217 scale. A declined payment is an answer (201), not an error; 202 with `outcome_certainty` "unknown" says that
 we cannot tell yet and are asking. Refusals are RFC 9457 problem documents. API keys are made with the command
@@ -127,7 +132,7 @@ def parameters(route: Route) -> list[dict[str, Any]]:
             })  # fmt: skip
     if not route.raw:
         found += query_parameters(route.query)
-    return [*found, KEY_PARAMETER] if route.idempotent else found
+    return [*found, KEY_PARAMETER, TIMEOUT_PARAMETER] if route.idempotent else found
 
 
 def query_parameters(kind: type[Body]) -> list[dict[str, Any]]:

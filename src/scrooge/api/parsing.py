@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
@@ -38,6 +39,7 @@ UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$(.*)`)?"
 OTHER = re.compile(r"(.*?)(?: - at (?:`key` in )?`\$(.*)`)?", re.DOTALL)
 CONTROL = re.compile(r"[\x00-\x1f]")
 KEY = re.compile(r"[ -~]{1,255}")
+SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?", re.ASCII)
 INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
 B = TypeVar("B", bound=Body)
 
@@ -187,6 +189,16 @@ def idempotency_key(headers: Mapping[str, str], *, required: bool) -> str:
     if not KEY.fullmatch(key):
         raise IdempotencyKeyInvalid("1 to 255 printable ASCII characters", param="Idempotency-Key")
     return key
+
+
+def until_of(headers: Mapping[str, str]) -> float | None:
+    """When the caller stops waiting (monotonic seconds), if it says so. Raises InvalidField."""
+    text = headers.get("request-timeout")
+    if text is None:
+        return None
+    if not SECONDS.fullmatch(text) or not float(text):
+        raise InvalidField("seconds, like 8 or 2.5", param="Request-Timeout")
+    return time.monotonic() + float(text)
 
 
 def fingerprint(method: str, path: str, body: Body | None) -> bytes:

@@ -48,7 +48,10 @@ class ConnectorAccountList(Listed, frozen=True, kw_only=True):
 
 
 class ConnectorAccountHealth(Answered, frozen=True, kw_only=True):
-    """Counts the attempts to authorize among the merchant's newest payments."""
+    """Counts the attempts to authorize among the merchant's newest payments.
+
+    The last four are of the process that answers: each finds its own limit, and has a circuit breaker of its own.
+    """
 
     id: str
     object: Literal["connector_account_health"]
@@ -65,6 +68,10 @@ class ConnectorAccountHealth(Answered, frozen=True, kw_only=True):
     latency_ms_p95: float | None
     unresolved: int
     oldest_unresolved_at: Moment | None
+    circuit_breaker: Literal["closed", "half_open", "open"]
+    concurrency_limit: int
+    in_flight: int
+    waiting: int
 
 
 class Connector(Answered, frozen=True, kw_only=True):

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Sequence
 from enum import IntEnum
 from types import TracebackType
 
-from scrooge.connectors.breaker import Breaker
+from scrooge.admission import Admission, Rank
+from scrooge.connectors.breaker import Breaker, State
 from scrooge.connectors.pace import Pace
 from scrooge.connectors.send import Answer, Health
 from scrooge.errors import DeadlineTooShort, Problem, PspOverloaded, PspUnavailable
 from scrooge.gate import Gate
-from scrooge.metrics import PSP_SHED
+from scrooge.metrics import PSP_BREAKER, PSP_INSIDE, PSP_LIMIT, PSP_SHED, PSP_WAITING
 
 SHARE_KEPT = 8  # an eighth of the slots is for the other lane, whatever this one wants
 
@@ -53,6 +54,13 @@ class Bulkhead:
         if self.gate.waiting(Lane.NEW) >= LINE_MAX[Lane.NEW]:
             return "too many requests wait for it"
         return None
+
+    def show(self) -> None:
+        PSP_LIMIT.labels(self.name).set(int(self.pace.limit))
+        PSP_INSIDE.labels(self.name).set(self.gate.count)
+        for lane in Lane:
+            PSP_WAITING.labels(self.name, lane.name.lower()).set(self.gate.waiting(lane))
+        PSP_BREAKER.labels(self.name).set(list(State).index(self.breaker.state))
 
 
 class Slot:
@@ -107,7 +115,7 @@ class Slot:
         `patient`: the PSP was given its whole time, so that having none of it left is its failure.
         """
         bulkhead, began = self.bulkhead, time.monotonic()
-        self.limits.stepped_out()
+        self.limits.step_out()
         try:
             answer = await sending
             if bulkhead is not None and (patient or answer.health is not Health.LATE):
@@ -117,7 +125,7 @@ class Slot:
                 if self.limits.breaks:
                     bulkhead.breaker.heard(failed, began, now)
         finally:
-            self.limits.away -= 1
+            self.limits.step_back()
             self.release()
         return answer
 
@@ -125,8 +133,8 @@ class Slot:
 class Limits:
     """The bulkheads of a process. `away` counts who waits for a PSP, and so does no work of ours."""
 
-    def __init__(self, most: int, *, breaks: bool = True) -> None:
-        self.most, self.breaks = most, breaks
+    def __init__(self, most: int, admission: Admission, *, breaks: bool = True) -> None:
+        self.most, self.admission, self.breaks = most, admission, breaks
         self.bulkheads: dict[str, Bulkhead] = {}
         self.away = 0
 
@@ -140,8 +148,19 @@ class Limits:
         bulkhead = self.bulkheads.get(account)
         return None if bulkhead is None else bulkhead.pressure(time.monotonic())
 
-    def stepped_out(self) -> None:
+    def show(self) -> None:
+        """For the metrics; not on the way of a request."""
+        self.admission.show()
+        for bulkhead in self.bulkheads.values():
+            bulkhead.show()
+
+    def step_out(self) -> None:
         self.away += 1
+        self.admission.step_out(Rank.PAYMENT)
+
+    def step_back(self) -> None:
+        self.away -= 1
+        self.admission.step_back(Rank.PAYMENT)
 
     async def first(self, accounts: Sequence[str], until: float | None) -> tuple[Slot, str, tuple[str, ...]]:
         """A slot for a new payment at the first of the accounts that has one: (slot, account, those behind it).
@@ -163,42 +182,55 @@ class Limits:
         slot = Slot(self, lane, until)
         patience = WAIT_SECONDS[lane] if until is None else min(WAIT_SECONDS[lane], until - now - LEAST_SECONDS)
         if patience <= 0:
-            raise shed(bulkhead, lane, DeadlineTooShort("the deadline leaves a PSP too little time to answer"))
+            raise shed(bulkhead, lane, too_short())
         if lane is Lane.NEW:
             wait = bulkhead.breaker.refuses(now)
             if wait is not None:
                 raise shed(bulkhead, lane, unavailable(wait))
         else:
-            await self.spaced(bulkhead, patience, now)
+            patience -= await self.spaced(bulkhead, patience, now)
         if not bulkhead.gate.enter(lane):
             await self.wait(bulkhead, lane, patience)
         slot.taken(bulkhead, now)
         return slot
 
-    async def spaced(self, bulkhead: Bulkhead, most: float, now: float) -> None:
-        """While the breaker is open, what must be asked is asked one by one. Raises PspUnavailable."""
+    def check(self, until: float | None) -> None:
+        """The last moment before a record. Raises DeadlineTooShort when it left the PSP too little time."""
+        if until is not None and until - time.monotonic() < LEAST_SECONDS:
+            raise too_short()
+
+    async def spaced(self, bulkhead: Bulkhead, most: float, now: float) -> float:
+        """While the breaker is open, what must be asked is asked one by one: after so many seconds.
+
+        Raises PspUnavailable.
+        """
         turn = bulkhead.breaker.turn(now, most)
         if turn is None:
             raise shed(bulkhead, Lane.RECOVERY, unavailable(most))
         if turn > 0:
-            self.stepped_out()
+            self.step_out()
             try:
                 await asyncio.sleep(turn)
             finally:
-                self.away -= 1
+                self.step_back()
+        return turn
 
     async def wait(self, bulkhead: Bulkhead, lane: Lane, seconds: float) -> None:
         """In line for a slot. Raises PspOverloaded, PspUnavailable."""
-        self.stepped_out()
+        self.step_out()
         try:
             if bulkhead.gate.waiting(lane) >= LINE_MAX[lane] or not await bulkhead.gate.wait(lane, seconds):
                 raise shed(bulkhead, lane, PspOverloaded("too many requests wait for this PSP", retry_after=2))
         finally:
-            self.away -= 1
+            self.step_back()
         wait = bulkhead.breaker.refuses(time.monotonic()) if lane is Lane.NEW else None
         if wait is not None:  # It opened while we waited.
             bulkhead.gate.leave(lane)
             raise shed(bulkhead, lane, unavailable(wait))
+
+
+def too_short() -> DeadlineTooShort:
+    return DeadlineTooShort("the deadline leaves a PSP too little time to answer")
 
 
 def unavailable(seconds: float) -> PspUnavailable:

@@ -94,6 +94,7 @@ async def made(
     attempt = p.attempts[-1]
     ask_at = await time_to_ask(s, p, attempt)
     assert ask_at is not None
+    s.limits.check(keyed.until)
     reach("record.before")
     if not await s.writer.create((p, guard_of(principal, keyed), request, ask_at)):
         return await existing(s, principal, wanted.reference, bucket, keyed), True
@@ -143,6 +144,7 @@ async def recorded_again(
             after.deadline_at,
         )
         if claimed:
+            s.limits.check(keyed.until)
             reach("record.before")
             await changes.save(connection, [await change_of(s, current, after, {attempt_id: request})])
             reach("record.written")

@@ -99,6 +99,7 @@ async def record(
             raise Overtaken
         if key is not None:
             principal, keyed = key
+            s.limits.check(keyed.until)
             guard = guard_of(principal, keyed)
             if not await payments.claim_key(connection, guard, principal.caller, p.id, attempt.id, deadline):
                 raise Overtaken

@@ -84,6 +84,7 @@ async def record(
             return None
         after, request = await decided(s, current, attempt_id, operation, amount, reference, final)
         attempt = after.attempts[-1]
+        s.limits.check(keyed.until)
         reach("record.before")
         change = await change_of(s, current, after, {attempt.id: request})
         written = await changes.save(connection, [change])

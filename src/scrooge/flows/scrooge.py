@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 
 import aiohttp
 
+from scrooge.admission import Admission
 from scrooge.connectors.connector import Connector
 from scrooge.connectors.limits import Limits
 from scrooge.settings import Settings
@@ -35,7 +36,8 @@ class Scrooge:
         self.connectors, self.directory, self.schema_behind = connectors, directory, schema_behind
         self.sender = sender
         self.reader = Reader(db)
-        self.limits = Limits(settings.psp_concurrency, breaks=settings.psp_breaker)
+        self.admission = Admission(settings.requests_at_work)
+        self.limits = Limits(settings.psp_concurrency, self.admission, breaks=settings.psp_breaker)
         self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, payment_id: str) -> asyncio.Lock:

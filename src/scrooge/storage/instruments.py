@@ -1,10 +1,11 @@
 """Instruments: what a payer pays with, and the credentials for it at each PSP. Card numbers never come here."""
 
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from scrooge.ids import hex_of
 from scrooge.storage.database import Database, load, run
@@ -13,6 +14,7 @@ from scrooge.storage.rows import key_of, microseconds, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
 LAST = "f" * 32
+RECENT_MAX = 4096
 
 
 class Credential(Struct, frozen=True):
@@ -71,12 +73,18 @@ class Reader:
 
     def __init__(self, db: Database) -> None:
         self.lane: Lane[str, Instrument] = Lane("instrument", db, read, lambda name: name, shared=True)
+        self.recent: OrderedDict[str, Instrument] = OrderedDict()  # without their credentials, for who shows them
 
     async def instrument(self, merchant: str, instrument_id: str) -> Instrument | None:
         """Raises MalformedId."""
         key_of(instrument_id)
         found = await self.lane.put(instrument_id)
-        return found if found is not None and found.merchant == merchant else None
+        if found is None or found.merchant != merchant:
+            return None
+        self.recent[instrument_id] = structs.replace(found, credentials=())
+        if len(self.recent) > RECENT_MAX:
+            self.recent.popitem(last=False)
+        return found
 
 
 async def read(db: Any, ids: list[str]) -> dict[str, Instrument]:
