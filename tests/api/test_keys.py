@@ -17,7 +17,7 @@ async def test_a_revoked_key_opens_nothing(database_url: str, monkeypatch: pytes
     async with open_scrooge(Settings(database_url=database_url, database_pool=4)) as s:
         caller = await create_caller(s.db, await create_merchant(s.db, f"m-{uuid.uuid4().hex}"), "checkout")
         key_id, key = await create_key(s.db, caller, ["*"], False)
-        api = Api(create_api(s), key)
+        api = Api(create_api(s), key, s)
         assert (await asked(api, "GET", "/v1/payments")).status == 200
         assert await revoke_key(s.db, key_id)
         got = await asked(api, "GET", "/v1/payments")

@@ -26,7 +26,7 @@ async def s(database_url: str) -> AsyncIterator[Scrooge]:
 @pytest.fixture
 async def api(s: Scrooge) -> Api:
     caller = await create_caller(s.db, await create_merchant(s.db, f"m-{uuid.uuid4().hex}"), "checkout")
-    return Api(create_api(s), (await create_key(s.db, caller, ["*"], False))[1])
+    return Api(create_api(s), (await create_key(s.db, caller, ["*"], False))[1], s)
 
 
 async def post(api: Api, path: str, body: Any, key: str = "") -> Got:

@@ -193,7 +193,7 @@ async def test_a_name_that_leads_into_our_network_is_refused_when_it_is_configur
         s.sender = Sender(lookup=lookup)
         caller = await create_caller(s.db, await create_merchant(s.db, "asgi"), "checkout")
         _, key = await create_key(s.db, caller, ["*"], False)
-        got = await asked(Api(create_api(s), key), "POST", path, [body.encode()])
+        got = await asked(Api(create_api(s), key, s), "POST", path, [body.encode()])
     assert (got.status, got.document["code"], got.document["param"]) == (422, "bad_url", param)
 
 
