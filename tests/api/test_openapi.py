@@ -19,6 +19,7 @@ from scrooge import errors
 from scrooge.api.docs import anchor, page, row
 from scrooge.api.fields import example_of, fields_of
 from scrooge.api.openapi import document
+from scrooge.api.parsing import SECONDS
 from scrooge.api.responses import every_problem, problems_of
 from scrooge.api.routes import ROUTES
 from scrooge.storage.directory import SCOPES
@@ -174,6 +175,8 @@ async def test_a_fuzzer_finds_nothing_wrong(
             case.path_parameters |= {n: real[n] for n in case.path_parameters if n in real}
             if isinstance(case.body, dict) and "instrument" in case.body:
                 case.body["instrument"] = real["instrument"]
+        if SECONDS.fullmatch(str(case.headers.get("Request-Timeout", ""))):
+            case.headers["Request-Timeout"] = "60"  # With less, 503 is the right answer; tests/flows/test_deadlines.py.
         key = {"Authorization": f"Bearer {world.key}"}
         case.call_and_validate(checks=checks, headers=key, timeout=10)
 

@@ -12,6 +12,7 @@ from scrooge import errors as e
 from scrooge.api import docs
 from scrooge.api.bodies import Body
 from scrooge.api.call import Answer, Call, Route
+from scrooge.api.parsing import SECONDS
 from scrooge.api.responses import HEADERS, REF, problem_schema, responses
 from scrooge.money import MINOR_MAX, exponent_of
 
@@ -35,7 +36,7 @@ KEY_PARAMETER = {
 TIMEOUT_PARAMETER = {
     "name": "Request-Timeout", "in": "header", "required": False,
     "description": "Seconds that the caller waits. With too few left for a PSP nothing is recorded or sent (503).",
-    "schema": {"type": "string", "pattern": r"^[0-9]{1,4}(\.[0-9]{1,3})?$"}, "example": "8",
+    "schema": {"type": "string", "pattern": SECONDS.pattern}, "example": "8",
 }  # fmt: skip
 ABOUT = """Payments through every PSP by one contract. Amounts are decimal strings with exactly the currency's
 ISO 4217 scale. A declined payment is an answer (201), not an error; 202 with `outcome_certainty` "unknown" says that

@@ -39,7 +39,7 @@ UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$(.*)`)?"
 OTHER = re.compile(r"(.*?)(?: - at (?:`key` in )?`\$(.*)`)?", re.DOTALL)
 CONTROL = re.compile(r"[\x00-\x1f]")
 KEY = re.compile(r"[ -~]{1,255}")
-SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,3})?", re.ASCII)
+SECONDS = re.compile(r"^(?!0+(\.0+)?$)[0-9]{1,4}(\.[0-9]{1,3})?$", re.ASCII)
 INTEGER = re.compile(r"[0-9]{1,9}", re.ASCII)
 B = TypeVar("B", bound=Body)
 
@@ -196,7 +196,7 @@ def until_of(headers: Mapping[str, str]) -> float | None:
     text = headers.get("request-timeout")
     if text is None:
         return None
-    if not SECONDS.fullmatch(text) or not float(text):
+    if not SECONDS.fullmatch(text):
         raise InvalidField("seconds, like 8 or 2.5", param="Request-Timeout")
     return time.monotonic() + float(text)
 
