@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scrooge.admission import Admission
+from scrooge.admission import Admission, Rank
 from scrooge.connectors import limits as limits_module
 from scrooge.connectors.breaker import OPEN_FIRST, OPEN_MOST, PROBES, SPACE_SECONDS, STREAK, Breaker, State
 from scrooge.connectors.limits import Lane, Limits, Slot
@@ -247,6 +247,28 @@ async def test_a_deadline_that_leaves_too_little_is_refused_and_a_psp_gets_its_l
     slot.until = time.monotonic() - 1.0
     assert slot.timeout(10.0) == limits_module.LEAST_SECONDS
     assert slot.timeout(1.0) == 1.0, "the setting is the most"
+
+
+def test_the_last_moment_before_the_record_is_looked_at_too():
+    limits = limits_of(64)
+    limits.check(None)
+    limits.check(time.monotonic() + 60)
+    with pytest.raises(DeadlineTooShort):
+        limits.check(time.monotonic() + limits_module.LEAST_SECONDS / 2)
+
+
+async def test_who_waits_for_a_psp_makes_room_for_others():
+    limits = Limits(64, Admission(4))
+    for _ in range(4):
+        await limits.admission.enter(Rank.PAYMENT, None)
+    assert not limits.admission.has_room(Rank.PAYMENT)
+    slot = await limits.take("psp", Lane.NEW)
+    asking = asyncio.create_task(slot.ask(asyncio.sleep(60), patient=True))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert limits.admission.has_room(Rank.PAYMENT)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert not limits.admission.has_room(Rank.PAYMENT)
 
 
 async def test_every_way_out_gives_the_slot_back():
