@@ -10,8 +10,8 @@ PROPERTIES = ("tests/domain/test_limits.py", *TESTS)
 LIMITS = (
     Mutant(
         "slot-not-given-back", "a request that breaks keeps its slot at the PSP for ever", BULKHEAD,
-        "        finally:\n            self.limits.away -= 1\n            self.release()\n        return answer",
-        "        finally:\n            self.limits.away -= 1\n        self.release()\n        return answer",
+        "        finally:\n            self.limits.step_back()\n            self.release()\n        return answer",
+        "        finally:\n            self.limits.step_back()\n        self.release()\n        return answer",
         TESTS,
     ),
     Mutant(
