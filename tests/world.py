@@ -35,6 +35,7 @@ class World:
             "SCROOGE_PORT": str(self.port),
             "SCROOGE_PSP_TIMEOUT_SECONDS": "8",  # Nothing on a busy machine takes as long, unless a test wants it.
             "SCROOGE_PSP_BREAKER": "0",  # Tests break one PSP after the other, and share it.
+            "SCROOGE_REQUESTS_AT_WORK": "4096",  # A test that sends a hundred at once is not about overload.
             "SCROOGE_LOG_LEVEL": "error",
             "SCROOGE_WEBHOOK_LOOPBACK": "1",
         }

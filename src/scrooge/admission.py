@@ -1,7 +1,8 @@
 """Admission: how many requests a process works on at once. The others wait a moment in line, or are refused
 before anything is done for them.
 
-Whoever waits for a PSP, or for the rest of a slow body, does no work and is not counted meanwhile.
+Whoever waits for a PSP, or for the rest of a slow body, does no work and is not counted meanwhile. No more are at work
+than were finished within the last second, so that whoever is let in is done in about one, however slow the machine is.
 """
 
 import asyncio
@@ -29,21 +30,29 @@ HELD_TIMES = 16  # and be in this process altogether, most of them waiting for P
 # A line that nobody finds empty any more is no burst but too much load: then a short wait is all that anybody gets, so
 # that the work that is done is done in time.
 PATIENCE, PATIENCE_SHORT, STANDING_SECONDS = 1.0, 0.1, 1.0
+LEAST = 4  # a quarter may be at work however few were finished: a burst after a quiet hour finds its pace from there
 MOMENT = 0.05  # a body that takes longer is waited for outside
 
 
 class Admission:
     def __init__(self, most: int) -> None:
         self.most, self.held = most, 0
-        self.places = (max(2, most // OWN_SHARE), most, max(1, most // 2))
+        self.pace = Finished()
         self.gate = Gate(len(Rank), self.has_room)
         self.standing_since = [0.0] * len(Rank)
 
     def has_room(self, rank: int) -> bool:
         inside = self.gate.inside
-        if inside[rank] >= self.places[rank]:
-            return False
-        return rank == Rank.OUTSIDE or inside[Rank.PAYMENT] + inside[Rank.READ] < self.most
+        if rank == Rank.OUTSIDE:
+            return inside[rank] < max(2, self.most // OWN_SHARE)
+        limit = self.limit
+        return inside[Rank.PAYMENT] + inside[Rank.READ] < limit and (
+            rank == Rank.PAYMENT or inside[rank] < max(1, limit // 2)
+        )
+
+    @property
+    def limit(self) -> int:
+        return min(self.most, max(self.most // LEAST, 1, self.pace.lately))
 
     async def enter(self, rank: Rank, until: float | None) -> None:
         """In at once, or after a moment in line. Raises Overloaded. `until`: as in Keyed."""
@@ -61,7 +70,7 @@ class Admission:
         patience = PATIENCE if now - self.standing_since[rank] < STANDING_SECONDS else PATIENCE_SHORT
         if until is not None:
             patience = min(patience, until - now)
-        if waiting >= self.places[rank] * LINE_TIMES or patience <= 0 or not await self.gate.wait(rank, patience):
+        if waiting >= self.most * LINE_TIMES or patience <= 0 or not await self.gate.wait(rank, patience):
             raise shed(rank)
 
     def show(self) -> None:
@@ -72,15 +81,35 @@ class Admission:
 
     def leave(self, rank: Rank) -> None:
         self.held -= 1
-        self.gate.leave(rank)
+        self.step_out(rank)
 
     def step_out(self, rank: Rank) -> None:
-        """Somebody inside begins to wait for others, and makes room."""
+        """Somebody inside is done, or begins to wait for others, and makes room."""
+        if rank is not Rank.OUTSIDE:
+            self.pace.count(time.monotonic())
         self.gate.leave(rank)
 
     def step_back(self, rank: Rank) -> None:
         """What was begun goes on: there is always room for that."""
         self.gate.inside[rank] += 1
+
+
+class Finished:
+    """How many were finished in the last second, or in the one that runs, whichever are more."""
+
+    def __init__(self) -> None:
+        self.began, self.before, self.running = 0.0, 0, 0
+
+    def count(self, now: float) -> None:
+        passed = now - self.began
+        if passed >= 1.0:
+            self.before = self.running if passed < 2.0 else 0
+            self.began, self.running = now, 0
+        self.running += 1
+
+    @property
+    def lately(self) -> int:
+        return max(self.before, self.running)
 
 
 class Aside:

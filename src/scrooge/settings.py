@@ -21,7 +21,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sandbox_host: str = "127.0.0.1"
     sandbox_port: int = 8090
     database_pool: int = 16  # connections per process
-    requests_at_work: int = 128  # at once per process; those that wait for a PSP are not counted
+    requests_at_work: int = 256  # at once per process; those that wait for a PSP are not counted
     psp_timeout_seconds: int = 10
     psp_concurrency: int = 512  # requests at once to one connector account, per process; it finds less by itself
     psp_breaker: bool = True  # stop sending new payments to a PSP that technically fails

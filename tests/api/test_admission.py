@@ -20,6 +20,14 @@ async def api(database_url: str) -> AsyncIterator[Api]:
         yield api
 
 
+def brisk(most: int) -> Admission:
+    """One that has just finished so much that all places are open."""
+    admission = Admission(most)
+    for _ in range(most):
+        admission.pace.count(time.monotonic())
+    return admission
+
+
 async def filled(admission: Admission, rank: Rank) -> int:
     """Takes every place of a rank that is free."""
     taken = 0
@@ -30,7 +38,7 @@ async def filled(admission: Admission, rank: Rank) -> int:
 
 
 async def test_reads_leave_half_to_payments_and_neither_takes_from_psps():
-    admission = Admission(16)
+    admission = brisk(16)
     assert await filled(admission, Rank.READ) == 8
     assert await filled(admission, Rank.PAYMENT) == 8
     assert await filled(admission, Rank.OUTSIDE) == 4
@@ -39,7 +47,7 @@ async def test_reads_leave_half_to_payments_and_neither_takes_from_psps():
 
 
 async def test_payments_are_let_in_before_reads_that_came_earlier():
-    admission, order = Admission(4), list[Rank]()
+    admission, order = brisk(4), list[Rank]()
     await filled(admission, Rank.PAYMENT)
 
     async def come(rank: Rank) -> None:
@@ -55,7 +63,7 @@ async def test_payments_are_let_in_before_reads_that_came_earlier():
 
 
 async def test_a_full_line_and_a_passed_deadline_are_refused_at_once():
-    admission = Admission(4)
+    admission = brisk(4)
     await filled(admission, Rank.PAYMENT)
     with pytest.raises(Overloaded):
         await admission.enter(Rank.PAYMENT, time.monotonic())
@@ -71,7 +79,7 @@ async def test_a_full_line_and_a_passed_deadline_are_refused_at_once():
 
 
 async def test_a_line_that_stands_for_long_waits_shortly(monkeypatch: pytest.MonkeyPatch):
-    admission, waits = Admission(4), list[float]()
+    admission, waits = brisk(4), list[float]()
     await filled(admission, Rank.PAYMENT)
 
     async def wait(lane: int, seconds: float) -> bool:
@@ -87,7 +95,7 @@ async def test_a_line_that_stands_for_long_waits_shortly(monkeypatch: pytest.Mon
 
 
 async def test_who_waits_for_others_takes_no_place_but_is_still_counted(monkeypatch: pytest.MonkeyPatch):
-    admission = Admission(4)
+    admission = brisk(4)
     for _ in range(4 * admission_module.HELD_TIMES):
         await admission.enter(Rank.PAYMENT, None)
         admission.step_out(Rank.PAYMENT)
@@ -100,6 +108,19 @@ async def test_who_waits_for_others_takes_no_place_but_is_still_counted(monkeypa
         while admission.gate.count:
             await asyncio.sleep(0.001)
     assert admission.gate.count == 1
+
+
+def test_no_more_are_at_work_than_were_finished_in_a_second():
+    slow = Admission(64)
+    assert slow.limit == 16
+    for n in range(300):
+        slow.pace.count(10 + n / 40)  # forty a second
+    assert slow.limit == 40
+    for n in range(300):
+        slow.pace.count(20 + n / 100)
+    assert slow.limit == 64
+    slow.pace.count(60.0)
+    assert slow.limit == 16
 
 
 def test_what_psps_and_probes_ask_is_never_in_line_with_payments():
