@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any
@@ -45,6 +46,20 @@ def hidden(name: str, value: Any) -> Any:
     return value
 
 
+def frames_of(error: BaseException) -> list[str]:
+    """Where it happened, without what it says: messages, PostgreSQL's above all, carry what was sent."""
+    frames = traceback.extract_tb(error.__traceback__)[-12:]
+    return [f"{f.filename.rpartition('scrooge/')[2]}:{f.lineno} {f.name}" for f in frames]
+
+
+def without_words(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """`exc_info` becomes frames."""
+    if event.pop("exc_info", None):
+        error = sys.exception()
+        event["frames"] = frames_of(error) if error is not None else []
+    return event
+
+
 def in_json(event: Any, **_: Any) -> bytes:
     return msgspec.json.encode(event, enc_hook=repr)
 
@@ -62,7 +77,7 @@ def configure(level: str, style: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             hide_secrets,
-            structlog.processors.format_exc_info,
+            without_words,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),

@@ -13,7 +13,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from scrooge import errors
+from scrooge import errors, logs
 from scrooge.api import parsing
 from scrooge.api.bodies import Status
 from scrooge.api.outside import SAID
@@ -188,3 +188,12 @@ async def test_a_payer_who_is_sent_nowhere_is_told_what_became_of_the_payment(wo
 
 def test_there_are_words_for_every_status_a_payer_can_come_back_to():
     assert set(SAID) == set(get_args(Status))
+
+
+def test_a_logged_error_says_where_and_never_what_it_says():
+    try:
+        raise ValueError("DETAIL: Failing row contains (pm_card_visa)")
+    except ValueError:
+        line = logs.in_json(logs.without_words(None, "error", {"event": "job_failed", "exc_info": True}))
+    assert b"test_service.py" in line
+    assert b"pm_card_visa" not in line

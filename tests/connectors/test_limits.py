@@ -95,13 +95,16 @@ def test_what_must_be_asked_is_spaced_while_the_breaker_is_open_and_free_otherwi
 # --- the pace ---
 
 
-@given(st.lists(st.tuples(st.floats(0.001, 30), st.booleans(), st.integers(0, 600))))
-def test_the_limit_stays_within_its_bounds_whatever_is_heard(heard: list[tuple[float, bool, int]]):
-    pace, now = Pace(512), 100.0
+@given(
+    st.sampled_from([4, FLOOR, 512]),
+    st.lists(st.tuples(st.floats(0.001, 30), st.booleans(), st.integers(0, 600))),
+)
+def test_the_limit_stays_within_its_bounds_whatever_is_heard(most: int, heard: list[tuple[float, bool, int]]):
+    pace, now = Pace(most), 100.0
     for seconds, failed, inside in heard:
         now += seconds
         pace.heard(seconds, failed, inside, now)
-        assert FLOOR <= pace.limit <= 512
+        assert min(FLOOR, most) <= pace.limit <= most
 
 
 def test_the_limit_grows_while_it_is_used_and_not_otherwise():

@@ -70,7 +70,7 @@ LIMITS = (
     ),
     Mutant(
         "limit-without-a-floor", "failures take the last slot of a PSP", PACE,
-        "self.limit = max(float(FLOOR), self.limit * DECREASE)",
+        "self.limit = max(float(min(FLOOR, self.most)), self.limit * DECREASE)",
         "self.limit = self.limit * DECREASE",
         TESTS,
     ),

@@ -1,7 +1,6 @@
 """Problems as RFC 9457 documents, for callers; and how a bug looks from outside: bare, with a request id."""
 
 import random
-import traceback
 
 import msgspec
 import structlog
@@ -18,6 +17,7 @@ from scrooge.errors import (
     RequestTimeout,
     Unauthenticated,
 )
+from scrooge.logs import frames_of
 
 log = structlog.get_logger()
 
@@ -50,11 +50,10 @@ def headers_of(problem: Problem) -> dict[str, str]:
 
 def bug(error: Exception, request_id: str) -> InternalError:
     """Logged with where it happened but not with what it says: messages may carry what was sent."""
-    frames = traceback.extract_tb(error.__traceback__)[-12:]
     log.error(
         "internal_error",
         request_id=request_id,
         error=type(error).__name__,
-        frames=[f"{f.filename.rpartition('scrooge/')[2]}:{f.lineno} {f.name}" for f in frames],
+        frames=frames_of(error),
     )
     return InternalError("something is wrong with us; the request id finds it in our logs")

@@ -26,7 +26,7 @@ class Pace:
         if failed or slower:
             self.starting, self.sign_at = False, now
             if now >= self.calm_at:  # Once per round trip: those under way are of the same moment.
-                self.limit = max(float(FLOOR), self.limit * DECREASE)
+                self.limit = max(float(min(FLOOR, self.most)), self.limit * DECREASE)
                 self.calm_at = now + max(self.newest, 0.05)
         elif inside * 2 >= self.limit:
             self.starting = self.starting or now - self.sign_at > CALM_SECONDS

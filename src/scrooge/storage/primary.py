@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 log = structlog.get_logger()
+NEWEST: dict[str, int] = {}  # By URL, the newest timeline that this process has seen: what one pool learned, all know.
 LOOK_SECONDS = 1.0  # A host that is switched off does not answer at all; the others are not kept waiting for it.
 STANDING = """
 SELECT CASE WHEN NOT pg_is_in_recovery()
@@ -28,8 +29,7 @@ class Primary:
     """Connects to where the writes go. With one host in the URL that host is believed."""
 
     def __init__(self, url: str) -> None:
-        self.urls = one_each(url)
-        self.timeline = 0  # the newest seen by this process
+        self.url, self.urls = url, one_each(url)
 
     async def connect(self, _url: str, **options: Any) -> asyncpg.Connection:
         """As asyncpg.connect does, and where the pool calls it."""
@@ -39,20 +39,24 @@ class Primary:
         chosen = None
         try:
             done, late = await asyncio.wait(looking, timeout=LOOK_SECONDS)
-            if late and newest(done)[0] < max(self.timeline, 1):
+            if late and newest(done)[0] < self.least():
                 await asyncio.wait(late)
             timeline, chosen = newest(looking)
-            if timeline < max(self.timeline, 1):
+            if timeline < self.least():
                 chosen = None
-                log.error("no_primary", newest_timeline=self.timeline, found_timeline=timeline)
+                log.error("no_primary", newest_timeline=NEWEST.get(self.url), found_timeline=timeline)
                 raise why(looking)
-            self.timeline = timeline
+            NEWEST[self.url] = timeline
             return chosen
         finally:
             for task in looking:
                 task.cancel()
                 if task.done() and not task.cancelled() and task.exception() is None and task.result()[1] is not chosen:
                     task.result()[1].terminate()
+
+    def least(self) -> int:
+        """A server on an older timeline than this is no primary any more; 0 is a standby."""
+        return NEWEST.get(self.url, 1)
 
 
 async def look(url: str, options: dict[str, Any]) -> tuple[int, asyncpg.Connection]:
