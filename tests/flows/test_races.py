@@ -195,6 +195,27 @@ async def test_details_that_the_psp_refuses_leave_the_payer_free_to_come_again(w
     assert after["status"] == "captured"
 
 
+async def test_details_refused_when_sent_again_say_nothing_about_what_the_first_did(s: Scrooge, world: World):
+    """The PSP took the money and its answer was lost; now it knows the details as used. Waiting for a payer who was here,
+    we would call the payment expired after an hour, and let it be made again."""
+    _, p = await world.pay("adyen", token="stored_challenge_always", return_url="https://shop.example/r")
+    await world.fault("charge_then_drop", connector="adyen")
+    try:
+        await follow(world, p["next_action"]["url"], "success")
+        known = await payments.read(s.db, p["id"])
+        assert known is not None
+        [attempt] = known.attempts
+        assert attempt.state is State.UNKNOWN
+        await world.no_faults()
+        await world.fault("broken_idempotency", connector="adyen")
+        after = await asked(s, p["id"], attempt.id)
+    finally:
+        await world.no_faults()
+    assert after is not None
+    assert after.attempts[0].state is State.UNKNOWN
+    assert effects(await world.truth(), p["id"]) == {("sale", "approved", 1299): 1}
+
+
 async def test_a_payer_who_was_just_sent_to_authenticate_is_not_given_up(s: Scrooge, world: World):
     _, p = await world.pay("stripe", token="pm_card_authenticationRequired", return_url="https://shop.example/r")
     [attempt] = (

@@ -103,7 +103,12 @@ def read_payment(command: Command, status: int, headers: Headers, document: Json
 
 
 def read_details(command: Command, status: int, headers: Headers, document: Json) -> Outcome:
-    """Refused details are no refused payment: whoever sent them, the payer may still come."""
+    """Refused details are no refused payment: whoever sent them, the payer may still come.
+
+    Unless they are being worked on, or have been.
+    """
+    if status >= 400 and str(document.get("errorCode")) in BUSY:
+        raise StillRunning
     if status >= 400:
         return Unknown(f"the details were refused with HTTP {status}", refused=True)
     return result(command, document)

@@ -54,11 +54,13 @@ async def ask(
     request: Request,
     *,
     first: bool,
+    again: bool = False,
     slot: Slot | None = None,
 ) -> Outcome:
     """One question to the PSP, with no transaction and no connection held. Never raises for what a PSP does.
 
-    A first request leaves before its deadline or not at all: after it, the resolver may be asking already.
+    A first request leaves before its deadline or not at all: after it, the resolver may be asking already. `again`: it
+    was sent before, so that a refusal says nothing about what became of it then.
     """
     a = p.attempt(attempt_id)
     account = await account_of(s, a)
@@ -81,7 +83,7 @@ async def ask(
     answer: Answer = await slot.ask(sending, patient=left > whole * 0.75)
     reach("send.after")
     note(p, a, account.connector, answer, first)
-    if isinstance(answer.outcome, Unknown) and answer.outcome.refused and a.action is not None:
+    if isinstance(answer.outcome, Unknown) and answer.outcome.refused and a.action is not None and not again:
         return ActionRequired(a.action)  # What the payer brought was not good; the payer may come again.
     return answer.outcome
 

@@ -104,7 +104,7 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
         continued = attempt.action is not None  # The payer came back: the question out is the second one.
         endpoint = connector.continuation if continued else connector.endpoints[attempt.operation]
         await still_ours(s, lease)
-        replayed = await ask(s, p, attempt.id, endpoint, request, first=False)
+        replayed = await ask(s, p, attempt.id, endpoint, request, first=False, again=True)
         if not isinstance(replayed, Unknown) or not (replayed.stored or attempt.asks >= REPLAYS):
             return replayed
     if inquiry is None:
