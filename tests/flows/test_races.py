@@ -17,7 +17,7 @@ from scrooge.app import open_scrooge
 from scrooge.connectors.send import send
 from scrooge.domain.attempt import State
 from scrooge.domain.news import hear
-from scrooge.domain.outcome import Approved, Declined, Rejected, Unknown
+from scrooge.domain.outcome import ActionRequired, Approved, Declined, Rejected, Unknown
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome
 from scrooge.flows import ask as asking
@@ -214,6 +214,28 @@ async def test_details_refused_when_sent_again_say_nothing_about_what_the_first_
     assert after is not None
     assert after.attempts[0].state is State.UNKNOWN
     assert effects(await world.truth(), p["id"]) == {("sale", "approved", 1299): 1}
+
+
+async def test_a_challenge_that_is_told_of_after_the_payer_came_back_is_old_news(s: Scrooge, world: World):
+    """A worker was stopped with that answer in hand; meanwhile the payer has been there, and the PSP took the money."""
+    await world.fault("charge_then_drop", connector="adyen")
+    try:
+        _, p = await world.pay("adyen", token="stored_challenge_always", return_url="https://shop.example/r")
+        stale = await payments.read(s.db, p["id"])
+        assert stale is not None
+        [attempt] = stale.attempts
+        await world.no_faults()
+        challenged = await asked(s, p["id"], attempt.id)
+        assert challenged is not None
+        action = challenged.attempts[0].action
+        assert action is not None
+        await world.fault("charge_then_drop", connector="adyen")
+        await follow(world, action.url, "success")
+    finally:
+        await world.no_faults()
+    after = await apply(s, stale, attempt.id, ActionRequired(action), epoch=1)
+    assert after.attempts[0].state is State.UNKNOWN
+    assert (await again(s, stale)).attempts[0].state is State.UNKNOWN
 
 
 async def test_a_payer_who_was_just_sent_to_authenticate_is_not_given_up(s: Scrooge, world: World):

@@ -14,7 +14,7 @@ from scrooge.crash import reach
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.late import Late, breaks_of
 from scrooge.domain.news import hear
-from scrooge.domain.outcome import Outcome, Rejected, Unknown
+from scrooge.domain.outcome import ActionRequired, Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable
 from scrooge.flows import breaks
@@ -66,7 +66,7 @@ async def apply(
             if not breaks_of(known, after) and await s.writer.save(await change_of(s, known, after)):
                 reach("apply.after")
                 return structs.replace(after, version=known.version + 1)
-        return await apply_locked(s, known.id, attempt_id, outcome, answered, alone, epoch)
+        return await apply_locked(s, known.id, known.attempt(attempt_id), outcome, answered, alone, epoch)
     except ContradictoryOutcome as error:
         await breaks.contradiction(s, known, attempt_id, outcome, error)
         raise
@@ -76,7 +76,7 @@ async def apply(
 async def apply_locked(
     s: Scrooge,
     payment_id: str,
-    attempt_id: str,
+    asked: Attempt,
     outcome: Outcome,
     answered: bool,
     alone: bool,
@@ -85,10 +85,12 @@ async def apply_locked(
     async with s.turn(payment_id), s.db.transaction() as connection:
         current = await payments.lock(connection, payment_id)
         assert current is not None, payment_id
-        attempt = current.attempt(attempt_id)
+        attempt = current.attempt(asked.id)
+        if isinstance(outcome, ActionRequired) and attempt.sent_at != asked.sent_at:
+            return current  # The payer has been there since, and what was sent then may have moved money.
         if alone and not await nobody_else_asked(connection, current, attempt, epoch):
             outcome, answered = Unknown("not processed as we asked, but it was asked again"), True
-        after = heard(s, current, attempt_id, outcome, answered)
+        after = heard(s, current, attempt.id, outcome, answered)
         if after == current:
             return current
         reach("apply.before")
