@@ -115,19 +115,26 @@ async def again(
     slot, account, behind = await s.limits.first(route.accounts, keyed.until)
     with slot:
         try:
-            return await recorded_again(s, principal, p, instrument, keyed, slot, account, behind)
+            recorded = await recorded_again(s, principal, p, instrument, keyed, account, behind)
         except AuthorizationLive:
             before = await earlier(s, principal, keyed)  # A copy of this request may be what made it live.
             if before is None:
                 raise
             return before[0], True
+        if recorded is not None:
+            after, request = recorded
+            return await through(s, after, instrument, request, slot), False
+    before = await earlier(s, principal, keyed)
+    assert before is not None
+    return before[0], True
 
 
 @redone
 async def recorded_again(
     s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, keyed: Keyed,
-    slot: Slot, account: str, behind: tuple[str, ...],
-) -> tuple[Payment, bool]:  # fmt: skip
+    account: str, behind: tuple[str, ...],
+) -> tuple[Payment, Request] | None:  # fmt: skip
+    """Decides under the lock and commits the attempt. None: the key was used meanwhile."""
     payment_id = p.id
     async with s.turn(p.id), s.db.transaction() as connection:
         current = await payments.lock(connection, payment_id)
@@ -135,26 +142,16 @@ async def recorded_again(
         renewed = structs.replace(current, accounts=behind, answered=False, instrument=instrument.id)
         after, request = await attempted(s, renewed, instrument, account)
         attempt_id = after.attempts[-1].id
-        claimed = await payments.claim_key(
-            connection,
-            guard_of(principal, keyed),
-            principal.caller,
-            payment_id,
-            attempt_id,
-            after.deadline_at,
-        )
-        if claimed:
-            s.limits.check(keyed.until)
-            reach("record.before")
-            await changes.save(connection, [await change_of(s, current, after, {attempt_id: request})])
-            reach("record.written")
-    if not claimed:
-        before = await earlier(s, principal, keyed)
-        assert before is not None
-        return before[0], True
+        guard = guard_of(principal, keyed)
+        deadline = after.deadline_at
+        if not await payments.claim_key(connection, guard, principal.caller, payment_id, attempt_id, deadline):
+            return None
+        s.limits.check(keyed.until)
+        reach("record.before")
+        await changes.save(connection, [await change_of(s, current, after, {attempt_id: request})])
+        reach("record.written")
     reach("record.after")
-    after = structs.replace(after, version=current.version + 1)
-    return await through(s, after, instrument, request, slot), False
+    return structs.replace(after, version=current.version + 1), request
 
 
 async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Request, slot: Slot) -> Payment:
