@@ -272,3 +272,16 @@ async def test_breaks_are_their_merchants_alone(world: World, keys: Keys):
         assert (await world.get(f"/v1/breaks/{mine}", key=key))[0] == 404
         assert (await world.post(f"/v1/breaks/{mine}/close", {"note": "x"}, key=key))[0] == 404
         assert (await world.get("/v1/breaks?kind=anothers_test", key=key))[1]["data"] == []
+
+
+async def test_a_decision_that_names_another_payment_than_the_psp_does_meanwhile_is_refused(world: World, keys: Keys):
+    """Captures and refunds would go to that other one, and the PSP's own news would count as a second success."""
+    p = await lost(world)
+    _, decision = await proposed(world, keys.one, p, psp_reference="pi_told_by_support")
+    where = hex_of(p["id"])
+    await rows(world, "UPDATE attempts SET psp_reference = 'pi_named_by_stripe' WHERE payment_id = $1", where)
+    status, refused = await approved(world, keys.other, decision)
+    assert (status, refused["code"]) == (409, "contradictory_outcome"), refused
+    [row] = await rows(world, "SELECT state, psp_reference FROM attempts WHERE payment_id = $1", where)
+    assert (row["state"], row["psp_reference"]) == ("unknown", "pi_named_by_stripe")
+    await rows(world, "UPDATE attempts SET psp_reference = NULL WHERE payment_id = $1", where)

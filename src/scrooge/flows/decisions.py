@@ -80,6 +80,8 @@ async def approve(s: Scrooge, who: Principal, decision_id: str) -> Decision:
                 raise SecondApproverRequired("approve with another API key than the one that proposed it")
             refuse_closed(d)
             attempt = in_doubt(p, d.attempt)
+            if d.psp_reference and attempt.psp_reference not in {None, d.psp_reference}:
+                raise ContradictoryOutcome("the PSP has named it otherwise since")
             # Nobody's question is out: what the PSP is about to answer is not decided away.
             if await work.claim_attempt(connection, p.id, attempt.id, LEASE_SECONDS) is None:
                 raise AttemptBusy("the PSP is being asked about it right now", retry_after=BUSY_SECONDS)
