@@ -120,7 +120,7 @@ class Cuts(Episode):
         proxy.cut = Cut(where.toward, where.after, STATEMENTS.get(where.statement, b""), twice=where.after < 0)
         task = asyncio.create_task(drive(self.far, order, self.calm, self.until))
         self.tasks.append(task)
-        await self.until_true(lambda: struck(proxy.cut, task), 5)
+        await self.until_true(lambda: struck(proxy.cut, task), 10)
         self.result.reached[str(where)] += proxy.cut.struck
         proxy.cut = None
         await asyncio.wait([task], timeout=1)  # So that what comes next strikes another.

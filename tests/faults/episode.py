@@ -17,9 +17,9 @@ from tests.faults.lane import Lane
 
 ORDERS = 6  # per cell
 RATE = 0.7  # of the occasions on which a fault may strike
-TRIES = 3
-DEATH_SECONDS = 6.0
-DUE_SECONDS = 12.0
+TRIES = 4
+DEATH_SECONDS = 10.0
+DUE_SECONDS = 20.0
 DRAIN_SECONDS = 120.0
 ASKED_SECONDS = 4.0  # The worker's first questions meet the fault too.
 LATE_MS = 5000

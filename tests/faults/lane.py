@@ -17,7 +17,7 @@ from tests.world import World
 
 SANDBOX = {"latency_ms": 25.0, "notify_delay_ms": 120.0, "later_ms": 300.0, "search_lag_ms": 100.0}
 DELAYS_MS = {"slow": 1600, "late_notification": 1500, "reordered_notifications": 700, "inquiry_lag": 4000}
-BORN_SECONDS = 40
+BORN_SECONDS = 90
 KINDS = {"second": "serve", "spare": "worker"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.faults.cells import OPERATIONS, POINTS, Cell, why_not
 from tests.faults.driver import Order
-from tests.faults.episode import Episode
+from tests.faults.episode import DEATH_SECONDS, Episode
 from tests.faults.processes import Life
 
 FROZEN_SECONDS = 4.5  # the PSP's deadline is one second, the handler's three
@@ -33,7 +33,7 @@ class Zombies(Episode):
         await lane.begin("second")
         life = await lane.begin("serve", SCROOGE_CRASH_POINT=f"{cell.point}:1:stop")
         self.give(orders)
-        frozen = await self.until_true(lambda: stopped(life), 6)
+        frozen = await self.until_true(lambda: stopped(life), DEATH_SECONDS)
         await self.meanwhile(life, "worker")
         return frozen
 
@@ -43,7 +43,7 @@ class Zombies(Episode):
             return False
         before = await self.claims(orders)
         life = await lane.begin("worker", SCROOGE_CRASH_POINT=f"{cell.point.removeprefix('worker ')}:1:stop")
-        frozen = await self.until_true(lambda: stopped(life), 12)
+        frozen = await self.until_true(lambda: stopped(life), 2 * DEATH_SECONDS)
         await lane.no_faults()
         theirs = await self.claims(orders) > before
         await self.meanwhile(life, "spare")
