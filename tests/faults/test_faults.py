@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.faults.cells import DIMENSIONS, POINTS, Cell, all_pairs, covering, pairs_of, why_not
+from scrooge import crash
+from tests.faults.cells import DIMENSIONS, Cell, all_pairs, covering, pairs_of, why_not
 from tests.faults.cuts import Where
 from tests.faults.report import Plan, report
 from tests.faults.suite import makers, run, stage
@@ -25,7 +26,7 @@ CUTS = [
 def slice_of(draw: list[Cell]) -> list[Cell]:
     """One cell per point, in as few episodes as hold them all."""
     found = []
-    for n, point in enumerate(POINTS):
+    for n, point in enumerate(crash.POINTS):
         turns = [*EPISODES[n % len(EPISODES) :], *EPISODES, TWICE]
         operation, behavior = next(
             e for e in turns if why_not({"point": point, "operation": e[0], "behavior": e[1]}) is None
@@ -39,11 +40,11 @@ async def test_whatever_dies_or_is_cut_the_money_is_right():
     cells = slice_of(covering(SEED))
     said = []
     async with stage() as place:
-        outcome = await run(place, makers(cells, [], CUTS, SEED), 6, 600, said.append)
+        outcome = await run(place, makers(cells, [], CUTS, SEED), 8, 600, said.append)
     document = report(Plan(cells, [], [str(where) for where in CUTS], []), {}, outcome, SEED)
     assert document["violations"] == []
     assert document["unreached"] == []
-    assert document["deaths"] >= len(POINTS)
+    assert document["deaths"] >= len(crash.POINTS)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
