@@ -22,12 +22,13 @@ SECRET_NAMES = (
     "number",
 )
 HIDDEN = "[hidden]"
+PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The last guard, not the first: nothing that is named like a secret reaches a log."""
     for name, value in event.items():
-        if name != "event":
+        if name != "event" and (secret(name) or type(value) not in PLAIN):
             event[name] = hidden(name, value)
     return event
 

@@ -18,6 +18,9 @@ from scrooge.errors import DatabaseUnavailable, MethodNotAllowed, Problem, Reque
 from scrooge.flows.keys import Keyed
 from scrooge.flows.scrooge import Scrooge
 
+JSON = "application/json"
+JSON_BYTES = JSON.encode()
+
 
 class Door:
     """One path. An object, not a function, so that every method of it comes here."""
@@ -48,7 +51,7 @@ class Door:
         seen.payment = answer.payment or call.path.get("payment")
         if call.keyed is not None:
             reach("answer.before")
-        await response_of(answer)(scope, receive, send)
+        await tell(answer, scope, receive, send)
         if call.keyed is not None:
             reach("answer.after", ON_ITS_WAY)
 
@@ -113,7 +116,13 @@ def body_of(route: Route, headers: dict[str, str], raw: bytes) -> Body | None:
     return parsing.decode(raw, route.body)
 
 
-def response_of(answer: Answer) -> Response:
+async def tell(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
     document: Any = answer.document
     content = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    return Response(content, answer.status, answer.headers, media_type=answer.media_type)
+    if answer.media_type != JSON:
+        await Response(content, answer.status, answer.headers, media_type=answer.media_type)(scope, receive, send)
+        return
+    headers = [(b"content-type", JSON_BYTES), (b"content-length", b"%d" % len(content))]
+    headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
