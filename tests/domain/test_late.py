@@ -6,10 +6,11 @@ from msgspec import structs
 from scrooge.domain import outcome as oc
 from scrooge.domain.attempt import LIVE, Attempt, Closed, Operation, State
 from scrooge.domain.declines import Decline
-from scrooge.domain.late import Late, breaks_of, giving_back
+from scrooge.domain.late import Late, breaks_of, giving_back, waits_to_go_back
 from scrooge.domain.news import hear
 from scrooge.domain.payment import ROOM, Payment, decide, standing, status_of
-from scrooge.errors import AuthorizationLive, ContradictoryOutcome
+from scrooge.errors import AttemptNotInDoubt, AuthorizationLive, ContradictoryOutcome
+from scrooge.flows.decisions import in_doubt, news
 from scrooge.ids import bucket_in, new_id
 from scrooge.ledger.postings import journal
 from scrooge.money import Money
@@ -179,6 +180,25 @@ def test_what_was_given_back_already_is_given_back():
     a = b.tell(b.tell(b.authorize(), ENDS[0]), FIRST)
     b.tell(b.give_back(a), oc.Rejected("charge_already_refunded", already=True))
     assert (b.p.attempt(a.id).state, b.open_balances) == (State.REVERSED, {})
+
+
+def test_operators_may_say_that_it_went_back_only_while_no_return_is_out():
+    b = Books()
+    a = b.tell(b.authorize(), ENDS[0])
+    assert not waits_to_go_back(b.p, a)
+    a = b.tell(a, FIRST)
+    assert waits_to_go_back(b.p, a)
+    back = b.give_back(a)
+    assert not waits_to_go_back(b.p, a)
+    b.tell(back, oc.Rejected("no such charge"))
+    assert waits_to_go_back(b.p, a)
+    for said in ("approved", "declined", "not_processed"):
+        with pytest.raises(AttemptNotInDoubt):
+            in_doubt(b.p, a.id, said)
+    said = news("reversed", None, "dec_1")
+    assert b.tell(in_doubt(b.p, a.id, "reversed"), said).state is State.REVERSED
+    assert b.open_balances == {}
+    assert ROOM[A](b.p) == 1000, "the payer may pay now"
 
 
 def test_a_return_that_fails_later_is_work_again():

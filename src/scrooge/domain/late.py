@@ -104,8 +104,8 @@ def giving_back(p: Payment, a: Attempt, at: int, **facts: Any) -> Payment | None
 
     `facts` go on the new attempt (its id). A PSP that goes on refusing is asked ever more rarely, for ever.
     """
-    tried = [x for x in p.attempts if x.parent == a.id and x.operation is not Operation.AUTHORIZE]
-    if a.state is not State.REVERSING or any(x.state in OPEN for x in tried):
+    tried = returns_of(p, a)
+    if not waits_to_go_back(p, a):
         return None
     if tried and at < tried[-1].sent_at + min(AGAIN << min(len(tried), 20), AGAIN_MOST):
         return None
@@ -122,6 +122,15 @@ def giving_back(p: Payment, a: Attempt, at: int, **facts: Any) -> Payment | None
         **facts,
     )
     return p.adding(back)
+
+
+def returns_of(p: Payment, a: Attempt) -> list[Attempt]:
+    return [x for x in p.attempts if x.parent == a.id and x.operation is not Operation.AUTHORIZE]
+
+
+def waits_to_go_back(p: Payment, a: Attempt) -> bool:
+    """Unwanted, and no void or refund of it is out. Then operators, too, may say that it went back."""
+    return a.state is State.REVERSING and not any(x.state in OPEN for x in returns_of(p, a))
 
 
 def with_return(p: Payment, before: Attempt, moved: Attempt, outcome: Outcome, at: int) -> Payment:

@@ -7,6 +7,7 @@ import structlog
 
 from scrooge.domain.attempt import Attempt, State
 from scrooge.domain.declines import Decline
+from scrooge.domain.late import waits_to_go_back
 from scrooge.domain.news import hear
 from scrooge.domain.outcome import Approved, Declined, Outcome, Rejected, ReversalKind, Reversed
 from scrooge.domain.payment import Payment
@@ -48,7 +49,7 @@ async def propose(
     async with s.db.transaction() as connection:
         p = await payments.lock(connection, payment_id)
         assert p is not None
-        attempt = in_doubt(p, attempt_id)
+        attempt = in_doubt(p, attempt_id, outcome)
         check_reference(attempt, outcome, psp_reference)
         hear(p, attempt.id, news(outcome, psp_reference, "?"), now())  # What the grid refuses is refused at once.
         made = await decisions.propose(
@@ -79,7 +80,7 @@ async def approve(s: Scrooge, who: Principal, decision_id: str) -> Decision:
             if d.proposed_by == who.key_id:
                 raise SecondApproverRequired("approve with another API key than the one that proposed it")
             refuse_closed(d)
-            attempt = in_doubt(p, d.attempt)
+            attempt = in_doubt(p, d.attempt, d.outcome)
             if d.psp_reference and attempt.psp_reference not in {None, d.psp_reference}:
                 raise ContradictoryOutcome("the PSP has named it otherwise since")
             # Nobody's question is out: what the PSP is about to answer is not decided away.
@@ -129,11 +130,13 @@ async def seen(s: Scrooge, who: Principal, decision_id: str) -> Decision:
     return found
 
 
-def in_doubt(p: Payment, attempt_id: str) -> Attempt:
+def in_doubt(p: Payment, attempt_id: str, outcome: str) -> Attempt:
+    """Of money that goes back only "reversed" may be said: a PSP that cannot undo it would be asked for ever."""
     attempt = next((a for a in p.attempts if a.id == attempt_id), None)
     if attempt is None:
         raise NotFound("the payment has no such attempt", param="attempt")
-    if attempt.state not in IN_DOUBT:
+    goes_back = outcome == "reversed" and waits_to_go_back(p, attempt)
+    if attempt.state not in IN_DOUBT and not goes_back:
         raise AttemptNotInDoubt(f"the attempt is {attempt.state}")
     return attempt
 
