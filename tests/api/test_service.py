@@ -14,7 +14,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from scrooge import errors, logs
-from scrooge.api import parsing
+from scrooge.api import parsing, shell
 from scrooge.api.bodies import Status
 from scrooge.api.outside import SAID
 from scrooge.api.responses import every_problem
@@ -84,8 +84,11 @@ async def test_a_missing_key_says_how_to_authenticate(world: World):
         assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
-async def test_the_log_line_names_route_status_and_payment_but_no_key_and_no_path(world: World, api: Api):
+async def test_the_log_line_names_route_status_and_payment_but_no_key_and_no_path(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch
+):
     structlog.reset_defaults()
+    monkeypatch.setattr(shell, "log", structlog.get_logger())  # The one in use is kept as it was first configured.
     with capture_logs() as logged:
         got = await asked(api, "GET", "/v1/payments/pay_01M7YQMS4TFENT8V0TVAS7ZQ7J")
     assert got.status == 404
