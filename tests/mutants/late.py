@@ -37,8 +37,8 @@ UNWANTED = (
     ),
     Mutant(
         "given-back-twice", "a return is asked while another is out", LATE,
-        "if a.state is not State.REVERSING or any(x.state in OPEN for x in tried):",
-        "if a.state is not State.REVERSING:",
+        "return a.state is State.REVERSING and not any(x.state in OPEN for x in returns_of(p, a))",
+        "return a.state is State.REVERSING",
         PURE_AND_SIM,
     ),
     Mutant(
