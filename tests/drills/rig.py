@@ -12,7 +12,7 @@ import msgspec
 
 from scrooge.storage.migrate import migrate
 from tests.conftest import SANDBOX, free_port, running, wait_for
-from tests.drills.postgres import Server, primary_and_standby, url_of
+from tests.drills.postgres import Server, primary_and_standby, until, url_of
 from tests.world import SERVE, WORKER, World
 
 WRONG_CLOCK = """
@@ -40,6 +40,7 @@ class Rig(World):
     def start(self, name: str, *, off_by: float = 0, **env: str) -> None:
         """`off_by`: seconds that the process's clock is wrong by."""
         code = SERVE if name == "serve" else WORKER
+        before = len(self.logged("worker_started"))
         with self.log.open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-c", WRONG_CLOCK.format(off_by) + code if off_by else code],
@@ -47,6 +48,8 @@ class Rig(World):
             )  # fmt: skip
         if name == "serve":
             wait_for(f"{self.api_url}/healthz", self.processes[name], 120)
+        else:  # One that finds no database when it starts ends at once.
+            until(lambda: len(self.logged("worker_started")) > before, 120)
 
     def restart(self, name: str, *, off_by: float = 0) -> None:
         self.processes[name].terminate()
@@ -66,12 +69,15 @@ class Rig(World):
         return False
 
     def logged(self, event: str) -> list[dict]:
-        needle = f'"event": "{event}"'.encode()
-        return [msgspec.json.decode(line) for line in self.log.read_bytes().splitlines() if needle in line]
+        needle = f'"event":"{event}"'.encode()
+        lines = self.log.read_bytes().splitlines() if self.log.exists() else []
+        return [msgspec.json.decode(line) for line in lines if needle in line]
 
     def errors_after_asking(self) -> list[dict]:
         """Requests that were answered 5xx although a PSP had been asked in them: there must never be one."""
-        asked = {line["request_id"] for line in self.logged("psp_answered") if "request_id" in line}
+        answers = self.logged("psp_answered")
+        assert answers, "the log tells nothing"
+        asked = {line["request_id"] for line in answers if "request_id" in line}
         return [r for r in self.logged("request") if r["status"] >= 500 and r["request_id"] in asked]
 
 
