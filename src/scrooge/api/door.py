@@ -90,7 +90,7 @@ def rank_of(route: Route) -> Rank:
 async def answered(route: Route, call: Call) -> Answer:
     """A record whose confirmation was lost may be there: asked once more, the key finds it, or it is made now.
 
-    Where that fails too, nobody can say that nothing was done, as a 503 would.
+    Where that fails too, nobody can say that nothing was done, as any other refusal would.
     """
     try:
         return await route.handler(call)
@@ -100,8 +100,6 @@ async def answered(route: Route, call: Call) -> Answer:
     try:
         return await route.handler(call)
     except Problem as problem:
-        if problem.status != 503:
-            raise
         raise RequestInProgress("it is not known yet what became of this request", retry_after=2) from problem
 
 
