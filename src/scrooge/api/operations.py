@@ -6,6 +6,7 @@ from typing import Any
 from scrooge.api import operation_answers, operation_bodies, pages
 from scrooge.api.call import Answer, Call
 from scrooge.api.payments import payment_id
+from scrooge.api.show import moment_if
 from scrooge.flows import authorize, decisions
 from scrooge.flows import breaks as flow
 from scrooge.flows.announce import instant
@@ -104,7 +105,7 @@ def shown(b: Break) -> operation_answers.Break:
         connector_account=b.connector_account,
         detail=b.detail,
         opened_at=instant(b.opened_at),
-        closed_at=moment(b.closed_at),
+        closed_at=moment_if(b.closed_at),
         closed_by=b.closed_by,
         note=b.note,
     )
@@ -124,10 +125,6 @@ def decision(d: Decision) -> operation_answers.Decision:
         proposed_at=instant(d.proposed_at),
         expires_at=instant(d.expires_at),
         decided_by=d.decided_by,
-        decided_at=moment(d.decided_at),
+        decided_at=moment_if(d.decided_at),
         note=d.note,
     )
-
-
-def moment(microseconds: int | None) -> str | None:
-    return None if microseconds is None else instant(microseconds)

@@ -42,6 +42,10 @@ def moment(microseconds: int) -> str:
     return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds") + "Z"
 
 
+def moment_if(microseconds: int | None) -> str | None:
+    return None if microseconds is None else moment(microseconds)
+
+
 def moment_of(at: datetime) -> str:
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
