@@ -56,14 +56,20 @@ SELECT id FROM made;
 -- ($1 payments, $2 changed attempts, $3 new attempts, $4 journals, $5 postings, $6 events: JSON arrays)
 -- Everything one change does, or none of it: the version each payment had when it was read decides. Returns
 -- the payments that were written; one that is absent was changed by somebody else meanwhile. (`IS TRUE` keeps
--- the planner from making a join of it: a hashed look-up is right for one row and for a hundred.)
-WITH touched AS (
-    UPDATE payments p
-       SET status = r.status, version = r.version + 1, answered = r.answered, accounts = r.accounts,
-           deadline_at = r.deadline_at, instrument_id = r.instrument_id
+-- the planner from making a join of it: a hashed look-up is right for one row and for a hundred.) A payment that
+-- somebody has locked is left to them, or one of them would hold up the whole batch.
+WITH free AS (
+    SELECT r.*
       FROM jsonb_to_recordset($1::jsonb) AS r(
            bucket smallint, id uuid, status text, version integer, answered boolean, accounts uuid[],
            deadline_at timestamptz, instrument_id uuid)
+      JOIN payments p ON p.bucket = r.bucket AND p.id = r.id AND p.version = r.version
+       FOR UPDATE OF p SKIP LOCKED
+), touched AS (
+    UPDATE payments p
+       SET status = r.status, version = r.version + 1, answered = r.answered, accounts = r.accounts,
+           deadline_at = r.deadline_at, instrument_id = r.instrument_id
+      FROM free r
      WHERE p.bucket = r.bucket AND p.id = r.id AND p.version = r.version
     RETURNING p.id
 ), moved AS (
