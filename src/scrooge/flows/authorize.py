@@ -28,7 +28,7 @@ from scrooge.errors import (
 )
 from scrooge.flows.ask import SECOND, account_of, ask, command_of
 from scrooge.flows.keys import Keyed, earlier, guard_of
-from scrooge.flows.perform import GRACE, NOT_KEPT, apply_or_unknown, change_of, latest, time_to_ask
+from scrooge.flows.perform import GRACE, NOT_KEPT, apply_or_unknown, change_of, latest, saved, time_to_ask
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, bucket_of, new_id
 from scrooge.money import Money
@@ -192,7 +192,7 @@ async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument, slot: Slot) 
         )
     requests = {after.attempts[-1].id: request} if request is not None else {}
     reach("cascade.before")
-    if not await s.writer.save(await change_of(s, p, after, requests)):
+    if not await saved(s, p, after, requests):
         return None
     reach("cascade.after")
     after = structs.replace(after, version=p.version + 1)

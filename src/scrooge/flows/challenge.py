@@ -16,7 +16,7 @@ from scrooge.errors import MalformedId, NotFound, NothingToAuthenticate
 from scrooge.flows.ask import SECOND, account_of, ask, command_of
 from scrooge.flows.authorize import visible
 from scrooge.flows.keys import Keyed, earlier, guard_of
-from scrooge.flows.perform import GRACE, apply, apply_or_unknown, change_of
+from scrooge.flows.perform import GRACE, apply, apply_or_unknown, change_of, saved
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.storage import changes, payments
 from scrooge.storage.database import redone
@@ -94,7 +94,8 @@ async def record(
     sent_at = now()
     deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
     after = structs.replace(continuing(p, attempt.id, sent_at), deadline_at=deadline, answered=False)
-    async with s.db.transaction() as connection:
+    async with s.turn(p.id), s.db.transaction() as connection:
+        await payments.lock(connection, p.id)  # Whoever only holds the payment does not overtake the payer.
         if not await changes.save(connection, [await change_of(s, p, after, {attempt.id: request})]):
             raise Overtaken
         if key is not None:
@@ -122,6 +123,6 @@ async def abandon(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector
 async def only_if_unchanged(s: Scrooge, p: Payment, attempt: Attempt, gone: Reversed) -> Payment:
     """Concludes by compare-and-set alone: if the payer comes back at this moment, one of the two loses."""
     after = hear(p, attempt.id, gone, now())
-    if await s.writer.save(await change_of(s, p, after)):
+    if await saved(s, p, after):
         return structs.replace(after, version=p.version + 1)
     return await payments.read(s.db, p.id) or p

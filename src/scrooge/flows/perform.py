@@ -114,6 +114,22 @@ async def keep(
     return structs.replace(after, version=current.version + 1)
 
 
+async def saved(s: Scrooge, p: Payment, after: Payment, requests: dict[str, Request] | None = None) -> bool:
+    """Writes what was decided on this very version of the payment; False when somebody has changed it since.
+
+    The writer leaves alone what somebody only holds; then it is our turn after theirs.
+    """
+    change = await change_of(s, p, after, requests)
+    return await s.writer.save(change) or await saved_locked(s, change)
+
+
+@redone
+async def saved_locked(s: Scrooge, change: Change) -> bool:
+    async with s.turn(change.after.id), s.db.transaction() as connection:
+        await payments.lock(connection, change.after.id)
+        return bool(await changes.save(connection, [change]))
+
+
 async def nobody_else_asked(connection: Any, p: Payment, a: Attempt, epoch: int | None) -> bool:
     """Of the first send: nobody claimed it since. Of a resolver: its lease is the latest, and still runs."""
     if epoch is None:
