@@ -16,10 +16,12 @@ from scrooge.cli.bench import growth
 from scrooge.cli.bench.long import sizes
 from scrooge.cli.bench.sample import Seller, sample
 from scrooge.cli.bench.script import script
+from scrooge.cli.bench.server import ask, server
 from scrooge.cli.database import audited
 from scrooge.cli.main import app
 from scrooge.domain.outcome import Approved
 from scrooge.ids import new_id
+from scrooge.settings import load
 from scrooge.storage import embedded
 
 SECONDS = 240
@@ -140,3 +142,9 @@ async def test_the_limit_is_driven_by_our_own_statements():
     assert found.payments[0].attempts[0].id not in text
     assert "order-1" not in text
     assert '"minor": 1299' in text
+
+
+def test_the_embedded_server_has_room_for_every_client_of_the_limit(tmp_path):
+    with server(load({}), tmp_path, clients=300) as where:
+        found = asyncio.run(ask(where.url, "SELECT current_setting('max_connections')::int AS most"))
+    assert found["most"] >= 300

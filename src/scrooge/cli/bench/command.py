@@ -69,7 +69,7 @@ def bench(
         profile=None if profile is None else str(profile.resolve()),
     )  # fmt: skip
     try:
-        with server(settings, data_dir.expanduser()) as where:
+        with server(settings, data_dir.expanduser(), clients) as where:
             found = run(where, options, say)
     except (CrewError, LimitError) as error:
         say(f"scrooge: {error}")

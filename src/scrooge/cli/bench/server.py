@@ -1,5 +1,6 @@
 """The PostgreSQL that is measured: a real one with fsync on, and fresh databases on it that go with the run."""
 
+import asyncio
 import secrets
 import shutil
 import tempfile
@@ -16,9 +17,12 @@ from scrooge.cli.place import usable
 from scrooge.settings import Settings
 from scrooge.storage import embedded
 from scrooge.storage.database import Database, connect
+from scrooge.storage.embedded import Embedded
 from scrooge.storage.migrate import connect as plain
 from scrooge.storage.migrate import migrate
 
+OURS = 60  # connections of serve, worker and the bench itself, beside those of pgbench
+MOST = "SELECT current_setting('max_connections') AS most"
 TOLD = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
 
 
@@ -31,8 +35,11 @@ class Server(Struct, frozen=True):
 
 
 @contextmanager
-def server(settings: Settings, parent: Path) -> Iterator[Server]:
-    """The embedded PostgreSQL in a directory of its own under `parent`, or the one in the settings."""
+def server(settings: Settings, parent: Path, clients: int) -> Iterator[Server]:
+    """The embedded PostgreSQL in a directory of its own under `parent`, or the one in the settings.
+
+    pgbench has a connection for each of the clients: the embedded server makes room for them.
+    """
     with usable(parent, "--data-dir"):
         parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="bench-", dir=parent)).resolve()
@@ -40,13 +47,21 @@ def server(settings: Settings, parent: Path) -> Iterator[Server]:
         if settings.database_url is not None:
             yield Server(settings.database_url, folder, None)
             return
-        running = embedded.start(folder)
+        running = with_room(embedded.start(folder), folder, clients + OURS)
         try:
             yield Server(running.url, folder, running.pid)
         finally:
             running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def with_room(running: Embedded, folder: Path, connections: int) -> Embedded:
+    if connections <= int(asyncio.run(ask(running.url, MOST))["most"]):
+        return running
+    asyncio.run(execute(running.url, f"ALTER SYSTEM SET max_connections = {connections}"))
+    running.stop()
+    return embedded.start(folder)
 
 
 @asynccontextmanager
