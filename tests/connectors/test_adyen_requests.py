@@ -74,6 +74,16 @@ def test_adyen_captures_voids_and_refunds() -> None:
         assert msgspec.json.decode(request.body) == expected
 
 
+def test_a_payment_whose_name_adyen_never_told_is_canceled_by_ours() -> None:
+    """Adyen's specification does not say whose reference the notification carries: either finds the attempt."""
+    assert ADYEN.reversal is not None
+    request = ADYEN.reversal.build(aw.AUTHORIZE)
+    assert (request.method, request.path, request.idempotency_key) == ("POST", "/v72/cancels", "pay_1-1-reversal")
+    assert msgspec.json.decode(request.body) == {
+        "merchantAccount": "ExampleEU", "paymentReference": "pay_1-1", "reference": "pay_1-1",
+    }  # fmt: skip
+
+
 def test_only_adyens_own_details_are_passed_on() -> None:
     given = {"redirectResult": "a", "payload": "b", "threeDSResult": "c", "utm_source": "d"}
     request = ADYEN.continuation.build(structs.replace(aw.BACK, details=given))

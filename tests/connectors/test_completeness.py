@@ -37,6 +37,7 @@ def test_every_endpoint_has_a_reply(cases: Cases) -> None:
     expected |= {(Ask.INQUIRE, operation) for operation in found.inquiries}
     expected |= {(Ask.CONTINUE, Operation.AUTHORIZE)}
     expected |= {(Ask.ABANDON, Operation.AUTHORIZE)} if found.abandon else set()
+    expected |= {(Ask.REVERSE, Operation.AUTHORIZE)} if found.reversal else set()
     assert covered == expected
     assert cases.commands.keys() == found.endpoints.keys()
 

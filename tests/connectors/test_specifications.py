@@ -23,7 +23,7 @@ from .cases.adyen import ADYEN_CASES
 from .cases.adyen_news import NOTICES
 from .cases.adyen_words import BACK
 from .cases.adyen_words import SALE as ADYEN_SALE
-from .cases.case import Item
+from .cases.case import Ask, Item, endpoint_of
 from .cases.stripe import STRIPE_CASES
 from .cases.stripe_words import KNOWN
 from .cases.stripe_words import SALE as STRIPE_SALE
@@ -174,7 +174,8 @@ STATUS = {Operation.AUTHORIZE: "200"}
 def adyen_requests() -> list[Request]:
     commands = [*ADYEN_CASES.commands.values(), ADYEN_SALE]
     sent = [render(ADYEN, v) for command in commands for v in variants(command)]
-    return [*sent, ADYEN.continuation.build(BACK)]
+    assert ADYEN.reversal is not None
+    return [*sent, ADYEN.continuation.build(BACK), ADYEN.reversal.build(ADYEN_SALE)]
 
 
 def body_schema(operation: Any) -> Any:
@@ -202,7 +203,8 @@ INVENTED = {Item.UNREADABLE, Item.SERVER_ERROR}
 )
 def test_adyens_specification_allows_the_replies_of_the_cases(row: Any) -> None:
     spec = specification(CHECKOUT)
-    path = ADYEN.endpoints[row.command.operation].build(row.command).path.removeprefix("/v72")
+    asked = ADYEN.endpoints[row.command.operation] if row.ask is Ask.CONTINUE else endpoint_of(ADYEN, row)
+    path = asked.build(row.command).path.removeprefix("/v72")
     reply = route(spec, path, "POST")["responses"][str(row.status)]
     validate(row.body, reply["content"]["application/json"]["schema"], spec)
 

@@ -13,6 +13,7 @@ from scrooge.connectors.adyen_replies import (
     read_details,
     read_modification,
     read_payment,
+    read_reversal,
 )
 from scrooge.connectors.connector import (
     Command,
@@ -143,6 +144,20 @@ def give_back(command: Command) -> Request:
     return modification(command, "refunds", {"amount": amount(command.amount)})
 
 
+def cancel_by_reference(command: Command) -> Request:
+    """For an authorization that Adyen has not named to us. Under one key: asked again, it is not done again.
+
+    Its notification carries one of the two references, so they are the same.
+    https://docs.adyen.com/online-payments/cancel
+    """
+    document = {
+        "merchantAccount": command.merchant_account,
+        "paymentReference": command.reference,
+        "reference": command.reference,
+    }
+    return json_request("/v72/cancels", document, f"{command.reference}-reversal")
+
+
 def modification(command: Command, what: str, more: Json) -> Request:
     document = {
         "merchantAccount": command.merchant_account,
@@ -184,6 +199,7 @@ ADYEN = Connector(
     continuation=Endpoint(proceed, read_details),
     inquiries={},
     abandon=None,
+    reversal=Endpoint(cancel_by_reference, read_reversal),
     replayed=answered_once,
     verify=verify,
     notifications=notifications,

@@ -203,6 +203,12 @@ def read_modification(command: Command, status: int, headers: Headers, document:
     return Pending(document["pspReference"])
 
 
+def read_reversal(command: Command, status: int, headers: Headers, document: Json) -> Outcome:
+    """What it names is the cancellation, not the payment; whether there was one to cancel, a notification tells."""
+    asked = "was asked for" if status < 400 else f"was refused with HTTP {status}"
+    return Unknown(f"cancellation by reference {asked}")
+
+
 def refused(status: int, headers: Headers, document: Json) -> Outcome:
     """Errors that Adyen explains. https://docs.adyen.com/development-resources/api-idempotency"""
     if status in {401, 403} and "errorCode" not in document:

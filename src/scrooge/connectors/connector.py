@@ -124,6 +124,9 @@ class Connector(Struct, frozen=True, kw_only=True):
     multi_capture: bool = False  # may a capture be partial and not the last?
     partial_void: bool = False
     final_releases: bool = True  # does a final capture of a part release the rest by itself?
+    # Takes back, by our own reference, an authorization whose outcome nobody can find out any more; a notification says
+    # that it did. Its reply concludes nothing and names nothing.
+    reversal: Endpoint | None = None
     authorization_seconds: int = 7 * 86_400  # how long an approval holds when the reply does not say
 
 

@@ -95,7 +95,10 @@ def overdue(s: Scrooge, attempt: Attempt) -> bool:
 
 
 async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector, lease: Lease) -> Outcome | None:
-    """Replay, and inquire when a replay cannot tell; None: there is nothing to ask, only to wait."""
+    """Replay, and inquire when a replay cannot tell; None: there is nothing to ask, only to wait.
+
+    Past the key's retention, a PSP that cannot be asked is told to take an authorization back: that is definitive.
+    """
     request, age = await payments.request_of(s.db, p.id, attempt.id)
     inquiry = connector.inquiries.get(attempt.operation)
     lost = attempt.state in {State.SENT, State.UNKNOWN}
@@ -107,6 +110,8 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
         replayed = await ask(s, p, attempt.id, endpoint, request, first=False, again=True)
         if not isinstance(replayed, Unknown) or not (replayed.stored or attempt.asks >= REPLAYS):
             return replayed
+    if inquiry is None and lost and replayed is None and attempt.operation is Operation.AUTHORIZE:
+        return await taken_back(s, p, attempt, connector, lease)
     if inquiry is None:
         return replayed
     inquired = inquiry.build(command_of(p, attempt, await account_of(s, attempt)))
@@ -118,6 +123,16 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
         # time to know of what was; and it knows of nothing.
         return Rejected("the PSP failed, and has no trace of it")
     return found if not isinstance(found, Unknown) or found.psp_reference else replayed
+
+
+async def taken_back(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector, lease: Lease) -> Outcome | None:
+    """Asks for the reversal, as often as it is our turn; the notification of it concludes."""
+    if connector.reversal is None:
+        return None
+    request = connector.reversal.build(command_of(p, attempt, await account_of(s, attempt)))
+    await still_ours(s, lease)
+    log.warning("reversal_asked", payment=p.id, attempt=attempt.id, connector=connector.name)
+    return await ask(s, p, attempt.id, connector.reversal, request, first=False)
 
 
 def horizon(s: Scrooge, p: Payment, connector: Connector) -> int:

@@ -200,6 +200,14 @@ REPLIES = (
           ask=Ask.CONTINUE),
     reply(I.QUESTION, "details refused are no payment refused", BACK, error(422, "101"),
           Unknown("the details were refused with HTTP 422", refused=True), status=422, ask=Ask.CONTINUE),
+    reply(I.QUESTION, "a cancellation by reference is accepted, whether or not there is a payment", AUTHORIZE,
+          {"merchantAccount": "ExampleEU", "paymentReference": "pay_1-1", "pspReference": "CAN9",
+           "reference": "pay_1-1", "status": "received"},
+          Unknown("cancellation by reference was asked for"), status=201, ask=Ask.REVERSE, first=False),
+    reply(I.QUESTION, "a cancellation refused says nothing of the payment", AUTHORIZE,
+          error(422, "100", pspReference="CAN9"),
+          Unknown("cancellation by reference was refused with HTTP 422"), status=422, headers=KEY, ask=Ask.REVERSE,
+          first=False),
 )  # fmt: skip
 
 ADYEN_CASES = Cases(

@@ -38,6 +38,7 @@ class Ask(StrEnum):
     INQUIRE = "inquire"
     CONTINUE = "continue"
     ABANDON = "abandon"
+    REVERSE = "reverse"
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -103,6 +104,9 @@ def endpoint_of(connector: Connector, reply: Reply) -> Endpoint:
         case Ask.ABANDON:
             assert connector.abandon is not None
             return connector.abandon
+        case Ask.REVERSE:
+            assert connector.reversal is not None
+            return connector.reversal
 
 
 def declines_in(text: str) -> dict[str, Decline]:
