@@ -14,6 +14,7 @@ from scrooge.flows.decisions import in_doubt, news
 from scrooge.ids import bucket_in, new_id
 from scrooge.ledger.postings import journal
 from scrooge.money import Money
+from scrooge.storage.decisions import Said
 
 DAY = 86_400_000_000
 NAMES = {"psp": "stripe", "caller": "checkout"}
@@ -195,8 +196,8 @@ def test_operators_may_say_that_it_went_back_only_while_no_return_is_out():
     for said in ("approved", "declined", "not_processed"):
         with pytest.raises(AttemptNotInDoubt):
             in_doubt(b.p, a.id, said)
-    said = news("reversed", None, "dec_1")
-    assert b.tell(in_doubt(b.p, a.id, "reversed"), said).state is State.REVERSED
+    decided = news(Said(outcome="reversed", evidence="case 1"), "dec_1")
+    assert b.tell(in_doubt(b.p, a.id, "reversed"), decided).state is State.REVERSED
     assert b.open_balances == {}
     assert ROOM[A](b.p) == 1000, "the payer may pay now"
 

@@ -135,6 +135,39 @@ async def test_a_capture_whose_notification_was_lost_is_ended_by_two_keys(world:
     assert (after["status"], after["amount_captured"]) == ("captured", amount("12.99"))
 
 
+async def test_what_was_approved_for_less_counts_as_that(world: World, keys: Keys):
+    p = await lost(world, capture="manual")
+    _, d = await proposed(world, keys.one, p, amount=amount("10.00"))
+    assert d["amount"] == amount("10.00")
+    status, applied = await approved(world, keys.other, d)
+    assert (status, applied["amount"]) == (200, amount("10.00"))
+    after = await read(world, p)
+    assert (after["status"], after["amount_authorized"], after["amount"]) == (
+        "authorized", amount("10.00"), amount("12.99"),
+    )  # fmt: skip
+    _, told = await world.events(p["id"], "authorize_unknown", "authorize_approved")
+    assert told["data"]["amount"] == amount("10.00")
+    status, refused = await world.post(f"/v1/payments/{p['id']}/captures", {"amount": amount("10.01")})
+    assert (status, refused["code"]) == (409, "amount_exceeds_room")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "value", "currency", "param"),
+    [
+        ("approved", "13.00", "EUR", "amount.value"),
+        ("approved", "0.00", "EUR", "amount.value"),
+        ("approved", "10.00", "USD", "amount.currency"),
+        ("declined", "10.00", "EUR", "amount"),
+    ],
+)
+async def test_an_amount_that_cannot_have_been_approved_is_refused(
+    world: World, keys: Keys, outcome: str, value: str, currency: str, param: str
+):
+    p = await lost(world)
+    status, refused = await proposed(world, keys.one, p, outcome, amount={"value": value, "currency": currency})
+    assert (status, refused["param"]) == (422, param), refused
+
+
 async def test_whoever_proposed_cannot_approve_nor_can_a_key_without_the_scope(world: World, keys: Keys):
     p = await lost(world)
     status, refused = await proposed(world, keys.reads, p)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from scrooge.api.answers import Answered, Listed, Moment
+from scrooge.api.answers import Amount, Answered, Listed, Moment
 
 DecisionState = Annotated[str, Meta(extra_json_schema={"enum": ["proposed", "expired", "applied", "rejected"]})]
 Decided = Annotated[str, Meta(extra_json_schema={"enum": ["approved", "declined", "not_processed", "reversed"]})]
@@ -31,7 +31,8 @@ class BreakList(Listed, frozen=True, kw_only=True):
 
 
 class Decision(Answered, frozen=True, kw_only=True):
-    """What an operator says became of an attempt. It counts when another API key than `proposed_by` has approved it."""
+    """What an operator says became of an attempt. It counts when another API key than `proposed_by` has approved it.
+    `amount` is what was approved, where it is said to be less than was asked."""
 
     id: str
     object: Literal["decision"]
@@ -39,6 +40,7 @@ class Decision(Answered, frozen=True, kw_only=True):
     attempt: str
     outcome: Decided
     psp_reference: str | None
+    amount: Amount | None
     evidence: str
     state: DecisionState
     proposed_by: str

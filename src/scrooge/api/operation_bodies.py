@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from scrooge.api.bodies import Body, Cursor, Id, Limit, PspText
+from scrooge.api.bodies import AmountAsked, Body, Cursor, Id, Limit, PspText
 
 Words = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"^[^\u0000-\u001f\u007f]+$")]
 Evidence = Annotated[
@@ -38,12 +38,14 @@ class DecisionFilter(Body, frozen=True, kw_only=True):
 
 
 class ProposeDecision(Body, frozen=True, kw_only=True):
-    """`psp_reference` is needed for `approved` where the PSP's name of the attempt is not known yet."""
+    """`psp_reference` is needed for `approved` where the PSP's name of the attempt is not known yet. `amount` says that
+    an authorization or a capture was approved for less than was asked."""
 
     attempt: Annotated[Id, Meta(examples=["att_01K9YH4V9GYB7T2D4Z8QW3M5N6"])]
     outcome: Outcome
     evidence: Evidence
     psp_reference: PspText | None = None
+    amount: AmountAsked | None = None
 
 
 class RejectDecision(Body, frozen=True, kw_only=True):

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scrooge.api import operation_answers, operation_bodies, pages
+from scrooge.api import operation_answers, operation_bodies, pages, show
 from scrooge.api.call import Answer, Call
+from scrooge.api.parsing import money_of
 from scrooge.api.payments import payment_id
 from scrooge.api.show import moment_if
 from scrooge.flows import authorize, decisions
@@ -13,7 +14,7 @@ from scrooge.flows.announce import instant
 from scrooge.storage import breaks
 from scrooge.storage import decisions as kept
 from scrooge.storage.breaks import Break
-from scrooge.storage.decisions import Decision
+from scrooge.storage.decisions import Decision, Said
 
 # --- breaks ---------------------------------------------------------------------------------
 
@@ -45,9 +46,9 @@ async def close(call: Call) -> Answer:
 
 async def propose(call: Call) -> Answer:
     body: operation_bodies.ProposeDecision = call.body
-    made = await decisions.propose(
-        call.s, call.principal, payment_id(call), body.attempt, body.outcome, body.psp_reference, body.evidence
-    )
+    amount = money_of(body.amount) if body.amount is not None else None
+    said = Said(outcome=body.outcome, evidence=body.evidence, psp_reference=body.psp_reference, amount=amount)
+    made = await decisions.propose(call.s, call.principal, payment_id(call), body.attempt, said)
     return Answer(201, decision(made), payment=made.payment)
 
 
@@ -119,6 +120,7 @@ def decision(d: Decision) -> operation_answers.Decision:
         attempt=d.attempt,
         outcome=d.outcome,
         psp_reference=d.psp_reference,
+        amount=show.amount(d.amount.minor, d.amount.currency) if d.amount else None,
         evidence=d.evidence,
         state=d.state,
         proposed_by=d.proposed_by,

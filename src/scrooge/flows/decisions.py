@@ -5,7 +5,7 @@ It comes through the one door for news, so the grid still rules, and the books a
 
 import structlog
 
-from scrooge.domain.attempt import Attempt, State
+from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.late import waits_to_go_back
 from scrooge.domain.news import hear
@@ -30,7 +30,7 @@ from scrooge.ids import number_of
 from scrooge.metrics import DECISIONS
 from scrooge.storage import decisions, payments, work
 from scrooge.storage.database import redone
-from scrooge.storage.decisions import Decision
+from scrooge.storage.decisions import Decision, Said
 from scrooge.storage.directory import Principal, note
 
 log = structlog.get_logger()
@@ -41,25 +41,24 @@ BUSY_SECONDS = 5
 
 
 @redone
-async def propose(
-    s: Scrooge, who: Principal, payment_id: str, attempt_id: str, outcome: str, psp_reference: str | None, evidence: str
-) -> Decision:
+async def propose(s: Scrooge, who: Principal, payment_id: str, attempt_id: str, said: Said) -> Decision:
     """Raises NotFound, AttemptNotInDoubt, DecisionOpen, MissingField, InvalidField, ContradictoryOutcome."""
     await visible(s, who, payment_id)
     async with s.db.transaction() as connection:
         p = await payments.lock(connection, payment_id)
         assert p is not None
-        attempt = in_doubt(p, attempt_id, outcome)
-        check_reference(attempt, outcome, psp_reference)
-        hear(p, attempt.id, news(outcome, psp_reference, "?"), now())  # What the grid refuses is refused at once.
-        made = await decisions.propose(
-            connection, p, attempt.id, outcome, psp_reference, evidence, who.key_id, EXPIRES_SECONDS
-        )
+        attempt = in_doubt(p, attempt_id, said.outcome)
+        check_reference(attempt, said)
+        check_amount(p, attempt, said)
+        hear(p, attempt.id, news(said, "?"), now())  # What the grid refuses is refused at once.
+        made = await decisions.propose(connection, p, attempt.id, said, who.key_id, EXPIRES_SECONDS)
         if made is None:
             raise DecisionOpen("a decision about this attempt is open already")
-        detail = {"payment": p.id, "attempt": attempt.id, "outcome": outcome, "psp_reference": psp_reference}
-        await note(connection, actor(who), "decision_proposed", made.id, {**detail, "evidence": evidence})
-    DECISIONS.labels("proposed", outcome).inc()
+        amount = str(said.amount) if said.amount else None
+        detail = {"payment": p.id, "attempt": attempt.id, "outcome": said.outcome, "amount": amount,
+                  "psp_reference": said.psp_reference, "evidence": said.evidence}  # fmt: skip
+        await note(connection, actor(who), "decision_proposed", made.id, detail)
+    DECISIONS.labels("proposed", said.outcome).inc()
     return made
 
 
@@ -86,7 +85,7 @@ async def approve(s: Scrooge, who: Principal, decision_id: str) -> Decision:
             # Nobody's question is out: what the PSP is about to answer is not decided away.
             if await work.claim_attempt(connection, p.id, attempt.id, LEASE_SECONDS) is None:
                 raise AttemptBusy("the PSP is being asked about it right now", retry_after=BUSY_SECONDS)
-            await keep(s, connection, p, hear(p, attempt.id, news(d.outcome, d.psp_reference, d.id), now()))
+            await keep(s, connection, p, hear(p, attempt.id, news(d, d.id), now()))
             applied = await decisions.decide(connection, d.id, "applied", who.key_id, None)
             assert applied is not None, "its row is held"
             detail = {"payment": p.id, "attempt": attempt.id, "outcome": d.outcome, "proposed_by": d.proposed_by}
@@ -94,7 +93,7 @@ async def approve(s: Scrooge, who: Principal, decision_id: str) -> Decision:
     except ContradictoryOutcome as error:
         found = await payments.read(s.db, d.payment)
         assert found is not None
-        await breaks.contradiction(s, found, d.attempt, news(d.outcome, d.psp_reference, d.id), error)
+        await breaks.contradiction(s, found, d.attempt, news(d, d.id), error)
         raise
     DECISIONS.labels("applied", d.outcome).inc()
     log.warning("decision_applied", decision=d.id, payment=d.payment, attempt=d.attempt, outcome=d.outcome)
@@ -141,12 +140,24 @@ def in_doubt(p: Payment, attempt_id: str, outcome: str) -> Attempt:
     return attempt
 
 
-def check_reference(attempt: Attempt, outcome: str, psp_reference: str | None) -> None:
+def check_reference(attempt: Attempt, said: Said) -> None:
     """The PSP's name is what later captures and refunds are made by."""
-    if outcome == "approved" and not (psp_reference or attempt.psp_reference):
+    if said.outcome == "approved" and not (said.psp_reference or attempt.psp_reference):
         raise MissingField("name what the PSP calls it", param="psp_reference")
-    if psp_reference and attempt.psp_reference and psp_reference != attempt.psp_reference:
+    if said.psp_reference and attempt.psp_reference and said.psp_reference != attempt.psp_reference:
         raise InvalidField("the PSP has named it otherwise", param="psp_reference")
+
+
+def check_amount(p: Payment, attempt: Attempt, said: Said) -> None:
+    """An authorization or a capture may be approved for less than was asked; nothing is for more."""
+    if said.amount is None:
+        return
+    if said.outcome != "approved" or attempt.operation not in {Operation.AUTHORIZE, Operation.CAPTURE}:
+        raise InvalidField("only an approved authorization or capture has an amount of its own", param="amount")
+    if said.amount.currency != p.currency:
+        raise InvalidField("the payment is in another currency", param="amount.currency")
+    if said.amount.minor > attempt.minor:
+        raise InvalidField("more than was asked for", param="amount.value")
 
 
 def refuse_closed(d: Decision) -> None:
@@ -154,11 +165,11 @@ def refuse_closed(d: Decision) -> None:
         raise DecisionClosed(f"the decision is {d.state}")
 
 
-def news(outcome: str, psp_reference: str | None, decision_id: str) -> Outcome:
-    words = f"decided by operators: {decision_id}"
-    match outcome:
+def news(said: Said, decision_id: str) -> Outcome:
+    words, psp_reference = f"decided by operators: {decision_id}", said.psp_reference
+    match said.outcome:
         case "approved":
-            return Approved(psp_reference)
+            return Approved(psp_reference, said.amount)
         case "declined":
             return Declined(Decline.UNMAPPED, raw_message=words, psp_reference=psp_reference)
         case "not_processed":

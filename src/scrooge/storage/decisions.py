@@ -7,21 +7,28 @@ from msgspec import Struct
 
 from scrooge.domain.payment import Payment
 from scrooge.ids import bucket_in, hex_of, new_id
+from scrooge.money import Money
 from scrooge.storage.database import Database, load, run
 from scrooge.storage.rows import key_of, microseconds, public, uuid_of
 
 Q = load(Path(__file__).with_suffix(".sql"))
 
 
-class Decision(Struct, frozen=True, kw_only=True):
+class Said(Struct, frozen=True, kw_only=True):
+    """What became of an attempt, as somebody knows. `amount` is what was approved, where less than was asked."""
+
+    outcome: str
+    evidence: str
+    psp_reference: str | None = None
+    amount: Money | None = None
+
+
+class Decision(Said, frozen=True, kw_only=True):
     """`state` is proposed, expired, applied or rejected. Moments are Unix microseconds."""
 
     id: str
     payment: str
     attempt: str
-    outcome: str
-    psp_reference: str | None
-    evidence: str
     state: str
     proposed_by: str
     proposed_at: int
@@ -38,6 +45,7 @@ def decision_of(row: Any) -> Decision:
         attempt=public("att", row["attempt_id"]) or "",
         outcome=row["outcome"],
         psp_reference=row["psp_reference"],
+        amount=None if row["minor"] is None else Money(row["minor"], row["currency"]),
         evidence=row["evidence"],
         state="expired" if row["state"] == "proposed" and row["expired"] else row["state"],
         proposed_by=public("key", row["proposed_by"]) or "",
@@ -49,15 +57,13 @@ def decision_of(row: Any) -> Decision:
     )
 
 
-async def propose(
-    connection: Any, p: Payment, attempt: str, outcome: str, psp_reference: str | None, evidence: str, key: str,
-    seconds: float,
-) -> Decision | None:  # fmt: skip
+async def propose(connection: Any, p: Payment, attempt: str, said: Said, key: str, seconds: float) -> Decision | None:
     """None while another proposal about the attempt is open. The payment is locked by the caller."""
     bucket = bucket_in(p.id)
     row = await run(
         connection, Q["propose"], bucket, hex_of(new_id("dec", bucket)), hex_of(p.merchant), hex_of(p.id),
-        hex_of(attempt), outcome, psp_reference, evidence, hex_of(key), seconds,
+        hex_of(attempt), said.outcome, said.psp_reference, said.evidence, hex_of(key), seconds,
+        said.amount.minor if said.amount else None, said.amount.currency if said.amount else None,
     )  # fmt: skip
     return None if row is None else decision_of(row)
 

@@ -1,8 +1,8 @@
 -- propose :one
 -- ($10 seconds until it expires) The payment is locked: of several at once, one finds no other.
 INSERT INTO decisions (bucket, id, merchant_id, payment_id, attempt_id, outcome, psp_reference, evidence, proposed_by,
-                       expires_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10)
+                       expires_at, minor, currency)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10), $11, $12
  WHERE NOT EXISTS (
        SELECT 1 FROM decisions
         WHERE bucket = $1 AND payment_id = $4 AND attempt_id = $5 AND state = 'proposed' AND expires_at > now())
