@@ -291,20 +291,6 @@ async def older(world: World, p: Payment, interval: str) -> None:
     await owner.close()
 
 
-async def test_no_trace_is_evidence_only_after_the_horizon(s: Scrooge, world: World):
-    await world.instrument(stripe="pm_card_visa")
-    await world.fault("500_before", connector="stripe")
-    try:
-        p = await made(s, world, "stripe")
-    finally:
-        await world.no_faults()
-    for age, state in (("3 seconds", State.UNKNOWN), ("1 hour", State.REJECTED)):
-        await older(world, p, age)
-        after = await asked(s, p.id, p.attempts[0].id)
-        assert after is not None
-        assert after.attempts[0].state is state, age
-
-
 async def test_no_trace_concludes_nothing_while_the_key_could_still_be_used(s: Scrooge, world: World, monkeypatch: Any):
     """Only a stored failure proves that the key is used up: a replay that was lost proves nothing."""
     p = await lost(s, world, "stripe")

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from msgspec import structs
-from tests.flows.test_races import again, lost, made, older
+from tests.flows.test_races import again, lost, made
 from tests.world import World
 
 from scrooge.app import open_scrooge
@@ -71,14 +71,14 @@ async def leased(s: Scrooge, p: Payment, seconds: float = 30) -> Lease:
 
 
 async def stored_failure(s: Scrooge, world: World) -> Payment:
-    """Nothing happened at Stripe, and its key says so: conclusive, an hour later."""
+    """Nothing happened at Stripe, and its key has said so for an hour: conclusive."""
     await world.instrument(stripe="pm_card_visa")
     await world.fault("500_before", connector="stripe")
     try:
         p = await made(s, world, "stripe")
     finally:
         await world.no_faults()
-    await older(world, p, "1 hour")
+    await changed(world, p, "stored_at = now() - interval '1 hour'")
     return p
 
 

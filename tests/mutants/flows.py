@@ -8,6 +8,7 @@ AUTHORIZE, MODIFY = "src/scrooge/flows/authorize.py", "src/scrooge/flows/modify.
 CHALLENGE, KEYS = "src/scrooge/flows/challenge.py", "src/scrooge/flows/keys.py"
 RECEIVE, ANNOUNCE = "src/scrooge/flows/receive.py", "src/scrooge/flows/announce.py"
 PAYMENTS, RACES = "tests/flows/test_payments.py", "tests/flows/test_races.py"
+NO_TRACE = "tests/flows/test_no_trace.py"
 NEWS, RESOLVER = "tests/flows/test_notifications.py", "tests/flows/test_resolver.py"
 
 FLOWS = (
@@ -69,14 +70,14 @@ FLOWS = (
     ),
     Mutant(
         "not-found-fails-at-once", "no trace is evidence before the PSP's horizon", RESOLVE,
-        "burnt and age > horizon(s, p, connector):",
-        "burnt:",
-        (f"{RACES}::test_no_trace_is_evidence_only_after_the_horizon",),
+        "attempt.id) > horizon(p, connector):",
+        "attempt.id) >= 0:",
+        (f"{NO_TRACE}::test_no_trace_is_evidence_only_a_horizon_after_the_key_was_used_up",),
     ),
     Mutant(
         "not-found-while-the-key-lives", "no trace is evidence while a replay may still be executed", RESOLVE,
-        "found.absent and burnt and age",
-        "found.absent and age",
+        "found.absent and burnt:",
+        "found.absent:",
         (f"{RACES}::test_no_trace_concludes_nothing_while_the_key_could_still_be_used",),
     ),
     Mutant(

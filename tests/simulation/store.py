@@ -25,6 +25,7 @@ class Row(Struct):
     recorded_at: int
     ask_at: int | None
     leased_until: int = 0
+    stored_at: int = 0
 
 
 class Lease(Struct, frozen=True):

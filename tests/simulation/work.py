@@ -136,14 +136,16 @@ def question(w: Any, p: Payment, attempt: Attempt, lease: Lease) -> Steps:
     built = inquiry.build(command_of(w, p, attempt))
     found = yield from ask(w, p, attempt.id, inquiry, built, False)
     burnt = isinstance(replayed, Unknown) and replayed.stored
-    if isinstance(found, Unknown) and found.absent and burnt and age > horizon(w, p, connector):
-        return Rejected("the PSP failed, and has no trace of it")
+    if isinstance(found, Unknown) and found.absent and burnt:
+        row.stored_at = row.stored_at or w.now
+        if (w.now - row.stored_at) / SECOND > horizon(p, connector):
+            return Rejected("the PSP failed, and has no trace of it")
     return found if not isinstance(found, Unknown) or found.psp_reference else replayed
 
 
-def horizon(w: Any, p: Payment, connector: Any) -> float:
-    seen_after = connector.recovery.horizon
-    return TIMEOUT + (seen_after if p.livemode else min(seen_after, TEST_HORIZON))
+def horizon(p: Payment, connector: Any) -> float:
+    seen_after: float = connector.recovery.horizon
+    return seen_after if p.livemode else min(seen_after, TEST_HORIZON)
 
 
 # --- notifications ---

@@ -66,7 +66,7 @@ class Recovery(Struct, frozen=True):
     """How to find out what happened when an answer was lost. Seconds throughout.
 
     `replay_for` is the PSP's key retention less a safety margin: the same request may be sent again until then,
-    never after. `horizon` is how long after sending an inquiry may still not see what the PSP did.
+    never after. `horizon` is how long after it an inquiry may still not see what the PSP did.
     Questions about a lost outcome begin `ask_after` and are spaced from `ask_every`, doubling, to `ask_most`; about
     one that the PSP calls pending they begin `pending_after` and are spaced to `pending_most`. A PSP that cannot be
     asked is given the same turns, in which nothing is sent. `expected` is how long each operation may be pending

@@ -118,10 +118,11 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
     await still_ours(s, lease)
     found = await ask(s, p, attempt.id, inquiry, inquired, first=False)
     burnt = isinstance(replayed, Unknown) and replayed.stored
-    if isinstance(found, Unknown) and found.absent and burnt and age > horizon(s, p, connector):
-        # The key answers with a stored failure, so nothing can be executed under it any more; the PSP had
-        # time to know of what was; and it knows of nothing.
-        return Rejected("the PSP failed, and has no trace of it")
+    if isinstance(found, Unknown) and found.absent and burnt:
+        # The key answers with a stored failure, so nothing can be executed under it any more. What was executed, by the
+        # last replay at the latest, was over when that was first seen; and the PSP had time since to know of it.
+        if await work.stored_for(s.db, p.id, attempt.id) > horizon(p, connector):
+            return Rejected("the PSP failed, and has no trace of it")
     return found if not isinstance(found, Unknown) or found.psp_reference else replayed
 
 
@@ -135,10 +136,10 @@ async def taken_back(s: Scrooge, p: Payment, attempt: Attempt, connector: Connec
     return await ask(s, p, attempt.id, connector.reversal, request, first=False)
 
 
-def horizon(s: Scrooge, p: Payment, connector: Connector) -> int:
-    """Seconds after sending until a PSP that did something must say so when asked."""
+def horizon(p: Payment, connector: Connector) -> int:
+    """Seconds after it did something until a PSP must say so when asked."""
     seen_after = connector.recovery.horizon
-    return s.settings.psp_timeout_seconds + (seen_after if p.livemode else min(seen_after, TEST_HORIZON))
+    return seen_after if p.livemode else min(seen_after, TEST_HORIZON)
 
 
 async def sync(s: Scrooge, principal: Principal, payment_id: str) -> Payment:

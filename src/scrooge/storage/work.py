@@ -68,6 +68,12 @@ async def end_lease(db: Database, payment_id: str, attempt_id: str, epoch: int) 
     await run(db, Q["end_lease"], *key_of(payment_id), hex_of(attempt_id), epoch)
 
 
+async def stored_for(db: Database, payment_id: str, attempt_id: str) -> float:
+    """The PSP answers its key with a stored failure: seconds since that was first seen, which may be now."""
+    row = await run(db, Q["stored_for"], *key_of(payment_id), hex_of(attempt_id))
+    return float(row["seconds"])
+
+
 async def make_partitions(db: Database, months_ahead: int) -> int:
     row = await run(db, Q["make_partitions"], months_ahead)
     return int(row[0])

@@ -64,6 +64,13 @@ SELECT id
   FROM attempts
  WHERE bucket = $1 AND payment_id = $2 AND id = $3 AND asks = $4 AND leased_until > now();
 
+-- stored_for :one
+-- The PSP answers the attempt's key with a stored failure: since when that is known, in seconds.
+UPDATE attempts
+   SET stored_at = coalesce(stored_at, now())
+ WHERE bucket = $1 AND payment_id = $2 AND id = $3
+RETURNING extract(epoch FROM now() - stored_at)::float8 AS seconds;
+
 -- end_lease :none
 UPDATE attempts
    SET leased_until = NULL
