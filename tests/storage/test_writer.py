@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from typing import Any
 
 import asyncpg
 import pytest
@@ -102,6 +103,22 @@ async def test_a_bad_row_fails_alone(w: Writer, caller: tuple[str, str]):
     p = await payments.read(w.db, items[5][0].id)
     assert p is not None
     assert str(p.attempts[0].state) == "sent"
+
+
+@pytest.mark.parametrize(
+    "spoiled", [{"expires_at": 10**18}, {"psp_reference": "".join(uuid.uuid4().hex for _ in range(500))}]
+)
+async def test_what_no_row_takes_fails_alone(w: Writer, caller: tuple[str, str], spoiled: dict[str, Any]):
+    """A PSP's reply may say it (a moment beyond every calendar, a name too long for an index)."""
+    items = [made(caller) for _ in range(8)]
+    await asyncio.gather(*map(w.create, items))
+    changes = [approved(item[0]) for item in items]
+    after = changes[3].after
+    after = after.replacing(structs.replace(after.attempts[0], **spoiled))
+    changes[3] = structs.replace(changes[3], after=after)
+    told = await asyncio.gather(*map(w.save, changes), return_exceptions=True)
+    assert isinstance(told[3], DatabaseUnavailable)
+    assert [t for n, t in enumerate(told) if n != 3] == [True] * 7
 
 
 async def test_two_changes_of_one_payment_are_never_in_one_batch(w: Writer, caller: tuple[str, str]):

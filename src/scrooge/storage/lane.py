@@ -21,7 +21,10 @@ log = structlog.get_logger()
 BATCH_MAX = 128  # larger ones gained nothing and make everybody in them wait
 WAITING_MAX = 2048
 RUN_SECONDS = 10.0  # a commit that takes longer waits for a standby that is gone
-# One item alone could have caused these; the others of its batch must not suffer.
+# These are nobody's fault, or everybody's. Any other error one item alone may have caused (a PSP's reply that no row
+# takes), and the others of its batch must not suffer.
+TOGETHER = (DatabaseUnavailable, asyncpg.InsufficientResourcesError, asyncpg.QueryCanceledError, OSError)
+# The database said what is wrong with the item: whoever put it hears that.
 ALONE = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.LockNotAvailableError,
          asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.RaiseError,
          asyncpg.InsufficientPrivilegeError)  # fmt: skip
@@ -109,15 +112,15 @@ class Lane(Generic[Item, Result]):
         """Runs a batch and tells everybody in it; never raises."""
         try:
             found = await self.together([batch[name].item for name in sorted(batch)])
-        except ALONE as error:
+        except TOGETHER as error:
+            for entry in batch.values():
+                entry.fail(error)
+        except Exception as error:
             if len(batch) > 1:
                 log.warning("batch_split", lane=self.name, size=len(batch), error=type(error).__name__)
                 for name, entry in batch.items():
                     await self.flush({name: entry})
                 return
-            for entry in batch.values():
-                entry.fail(error)
-        except Exception as error:
             for entry in batch.values():
                 entry.fail(error)
         else:
