@@ -76,8 +76,8 @@ FLOWS = (
     ),
     Mutant(
         "not-found-while-the-key-lives", "no trace is evidence while a replay may still be executed", RESOLVE,
-        "found.absent and burnt:",
-        "found.absent:",
+        "found.absent and burnt\n",
+        "found.absent\n",
         (f"{RACES}::test_no_trace_concludes_nothing_while_the_key_could_still_be_used",),
     ),
     Mutant(

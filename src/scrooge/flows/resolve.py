@@ -118,11 +118,11 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
     await still_ours(s, lease)
     found = await ask(s, p, attempt.id, inquiry, inquired, first=False)
     burnt = isinstance(replayed, Unknown) and replayed.stored
-    if isinstance(found, Unknown) and found.absent and burnt:
-        # The key answers with a stored failure, so nothing can be executed under it any more. What was executed, by the
-        # last replay at the latest, was over when that was first seen; and the PSP had time since to know of it.
-        if await work.stored_for(s.db, p.id, attempt.id) > horizon(p, connector):
-            return Rejected("the PSP failed, and has no trace of it")
+    gone = isinstance(found, Unknown) and found.absent and burnt
+    # The key answers with a stored failure, so nothing can be executed under it any more. What was executed, by the
+    # last replay at the latest, was over when that was first seen; and the PSP had time since to know of it.
+    if gone and await work.stored_for(s.db, p.id, attempt.id) > horizon(p, connector):
+        return Rejected("the PSP failed, and has no trace of it")
     return found if not isinstance(found, Unknown) or found.psp_reference else replayed
 
 
