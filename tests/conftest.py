@@ -1,12 +1,12 @@
 """Real parts for every test: a PostgreSQL server, a migrated database, the sandbox as a process of its own."""
 
+import asyncio
 import contextlib
 import os
 import random
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -22,10 +22,12 @@ from hypothesis import settings
 from scrooge import logs
 from scrooge.storage.embedded import start
 from scrooge.storage.migrate import migrate
+from tests.births import Born, born
 
 os.environ.pop("SCROOGE_DATABASE_URL", None)
 # The build always tries the same examples; at the desk they are new ones every time.
 settings.register_profile("build", derandomize=True)
+settings.register_profile("thorough", max_examples=1000)  # make test ARGS="--hypothesis-profile=thorough tests/api"
 if os.environ.get("CI"):
     settings.load_profile("build")
 logs.configure("error", "json")
@@ -40,9 +42,19 @@ def server_url() -> Iterator[str]:
         return
     folder = Path(tempfile.mkdtemp(prefix="scrooge-test-"))
     server = start(folder)
+    asyncio.run(without_waiting_for_the_disk(server.url))
     yield server.url
     server.stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+async def without_waiting_for_the_disk(url: str) -> None:
+    """Our processes die in tests, this machine does not; drills have servers of their own, which do wait."""
+    connection = await asyncpg.connect(url)
+    for setting in ("fsync", "full_page_writes"):
+        await connection.execute(f"ALTER SYSTEM SET {setting} = off")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
 
 
 def named(url: str, database: str) -> str:
@@ -97,7 +109,7 @@ def free_port() -> int:
             return port
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes] | Born, seconds: float = 90) -> None:
     """Until the URL answers 200; fails when the process ends first."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -110,35 +122,23 @@ def wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 90) ->
 
 
 @contextlib.contextmanager
-def running(*command: str, ready: str, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of ours, from ready to ended."""
-    process = subprocess.Popen([sys.executable, *command], env={**os.environ, **(env or {})})
+def sandbox(latency_ms: float = 2.0) -> Iterator[str]:
+    """The sandbox PSPs in a process of their own: their URL."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = born("sandbox", port=port, latency_ms=latency_ms, notify_delay_ms=20.0)
     try:
-        wait_for(ready, process)
-        yield process
+        wait_for(f"{url}/healthz", process)
+        yield url
     finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-SANDBOX = """
-import sys
-from scrooge.sandbox.config import SandboxConfig
-from scrooge.sandbox.server import run
-run(SandboxConfig(port=int(sys.argv[1]), latency_ms=float(sys.argv[2]), notify_delay_ms=20.0))
-"""
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="session")
 def sandbox_url() -> Iterator[str]:
     """The sandbox PSPs, quick and without faults; a test that turns faults on turns them off again."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with running("-c", SANDBOX, str(port), "2", ready=f"{url}/healthz"):
+    with sandbox() as url:
         yield url
 
 
@@ -149,10 +149,8 @@ async def world(server_url: str, template_url: str, tmp_path_factory: pytest.Tem
 
     url = await make_database(server_url, urlsplit(template_url).path[1:])
     folder = tmp_path_factory.mktemp("world")
-    port = free_port()
-    sandbox = f"http://127.0.0.1:{port}"
-    with running("-c", SANDBOX, str(port), "2", ready=f"{sandbox}/healthz"):
-        world = World(url, sandbox, str(folder))
+    with sandbox() as psps:
+        world = World(url, psps, str(folder))
         try:
             await world.open()
             yield world

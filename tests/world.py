@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 import uuid
 from typing import Any
@@ -14,10 +13,9 @@ import aiohttp
 from scrooge.ids import bucket_of  # noqa: F401 - re-exported for tests that look behind the API
 from scrooge.storage.access import create_caller, create_key, create_merchant
 from scrooge.storage.database import connect
+from tests.births import Born, born
 from tests.conftest import free_port, wait_for
 
-SERVE = "from scrooge.app import run_serve; from scrooge.settings import load; run_serve(load(), 1)"
-WORKER = "from scrooge.app import run_worker; from scrooge.settings import load; run_worker(load())"
 TOKENS = {"stripe": "pm_card_visa", "adyen": "stored_visa"}
 
 
@@ -39,7 +37,7 @@ class World:
             "SCROOGE_LOG_LEVEL": "error",
             "SCROOGE_WEBHOOK_LOOPBACK": "1",
         }
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, Born | subprocess.Popen[bytes]] = {}
         self.key = ""
         self.http: aiohttp.ClientSession
         self.accounts: dict[str, dict[str, Any]] = {}
@@ -49,25 +47,28 @@ class World:
     # --- processes ---
 
     def start(self, name: str, **env: str) -> None:
-        code = SERVE if name == "serve" else WORKER
-        self.processes[name] = subprocess.Popen([sys.executable, "-c", code], env={**self.env, **env})
+        self.processes[name] = born("serve" if name == "serve" else "worker", env={**self.env, **env})
         if name == "serve":
             wait_for(f"{self.api_url}/healthz", self.processes[name])
+
+    def start_beside(self, name: str, **env: str) -> str:
+        """Another serve of the same Scrooge, on a port of its own: the URL it answers at."""
+        port = free_port()
+        environment = {**self.env, "SCROOGE_PORT": str(port), "SCROOGE_PUBLIC_URL": self.api_url, **env}
+        self.processes[name] = born("serve", env=environment)
+        wait_for(f"http://127.0.0.1:{port}/healthz", self.processes[name])
+        return f"http://127.0.0.1:{port}"
 
     def kill(self, name: str) -> None:
         self.processes[name].send_signal(signal.SIGKILL)
         self.processes[name].wait()
 
     def stop(self) -> None:
+        """At once: the database goes too, and how a process ends by itself has tests of its own."""
         for process in self.processes.values():
-            if process.poll() is None:
-                process.terminate()
+            process.kill()
         for process in self.processes.values():
-            try:
-                process.wait(40)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait()
 
     # --- set-up ---
 
@@ -141,10 +142,10 @@ class World:
         }
 
     async def post(
-        self, path: str, body: Any, *, idempotency: str | None = None, key: str | None = None
+        self, path: str, body: Any, *, idempotency: str | None = None, key: str | None = None, at: str | None = None
     ) -> tuple[int, dict[str, Any]]:
         headers = self.headers(key, idempotency)
-        async with self.http.post(self.api_url + path, json=body, headers=headers) as answer:
+        async with self.http.post((at or self.api_url) + path, json=body, headers=headers) as answer:
             return answer.status, await answer.json()
 
     async def get(self, path: str, *, key: str | None = None) -> tuple[int, dict[str, Any]]:
@@ -169,12 +170,12 @@ class World:
         **more: Any,
     ) -> tuple[int, dict[str, Any]]:  # fmt: skip
         instrument = await self.instrument(**{connector: token or TOKENS[connector]})
-        idempotency = more.pop("idempotency", None)
+        to = {name: more.pop(name, None) for name in ("idempotency", "at")}
         body = {
             "reference": f"order-{uuid.uuid4().hex}", "amount": {"value": value, "currency": currency},
             "instrument": instrument, "customer": "user-1", **more,
         }  # fmt: skip
-        return await self.post("/v1/payments", body, idempotency=idempotency)
+        return await self.post("/v1/payments", body, **to)
 
     async def events(self, payment: str, *types: str) -> list[dict[str, Any]]:
         """A payment's events, once the feed shows these. It shows none while an older transaction is still open."""

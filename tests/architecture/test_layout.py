@@ -1,6 +1,7 @@
 """The layout, enforced: who may import whom, what stays pure, how large things grow, which words are ours."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,12 @@ SIDEWAYS = {
 }
 
 
-def modules() -> Iterator[tuple[str, str, ast.Module]]:
+@functools.cache
+def modules() -> list[tuple[str, str, ast.Module]]:
+    return list(parsed())
+
+
+def parsed() -> Iterator[tuple[str, str, ast.Module]]:
     for path in sorted(ROOT.rglob("*.py")):
         relative = path.relative_to(ROOT)
         tree = ast.parse(path.read_text())

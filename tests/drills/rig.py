@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from scrooge.storage.migrate import migrate
-from tests.conftest import SANDBOX, free_port, running, wait_for
+from tests.births import born
+from tests.conftest import sandbox, wait_for
 from tests.drills.postgres import Server, primary_and_standby, until, url_of
-from tests.world import SERVE, WORKER, World
+from tests.world import World
 
 WRONG_CLOCK = """
 import time
@@ -21,6 +22,8 @@ right, right_ns = time.time, time.time_ns
 time.time = lambda: right() + {0}
 time.time_ns = lambda: right_ns() + {0} * 1_000_000_000
 """
+SERVE = "from scrooge.app import run_serve; from scrooge.settings import load; run_serve(load(), 1)"
+WORKER = "from scrooge.app import run_worker; from scrooge.settings import load; run_worker(load())"
 CARDS = {
     "fine": {"stripe": "pm_card_visa", "adyen": "stored_visa"},
     "no money": {"stripe": "pm_card_visa_chargeDeclinedInsufficientFunds"},
@@ -39,13 +42,14 @@ class Rig(World):
 
     def start(self, name: str, *, off_by: float = 0, **env: str) -> None:
         """`off_by`: seconds that the process's clock is wrong by."""
-        code = SERVE if name == "serve" else WORKER
         before = len(self.logged("worker_started"))
-        with self.log.open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [sys.executable, "-c", WRONG_CLOCK.format(off_by) + code if off_by else code],
-                env={**self.env, **env}, stderr=log,
-            )  # fmt: skip
+        env = {**self.env, **env}
+        if off_by:
+            code = WRONG_CLOCK.format(off_by) + (SERVE if name == "serve" else WORKER)
+            with self.log.open("ab") as log:
+                self.processes[name] = subprocess.Popen([sys.executable, "-c", code], env=env, stderr=log)
+        else:
+            self.processes[name] = born(name, env=env, log=self.log)
         if name == "serve":
             wait_for(f"{self.api_url}/healthz", self.processes[name], 120)
         else:  # One that finds no database when it starts ends at once.
@@ -85,10 +89,8 @@ class Rig(World):
 async def rig(disk: Path | None = None) -> AsyncIterator[Rig]:
     with primary_and_standby(disk) as (primary, standby), tempfile.TemporaryDirectory(prefix="scrooge-rig-") as place:
         await migrate(url_of(primary, standby))
-        port = free_port()
-        sandbox = f"http://127.0.0.1:{port}"
-        with running("-c", SANDBOX, str(port), "10", ready=f"{sandbox}/healthz"):
-            world = Rig(primary, standby, sandbox, Path(place))
+        with sandbox(latency_ms=10) as psps:
+            world = Rig(primary, standby, psps, Path(place))
             try:
                 await world.open()
                 yield world

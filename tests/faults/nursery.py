@@ -26,7 +26,7 @@ def live(order: dict[str, Any]) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
-    said = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    said = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND) if order["log"] else 2
     for number in (1, 2):
         os.dup2(said, number)
     with open(os.devnull) as nothing:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from tests.conftest import SANDBOX, drop_database, free_port, make_database, running
+from tests.conftest import drop_database, make_database, sandbox
 from tests.flows.test_payments import effects, until
 from tests.flows.test_races import asked
 from tests.world import TOKENS, World
@@ -31,10 +31,8 @@ DECLINED = Declined(Decline.DO_NOT_HONOR, "05", "Do not honor")
 async def alone(server_url: str, template_url: str, tmp_path_factory: Any) -> AsyncIterator[World]:
     """A world of its own: its whole database is audited at the end."""
     url = await make_database(server_url, urlsplit(template_url).path[1:])
-    port = free_port()
-    sandbox = f"http://127.0.0.1:{port}"
-    with running("-c", SANDBOX, str(port), "2", ready=f"{sandbox}/healthz"):
-        world = World(url, sandbox, str(tmp_path_factory.mktemp("late")))
+    with sandbox() as psps:
+        world = World(url, psps, str(tmp_path_factory.mktemp("late")))
         try:
             await world.open()
             for psp in ("stripe", "adyen"):
