@@ -1,10 +1,19 @@
 """Webhook endpoints as their merchant manages them, and the deliveries to them that are made by hand."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
 
-from scrooge.errors import EndpointDisabled, InvalidField, MalformedId, NotFound, ReplayRunning, TooManyEndpoints
+from scrooge.errors import (
+    EndpointDisabled,
+    InvalidField,
+    MalformedId,
+    NotFound,
+    ReplayRunning,
+    SettingsError,
+    TooManyEndpoints,
+)
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
 from scrooge.storage import endpoints, webhooks
@@ -68,12 +77,17 @@ async def change(
 
 
 async def rotate(s: Scrooge, who: Principal, endpoint_id: str, overlap_seconds: int) -> tuple[Endpoint, str]:
-    """A new secret beside the one until now, which signs too for as long as is said. Raises NotFound."""
+    """A new secret beside the one until now, which signs too for as long as is said. Raises NotFound.
+
+    One that cannot be opened any more is replaced alone.
+    """
     secret = new_secret()
     for _ in range(ROTATE_TRIES):
         known = await visible(s, who, endpoint_id)
-        before = s.directory.sealer.open_raw(known.sealed)["current"]
-        sealed = s.directory.sealer.seal({"current": secret, "previous": before})
+        before = {}
+        with suppress(SettingsError):
+            before = {"previous": s.directory.sealer.open_raw(known.sealed)["current"]}
+        sealed = s.directory.sealer.seal({"current": secret, **before})
         rotated = await endpoints.rotate(s.db, known, sealed, overlap_seconds, f"key:{who.key_id}")
         if rotated is not None:
             return rotated, secret

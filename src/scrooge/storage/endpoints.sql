@@ -30,10 +30,19 @@ UPDATE webhook_endpoints
 RETURNING *;
 
 -- remove :one
-UPDATE webhook_endpoints
-   SET deleted_at = now(), enabled = false, disabled_reason = 'merchant', secrets = '', url = ''
- WHERE bucket = $1 AND id = $2 AND deleted_at IS NULL
-RETURNING id;
+-- Its replays end with it. What still waits to be delivered is forgotten by and by: it may be very much.
+WITH removed AS (
+    UPDATE webhook_endpoints
+       SET deleted_at = now(), enabled = false, disabled_reason = 'merchant', secrets = '', url = ''
+     WHERE bucket = $1 AND id = $2 AND deleted_at IS NULL
+    RETURNING bucket, id
+), ended AS (
+    UPDATE webhook_replays r
+       SET state = 'done', done_at = now()
+      FROM removed
+     WHERE r.bucket = removed.bucket AND r.endpoint_id = removed.id AND r.state = 'running'
+)
+SELECT id FROM removed;
 
 -- disable :one
 -- By ourselves: it is gone, or has taken nothing for too long.

@@ -132,7 +132,7 @@ UPDATE webhook_replays
  WHERE bucket = $1 AND id = $2;
 
 -- forget :none
--- ($1 rows an endpoint) Deliveries that were taken more than a month ago.
+-- ($1 rows an endpoint) Deliveries that were taken more than a month ago, and those that a deleted endpoint never will.
 DELETE FROM webhook_deliveries d
  USING (SELECT x.bucket, x.id
           FROM webhook_endpoints e
@@ -141,7 +141,15 @@ DELETE FROM webhook_deliveries d
                 WHERE bucket = e.bucket AND endpoint_id = e.id AND state = 'delivered'
                   AND id < first_id(now() - interval '30 days')
                 ORDER BY id
-                LIMIT $1) x) old
+                LIMIT $1) x
+        UNION ALL
+        SELECT x.bucket, x.id
+          FROM webhook_endpoints e
+         CROSS JOIN LATERAL (
+               SELECT bucket, id FROM webhook_deliveries
+                WHERE bucket = e.bucket AND endpoint_id = e.id AND state = ANY ('{pending,dead}')
+                LIMIT $1) x
+         WHERE e.deleted_at IS NOT NULL) old
  WHERE d.bucket = old.bucket AND d.id = old.id;
 
 -- backlog :one
