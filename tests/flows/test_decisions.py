@@ -307,6 +307,18 @@ async def test_breaks_are_their_merchants_alone(world: World, keys: Keys):
         assert (await world.get("/v1/breaks?kind=anothers_test", key=key))[1]["data"] == []
 
 
+async def test_a_break_about_no_connector_account_is_of_its_mode_alone(world: World, keys: Keys):
+    _, p = await world.pay()
+    [mine] = await opened(world, p, "an_endpoints_test", 1)
+    query = "UPDATE breaks SET connector_account_id = NULL, livemode = false WHERE id = $1"
+    await rows(world, query, hex_of(mine))
+    path = f"/v1/breaks/{mine}"
+    assert (await world.post(f"{path}/close", {"note": "x"}, key=keys.live))[0] == 404
+    assert (await world.get("/v1/breaks?kind=an_endpoints_test", key=keys.live))[1]["data"] == []
+    assert (await world.get(path, key=keys.reads))[1]["closed_at"] is None
+    assert (await world.post(f"{path}/close", {"note": "x"}, key=keys.one))[0] == 200
+
+
 async def test_a_decision_that_names_another_payment_than_the_psp_does_meanwhile_is_refused(world: World, keys: Keys):
     """Captures and refunds would go to that other one, and the PSP's own news would count as a second success."""
     p = await lost(world)

@@ -7,19 +7,20 @@ from typing import Any
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
-from tests.flows.test_races import again, lost
+from tests.flows.test_races import again, lost, made
 from tests.world import World
 
 from scrooge import metrics
 from scrooge.app import open_scrooge
 from scrooge.domain.attempt import State
-from scrooge.domain.outcome import Approved, Pending
+from scrooge.domain.outcome import Approved, Pending, ReversalKind, Reversed
 from scrooge.domain.payment import Payment
 from scrooge.flows.escalate import Aging, escalate
 from scrooge.flows.perform import apply
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import hex_of
 from scrooge.settings import Settings
+from scrooge.storage import work
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,20 @@ async def test_what_is_in_doubt_for_too_long_is_one_break_until_it_is_resolved(s
     await escalate(s)
     [found] = await breaks_of(world, p)
     assert (found["closed_by"], found["note"]) == ("worker", "it was resolved: approved")
+
+
+async def test_an_authorization_whose_capture_failed_may_lapse_and_is_asked_about_again(s: Scrooge, world: World):
+    """All of it had been captured, so that nothing could lapse any more, and nobody asked."""
+    p = await made(s, world, "stripe", sale=False)
+    status, _ = await world.post(f"/v1/payments/{p.id}/captures", {})
+    assert status == 201
+    captured = await again(s, p)
+    await work.stop_asking(s.db, p.id, p.attempts[0].id)
+    asks = "SELECT ask_at FROM attempts WHERE payment_id = $1 AND operation = 'authorize'"
+    assert [row["ask_at"] for row in await owner(world, asks, hex_of(p.id))] == [None]
+    await apply(s, captured, captured.attempts[1].id, Reversed("CAPTURE_FAILED", ReversalKind.FAILED))
+    [row] = await owner(world, asks, hex_of(p.id))
+    assert row["ask_at"] is not None
 
 
 async def test_what_an_operator_has_seen_is_shown_again_only_after_as_long(s: Scrooge, world: World):

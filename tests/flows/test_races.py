@@ -255,6 +255,8 @@ async def test_a_second_success_of_one_attempt_opens_a_break_and_is_given_back(s
     assert await again(s, p) == after
     rows = await s.db.pool.fetch("SELECT kind FROM breaks WHERE payment_id = $1", hex_of(p.id))
     assert [row["kind"] for row in rows] == ["second_success"]
+    told = await s.db.pool.fetch("SELECT type FROM events WHERE attempt_id = $1", hex_of(after.attempts[1].id))
+    assert [row["type"] for row in told] == ["sale_reversing"], "what is said to be reversed later was told of before"
     assert hear(p, p.attempts[0].id, Approved(p.attempts[0].psp_reference), 1) == p
     owner = await asyncpg.connect(world.database_url)  # Stripe has no such payment to give back.
     await owner.execute(

@@ -229,6 +229,7 @@ async def test_days_of_nothing_but_failures_disable_it_and_tell_an_operator(
     assert found["disabled_reason"] == "failing"
     opened = "SELECT count(*) FROM breaks WHERE natural_key = $1 AND closed_at IS NULL"
     assert await until(lambda: sql.fetchval(opened, endpoint["id"])) == 1
+    assert await sql.fetchval("SELECT livemode FROM breaks WHERE natural_key = $1", endpoint["id"]) is False
     _, missed = await world.pay("stripe")
     receiver.answer = lambda n: web.Response(status=200)
     receiver.got.clear()

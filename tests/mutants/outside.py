@@ -115,8 +115,8 @@ OUTSIDE = (
     ),
     Mutant(
         "webhook-new-id-each-time", "receivers cannot tell a repetition", DELIVER,
-        "headers = headers_of(d.event, datetime.now(UTC), body, keys)",
-        'headers = headers_of(f"{d.event}{d.tries}", datetime.now(UTC), body, keys)',
+        "        headers_of(d.event, datetime.now(UTC), body, keys),",
+        '        headers_of(f"{d.event}{d.tries}", datetime.now(UTC), body, keys),',
         (f"{WEBHOOKS}::test_what_was_not_taken_is_sent_again_under_the_same_id",),
     ),
     Mutant(

@@ -102,9 +102,14 @@ def refuse_impossible(p: Payment, before: Attempt, moved: Attempt) -> None:
         raise ContradictoryOutcome(f"{moved.id} {moved.state}: another authorization is live")
 
 
-def event_of(before: Attempt, after: Attempt) -> str | None:
-    """The event to announce for a change of one attempt, in the past tense; None when nothing happened."""
+def event_of(before: Attempt | None, after: Attempt) -> str | None:
+    """The event to announce for a change of one attempt, in the past tense; None when nothing happened.
+
+    `before` None: the attempt is new. That it was sent is no event; a second success of another is.
+    """
     what = "sale" if after.sale else str(after.operation)
+    if before is None:
+        return f"{what}_{after.state}" if after.state is State.REVERSING else None
     if after.state is not before.state:
         if after.state is State.SENT:
             return None

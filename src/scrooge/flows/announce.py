@@ -11,7 +11,7 @@ from scrooge.storage.rows import moment
 
 def announcement(p: Payment, before: Attempt | None, after: Attempt, account: str) -> Announcement | None:
     """The event of one attempt's change; None when nothing became true. `account`: the connector account's name."""
-    event = event_of(before, after) if before is not None else None
+    event = event_of(before, after)
     return None if event is None else Announcement(after.id, event, content_of(p, after, account))
 
 

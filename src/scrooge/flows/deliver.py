@@ -140,5 +140,7 @@ async def disable(s: Scrooge, e: Endpoint, reason: str) -> None:
     log.error("webhook_endpoint_disabled", endpoint=e.id, merchant=e.merchant, reason=reason)
     if reason == "failing":
         detail = {"endpoint": e.id, "merchant": e.merchant, "failing_since": instant(e.failing_since or now())}
-        await changes.open_break(s.db, "webhook_endpoint_disabled", e.id, detail, merchant=e.merchant)
+        await changes.open_break(
+            s.db, "webhook_endpoint_disabled", e.id, detail, merchant=e.merchant, livemode=e.livemode
+        )
         BREAKS.labels("webhook_endpoint_disabled").inc()

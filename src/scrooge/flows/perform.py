@@ -15,7 +15,7 @@ from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.late import Late, breaks_of
 from scrooge.domain.news import hear
 from scrooge.domain.outcome import ActionRequired, Outcome, Rejected, Unknown
-from scrooge.domain.payment import Payment
+from scrooge.domain.payment import Payment, tally
 from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable
 from scrooge.flows import breaks
 from scrooge.flows.announce import announcement
@@ -183,7 +183,7 @@ async def change_of(s: Scrooge, before: Payment, after: Payment, requests: dict[
     known = {a.id: a for a in before.attempts}
     for a in after.attempts:
         old = known.get(a.id)
-        if a == old:
+        if a == old and not reopened(before, after, a):
             continue
         names = {
             "psp": (await account_of(s, a)).name,
@@ -199,6 +199,13 @@ async def change_of(s: Scrooge, before: Payment, after: Payment, requests: dict[
         if when is not None:
             ask_at[a.id] = when
     return Change(before, after, tuple(journals), tuple(events), requests or {}, ask_at)
+
+
+def reopened(before: Payment, after: Payment, a: Attempt) -> bool:
+    """A capture of the whole has failed: there is something again that may lapse, and nobody asks about it."""
+    if a.operation is not Operation.AUTHORIZE or a.state is not State.APPROVED:
+        return False
+    return tally(before, a).uncaptured == 0 < tally(after, a).uncaptured
 
 
 async def time_to_ask(s: Scrooge, p: Payment, a: Attempt) -> int | None:

@@ -1,10 +1,10 @@
 -- page :many
 -- ($1 merchant, $2 livemode, $3 open? null: both, $4 kind or null, $5 before this id or null, $6 rows) Newest first. What
--- is about no connector account, as a webhook endpoint, is of both modes.
+-- does not say its mode and is about no connector account is of both.
 SELECT b.*, b.detail::text AS details
   FROM breaks b
   LEFT JOIN connector_accounts c ON c.id = b.connector_account_id
- WHERE (b.merchant_id = $1 OR c.merchant_id = $1) AND (c.livemode = $2) IS NOT FALSE
+ WHERE (b.merchant_id = $1 OR c.merchant_id = $1) AND (coalesce(b.livemode, c.livemode) = $2) IS NOT FALSE
    AND ($3::boolean IS NULL OR (b.closed_at IS NULL) = $3)
    AND ($4::text IS NULL OR b.kind = $4)
    AND ($5::uuid IS NULL OR b.id < $5)
@@ -15,7 +15,7 @@ SELECT b.*, b.detail::text AS details
 SELECT b.*, b.detail::text AS details
   FROM breaks b
   LEFT JOIN connector_accounts c ON c.id = b.connector_account_id
- WHERE b.bucket = $1 AND b.id = $2 AND (b.merchant_id = $3 OR c.merchant_id = $3) AND (c.livemode = $4) IS NOT FALSE;
+ WHERE b.bucket = $1 AND b.id = $2 AND (b.merchant_id = $3 OR c.merchant_id = $3) AND (coalesce(b.livemode, c.livemode) = $4) IS NOT FALSE;
 
 -- close :one
 -- Nothing comes back when somebody closed it before.

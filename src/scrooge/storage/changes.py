@@ -162,7 +162,7 @@ def moved_row(c: Change, a: Attempt) -> dict[str, Any]:
         "expires_at": at_moment(a.expires_at * 1_000_000) if a.expires_at else None,
         "sent_at": at_moment(a.sent_at),
         "concluded_at": at_moment(a.concluded_at), "ask_in": seconds_until(c.ask_at.get(a.id)),
-        "same": a in c.before.attempts,
+        "same": a in c.before.attempts and a.id not in c.ask_at,
         "request": request_row(c.requests[a.id]) if a.id in c.requests else None,
     }  # fmt: skip
 
@@ -189,8 +189,12 @@ async def open_break(
     attempt: str | None = None,
     connector_account: str | None = None,
     merchant: str | None = None,
+    livemode: bool | None = None,
 ) -> None:
-    """Keeps a contradiction for an operator; the same one told twice is one break."""
+    """Keeps a contradiction for an operator; the same one told twice is one break.
+
+    What is about a payment is its merchant's and of its mode; else they are said, or are the connector account's.
+    """
     bucket = bucket_in(payment.id) if payment else 0
     await run(
         db,
@@ -204,4 +208,5 @@ async def open_break(
         uuid_of(connector_account),
         encoded(detail),
         natural_key[:500],
+        payment.livemode if payment else livemode,
     )

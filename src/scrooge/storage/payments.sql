@@ -192,6 +192,6 @@ SELECT payment_id, id, operation, reference
  LIMIT 50;
 
 -- open_break :none
-INSERT INTO breaks (bucket, id, kind, merchant_id, payment_id, attempt_id, connector_account_id, detail, natural_key)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9)
+INSERT INTO breaks (bucket, id, kind, merchant_id, payment_id, attempt_id, connector_account_id, detail, natural_key, livemode)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10)
     ON CONFLICT DO NOTHING;
