@@ -27,6 +27,8 @@ GROUPS = (
     ("Events", r"/v1/events", "What became true, in order, to be read at your own pace."),
     ("Connectors", r"/v1/connector", "The PSPs that can be called, and your contracts at them."),
     ("Ledger", r"/v1/ledger", "Double entry: where the money is, and every posting that brought it there."),
+    ("Webhooks", r"/v1/webhook", "The same events, sent to a URL of yours, signed."),
+    ("Breaks and decisions", r"/v1/(breaks|decisions)", "What a person has to look at, and what two people decide."),
     ("More", r"/v1/", "Everything else an API key opens."),
     ("For PSPs, payers and operators", r"/", "Called without an API key."),
 )

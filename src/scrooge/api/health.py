@@ -8,6 +8,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from scrooge.api import reports
 from scrooge.api.call import Answer, Call
+from scrooge.errors import DatabaseUnavailable
 
 CHECK_SECONDS = 3.0
 
@@ -30,8 +31,8 @@ async def database(call: Call) -> reports.Check:
         async with asyncio.timeout(CHECK_SECONDS), call.s.db.connection() as connection:
             await connection.fetchval("SELECT 1")
     except Exception as error:  # Whatever it is, requests would meet it too.
-        detail = f"the database cannot be reached: {type(error).__name__}"
-        return reports.Check(name="database", ok=False, detail=detail)
+        why = "" if isinstance(error, DatabaseUnavailable) else f": {type(error).__name__}"
+        return reports.Check(name="database", ok=False, detail=f"the database cannot be reached{why}")
     return reports.Check(name="database", ok=True, detail="reachable")
 
 

@@ -49,7 +49,7 @@ def serve(
 
 
 def worker(as_json: Json = False) -> None:
-    """Run the background work: questions to PSPs, notifications, partitions."""
+    """Run the background work: questions to PSPs, notifications, webhooks, partitions."""
     from scrooge.app import run_worker
 
     lifeline.hold()

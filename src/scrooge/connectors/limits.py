@@ -230,7 +230,9 @@ class Limits:
 
 
 def too_short() -> DeadlineTooShort:
-    return DeadlineTooShort("the deadline leaves a PSP too little time to answer")
+    return DeadlineTooShort(
+        f"a PSP gets {LEAST_SECONDS:g} seconds at least, and Request-Timeout leaves less", param="Request-Timeout"
+    )
 
 
 def unavailable(seconds: float) -> PspUnavailable:

@@ -1,5 +1,6 @@
 """What a PSP can tell us about one attempt. `Unknown` is an answer, not an error."""
 
+import re
 from enum import StrEnum
 
 from msgspec import Struct
@@ -97,3 +98,8 @@ class Unknown(Struct, frozen=True, tag=True):
 
 
 Outcome = Approved | Pending | ActionRequired | Declined | Rejected | Reversed | Unknown
+
+
+def name_of(outcome: Outcome) -> str:
+    """As states are written: `action_required`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(outcome).__name__).lower()

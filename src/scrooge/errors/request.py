@@ -16,7 +16,7 @@ class InvalidField(Problem):
 
 
 class UnknownField(Problem):
-    """The body has a field that does not exist; spelling mistakes must not be ignored with money."""
+    """The body or the query has a field that does not exist; spelling mistakes must not be ignored with money."""
 
 
 class MissingField(Problem):
@@ -30,7 +30,7 @@ class UnsupportedMediaType(Problem):
 
 
 class BodyTooLarge(Problem):
-    """The body is larger than 256 kB."""
+    """The body is larger than this server takes; `SCROOGE_BODY_MAX_BYTES`, 256 kB by default."""
 
     status = 413
 
@@ -54,7 +54,7 @@ class MalformedId(NotFound):
 
 
 class MethodNotAllowed(Problem):
-    """The path exists; the method does not."""
+    """The path exists and does not take this method."""
 
     status = 405
 

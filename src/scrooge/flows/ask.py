@@ -8,7 +8,7 @@ from scrooge.connectors.limits import Lane, Slot
 from scrooge.connectors.send import Answer, send
 from scrooge.crash import ON_ITS_WAY, reach
 from scrooge.domain.attempt import Attempt
-from scrooge.domain.outcome import ActionRequired, Outcome, Unknown
+from scrooge.domain.outcome import ActionRequired, Outcome, Unknown, name_of
 from scrooge.domain.payment import Payment
 from scrooge.errors import NotFound, PspOverloaded, PspUnavailable
 from scrooge.flows.scrooge import Scrooge, now
@@ -89,7 +89,7 @@ async def ask(
 
 
 def note(p: Payment, a: Attempt, name: str, answer: Answer, first: bool) -> None:
-    kind = type(answer.outcome).__name__.lower()
+    kind = name_of(answer.outcome)
     ATTEMPTS.labels(name, a.operation, kind).inc()
     PSP_SECONDS.labels(name, a.operation).observe(answer.seconds)
     log.info(

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from scrooge.domain.attempt import Attempt
-from scrooge.domain.outcome import Outcome, Unknown
+from scrooge.domain.outcome import Outcome, Unknown, name_of
 from scrooge.domain.payment import Payment
 from scrooge.errors import BreakClosed, ContradictoryOutcome, NotFound
 from scrooge.flows.scrooge import Scrooge
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 async def contradiction(s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, error: ContradictoryOutcome) -> None:
     """News that cannot be true together with what is known: refused whole."""
-    kind = type(outcome).__name__.lower()
+    kind = name_of(outcome)
     BREAKS.labels("contradictory_outcome").inc()
     log.error("contradictory_outcome", payment=p.id, attempt=attempt_id, outcome=kind, detail=error.detail)
     await changes.open_break(

@@ -81,6 +81,7 @@ def bench(
     if not found["ok"]:
         say("the money is NOT right: these figures mean nothing")
         raise typer.Exit(FOUND_PROBLEMS)
+    say("the money is right")
 
 
 def show(found: dict[str, Any]) -> None:
