@@ -5,17 +5,22 @@ import uuid
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.flows.test_races import principal, s  # noqa: F401 - a fixture
 from tests.world import World
 
+from scrooge.connectors.send import Answer, Wire
 from scrooge.domain.attempt import State
-from scrooge.errors import DatabaseUnavailable, RequestInProgress
+from scrooge.domain.outcome import Approved
+from scrooge.errors import DatabaseUnavailable, RequestInProgress, SettingsError
+from scrooge.flows import ask as asking
 from scrooge.flows import keys, resolve
 from scrooge.flows.authorize import Wanted, create
 from scrooge.flows.keys import Keyed
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.money import Money
 from scrooge.storage import work
+from scrooge.storage.directory import ConnectorAccount
 
 
 async def wanted(world: World) -> Wanted:
@@ -63,3 +68,33 @@ async def test_a_copy_waits_while_the_first_is_at_work_and_is_answered_once_that
     assert replayed
     assert p.attempts[0].state is State.SENT
     assert not await work.claim_attempt(s.db, p.id, p.attempts[0].id, 10), "its first request may still be out"
+
+
+async def test_an_answer_that_no_row_takes_is_told_as_unknown_and_not_as_an_error(
+    s: Scrooge, world: World, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+):  # fmt: skip
+    async def odd(*args: Any, **more: Any) -> Answer:
+        when: Any = "one of these days"
+        return Answer(Approved("pi_odd", args[3].amount, expires_at=when), 0.0, 200)
+
+    monkeypatch.setattr(asking, "send", odd)
+    what = structs.replace(await wanted(world), capture="manual")
+    p, _ = await create(s, await principal(s, world), what, Keyed(uuid.uuid4().hex, b"x" * 32))
+    assert p.attempts[0].state is State.UNKNOWN
+
+
+async def test_a_next_psp_whose_credentials_cannot_be_opened_turns_no_decline_into_an_error(
+    s: Scrooge, world: World, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+):  # fmt: skip
+    instrument = await world.instrument(stripe="pm_card_sandbox_issuerUnavailable", adyen="stored_visa")
+    opened = s.directory.wire
+
+    def sealed(account: ConnectorAccount) -> Wire:
+        if account.connector == "adyen":
+            raise SettingsError("SCROOGE_CREDENTIALS_KEY does not open the stored credentials")
+        return opened(account)
+
+    monkeypatch.setattr(s.directory, "wire", sealed)
+    what = structs.replace(await wanted(world), instrument=instrument)
+    p, _ = await create(s, await principal(s, world), what, Keyed(uuid.uuid4().hex, b"x" * 32))
+    assert ([str(a.state) for a in p.attempts], p.answered) == (["declined"], True)

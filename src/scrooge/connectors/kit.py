@@ -14,6 +14,7 @@ from scrooge.money import Money, exponent_of, rescaled
 
 NOT_FOUND = "not found"  # How the reason of an inquiry begins when the PSP knows of no such attempt.
 REASON_MAX = 200  # characters of a PSP's words that we keep
+CENTURY_END = 4_102_444_800
 VERSION = re.compile(r"/v\d+$")
 
 
@@ -91,6 +92,14 @@ def money_of(count: int, currency: str, exponents: Mapping[str, int]) -> Money:
     if type(count) is not int or count < 0:
         raise UnreadableReply(f"{count!r} is no amount")
     return rescaled(count, exponents.get(code, exponent_of(code)), code)
+
+
+# --- moments --------------------------------------------------------------------------------
+
+
+def moment(value: object) -> int | None:
+    """Unix seconds of this century, or nothing."""
+    return value if type(value) is int and 0 < value < CENTURY_END else None
 
 
 # --- words ----------------------------------------------------------------------------------

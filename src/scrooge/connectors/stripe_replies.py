@@ -8,6 +8,7 @@ from scrooge.connectors.kit import (
     KeyConflict,
     StillRunning,
     UnreadableReply,
+    moment,
     money_of,
     optional,
     web_address,
@@ -102,7 +103,7 @@ def approved(intent: Json, amount: Money) -> Approved:
         network_transaction_id=optional(card.get("network_transaction_id")),
         psp_token=optional(intent.get("payment_method")),
         checks=checks(card),
-        expires_at=card.get("capture_before") if by_hand(intent) else None,
+        expires_at=moment(card.get("capture_before")) if by_hand(intent) else None,
     )
 
 
@@ -270,4 +271,5 @@ def found_refund(command: Command, document: Json) -> Outcome:
     for found in document["data"]:
         if (found.get("metadata") or {}).get("reference") == command.reference:
             return refund(found)
-    return Unknown(f"{NOT_FOUND} among the refunds of {command.parent_psp_reference}", absent=True)
+    where = f"among the refunds of {command.parent_psp_reference}"
+    return Unknown(f"{NOT_FOUND} {where}", absent=not document.get("has_more"))  # It may be on a page we did not see.

@@ -23,6 +23,7 @@ from scrooge.errors import (
     PspUnavailable,
     ReferenceExists,
     RequestInProgress,
+    SettingsError,
     UnknownConnectorAccount,
     UnknownInstrument,
 )
@@ -185,7 +186,9 @@ async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument, slot: Slot) 
         if not slot.move(p.accounts[0]):
             raise PspOverloaded("the next PSP has no slot just now")
         after, request = await attempted(s, structs.replace(p, accounts=p.accounts[1:]), instrument, p.accounts[0])
-    except Problem:  # The next PSP cannot take this amount or no more now, or the authorization is live again.
+    # The next PSP cannot take this amount or no more now, its credentials cannot be opened, or the authorization is
+    # live again.
+    except (Problem, SettingsError, OSError):
         after, request = (
             structs.replace(p, accounts=p.accounts[1:], answered=len(p.accounts) == 1),
             None,

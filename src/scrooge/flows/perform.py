@@ -158,8 +158,9 @@ async def apply_or_unknown(
         return await apply(s, p, attempt_id, outcome, answered=answered, first=first)
     except ContradictoryOutcome:
         return await latest(s, p)
-    except NOT_KEPT as error:
-        log.error("outcome_not_kept", payment=p.id, attempt=attempt_id, error=type(error).__name__)
+    except Exception as error:  # Even a bug of ours, or an answer that no row takes: a PSP was called.
+        bug = not isinstance(error, NOT_KEPT)
+        log.error("outcome_not_kept", payment=p.id, attempt=attempt_id, error=type(error).__name__, exc_info=bug)
         return hear(p, attempt_id, Unknown("the outcome could not be kept yet"), now())
 
 
