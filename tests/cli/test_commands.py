@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -271,16 +272,16 @@ def test_scopes_and_names_that_cannot_be_are_wrong_usage(scrooge, db):
         assert told in err
 
 
-def test_the_embedded_database_makes_no_live_keys(scrooge, tmp_path):
-    code, _, err = scrooge(
-        "keys", "create", "--caller", "ads", "--scopes", "*", "--live", SCROOGE_DATA_DIR=str(tmp_path)
-    )
-    assert code == 2
-    assert "SCROOGE_DATABASE_URL" in err
-    # The same database answers a test key, and stops with the command.
-    code, _, _ = scrooge("keys", "create", "--caller", "a", "--scopes", "*", SCROOGE_DATA_DIR=str(tmp_path))
-    assert code == 0
-    assert not (tmp_path / "postgres" / "postmaster.pid").exists()
+def test_the_embedded_database_makes_no_live_keys(scrooge):
+    # Not in pytest's own directory, which every other pytest that starts closes to the server's user.
+    with tempfile.TemporaryDirectory(prefix="scrooge-keys-") as folder:
+        code, _, err = scrooge("keys", "create", "--caller", "ads", "--scopes", "*", "--live", SCROOGE_DATA_DIR=folder)
+        assert code == 2
+        assert "SCROOGE_DATABASE_URL" in err
+        # The same database answers a test key, and stops with the command.
+        code, _, _ = scrooge("keys", "create", "--caller", "a", "--scopes", "*", SCROOGE_DATA_DIR=folder)
+        assert code == 0
+        assert not (Path(folder) / "postgres" / "postmaster.pid").exists()
 
 
 # --- the rest -------------------------------------------------------------------------------

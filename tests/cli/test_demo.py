@@ -63,27 +63,37 @@ def folder():
             cluster.stop_server(folder / "postgres")
 
 
-def test_it_pays_tells_and_leaves_nothing_running_and_goes_on_the_next_time(folder):
-    for number in (1, 2):
-        demo = start(folder, "--payments", "60", "--seed", "7", "--exit", "--json")
-        out, err = demo.communicate(timeout=2 * TIMES)
-        assert demo.returncode == 0, err
-        told = json.loads(out)
-        assert told["payments"] == 60 == sum(told["outcomes"].values())
-        assert told["check"]["ok"], told["check"]["findings"]
-        assert told["check"]["payments"] == 60 * number
-        assert told["attempts"] >= 60
-        assert told["resolved"] == told["unknowns"]
-        assert told["unresolved"] == 0
-        assert set(told["latency_ms"]) == {"p50", "p95", "p99"}
-        assert told["payments_per_second"] > 0
-        found = places(folder)
-        assert {"api_url", "console_url", "vault_url", "sandbox_url", "api_key", "vault_key", "database_url"} < set(
-            found
-        )
-        assert set(found["pids"]) == PIDS
-        assert all(gone(pid) for pid in found["pids"].values())
-        assert stat.S_IMODE((folder / "demo.json").stat().st_mode) == 0o600
+def told_right(out: str, folder: Path, number: int) -> None:
+    """What the `number`th demo of 60 payments says, and that nothing of it is left."""
+    told = json.loads(out)
+    assert told["payments"] == 60 == sum(told["outcomes"].values())
+    assert told["check"]["ok"], told["check"]["findings"]
+    assert told["check"]["payments"] == 60 * number
+    assert told["attempts"] >= 60
+    assert told["resolved"] == told["unknowns"]
+    assert told["unresolved"] == 0
+    assert set(told["latency_ms"]) == {"p50", "p95", "p99"}
+    assert told["payments_per_second"] > 0
+    found = places(folder)
+    assert {"api_url", "console_url", "vault_url", "sandbox_url", "api_key", "vault_key", "database_url"} < set(found)
+    assert set(found["pids"]) == PIDS
+    assert all(gone(pid) for pid in found["pids"].values())
+    assert stat.S_IMODE((folder / "demo.json").stat().st_mode) == 0o600
+
+
+def test_it_pays_tells_and_leaves_nothing_running_and_goes_on_the_next_time_until_it_is_interrupted(folder):
+    demo = start(folder, "--payments", "60", "--seed", "7", "--exit", "--json")
+    out, err = demo.communicate(timeout=2 * TIMES)
+    assert demo.returncode == 0, err
+    told_right(out, folder, 1)
+    first = places(folder)["pids"]
+    demo = start(folder, "--payments", "60", "--seed", "7", "--json")
+    until(lambda: places(folder)["pids"] != first or demo.poll() is not None, "the payments are made")
+    assert demo.poll() is None, demo.stderr.read()
+    demo.send_signal(signal.SIGINT)
+    out, err = demo.communicate(timeout=2 * TIMES)
+    assert demo.returncode == 0, err
+    told_right(out, folder, 2)
 
 
 def test_a_child_that_dies_is_replaced_and_a_killed_demo_takes_all_with_it(folder):
@@ -123,28 +133,17 @@ def until_it_pays(found: dict) -> int:
             time.sleep(0.2)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_it_stops_everything(folder, number):
+def test_there_is_one_demo_in_a_directory_a_taken_port_is_named_and_told_to_stop_it_stops_everything(folder):
     demo = start(folder, "--payments", "5", "--json")
-    until(lambda: (folder / "demo.json").exists() or demo.poll() is not None, "the payments are made")
-    assert demo.poll() is None, demo.stderr.read()
-    pids = places(folder)["pids"]
-    demo.send_signal(number)
-    out, err = demo.communicate(timeout=TIMES)
-    assert demo.returncode == 0, err
-    assert json.loads(out)["payments"] == 5
-    assert all(gone(pid) for pid in pids.values())
-
-
-def test_one_demo_in_a_directory_at_a_time_and_a_taken_port_is_named(folder):
-    demo = start(folder, "--payments", "0")
     until(lambda: (folder / "ports.json").exists() or demo.poll() is not None, "the demo has its ports")
     second = start(folder, "--payments", "0")
     _, err = second.communicate(timeout=TIMES)
     assert second.returncode == 2
     assert "a demo runs in" in err
-    until(lambda: (folder / "demo.json").exists() or demo.poll() is not None, "the demo serves")
-    taken = places(folder)["api_url"].rpartition(":")[2]
+    until(lambda: (folder / "demo.json").exists() or demo.poll() is not None, "the payments are made")
+    assert demo.poll() is None, demo.stderr.read()
+    found = places(folder)
+    taken = found["api_url"].rpartition(":")[2]
     third = subprocess.run(
         [sys.executable, "-m", "scrooge", "demo", "--data-dir", str(folder.with_name("other"))],
         env={**os.environ, "SCROOGE_PORT": taken},
@@ -153,7 +152,10 @@ def test_one_demo_in_a_directory_at_a_time_and_a_taken_port_is_named(folder):
         check=False,
     )
     demo.terminate()
-    assert demo.wait(TIMES) == 0
+    out, err = demo.communicate(timeout=TIMES)
+    assert demo.returncode == 0, err
+    assert json.loads(out)["payments"] == 5
+    assert all(gone(pid) for pid in found["pids"].values())
     assert third.returncode == 2
     assert f"SCROOGE_PORT: 127.0.0.1:{taken} is in use" in third.stderr
     assert "--ports auto" in third.stderr
