@@ -2,7 +2,8 @@
 before anything is done for them.
 
 Whoever waits for a PSP, or for the rest of a slow body, does no work and is not counted meanwhile. No more are at work
-than were finished within the last second, so that whoever is let in is done in about one, however slow the machine is.
+than were finished within the last second, so that whoever is let in has about a second of work before it, however slow
+the machine is. What was refused is not finished: many quick refusals do not make room for more slow work.
 """
 
 import asyncio
@@ -27,10 +28,8 @@ NAMES = {rank: rank.name.lower() for rank in Rank}
 OWN_SHARE = 4  # a quarter, in addition, for notifications of PSPs, health and metrics
 LINE_TIMES = 2  # so many times the places may wait in each line
 HELD_TIMES = 16  # and be in this process altogether, most of them waiting for PSPs
-# A line that nobody finds empty any more is no burst but too much load: then a short wait is all that anybody gets, so
-# that the work that is done is done in time.
-PATIENCE, PATIENCE_SHORT, STANDING_SECONDS = 1.0, 0.1, 1.0
-LEAST = 4  # a quarter may be at work however few were finished: a burst after a quiet hour finds its pace from there
+PATIENCE = 1.0  # seconds in line
+LEAST = 8  # an eighth may be at work however few were finished: a burst after a quiet hour finds its pace from there
 MOMENT = 0.05  # a body that takes longer is waited for outside
 
 
@@ -39,7 +38,6 @@ class Admission:
         self.most, self.held = most, 0
         self.pace = Finished()
         self.gate = Gate(len(Rank), self.has_room)
-        self.standing_since = [0.0] * len(Rank)
 
     def has_room(self, rank: int) -> bool:
         inside = self.gate.inside
@@ -64,13 +62,11 @@ class Admission:
         self.held += 1
 
     async def wait(self, rank: Rank, until: float | None) -> None:
-        now, waiting = time.monotonic(), self.gate.waiting(rank)
-        if waiting == 0:
-            self.standing_since[rank] = now
-        patience = PATIENCE if now - self.standing_since[rank] < STANDING_SECONDS else PATIENCE_SHORT
+        patience = self.gate.patience(rank, PATIENCE)
         if until is not None:
-            patience = min(patience, until - now)
-        if waiting >= self.most * LINE_TIMES or patience <= 0 or not await self.gate.wait(rank, patience):
+            patience = min(patience, until - time.monotonic())
+        full = self.gate.waiting(rank) >= self.most * LINE_TIMES
+        if full or patience <= 0 or not await self.gate.wait(rank, patience):
             raise shed(rank)
 
     def show(self) -> None:
@@ -79,14 +75,14 @@ class Admission:
             AT_WORK.labels(name).set(max(0, self.gate.inside[rank]))
             WAITING.labels(name).set(self.gate.waiting(rank))
 
-    def leave(self, rank: Rank) -> None:
+    def leave(self, rank: Rank, *, finished: bool = True) -> None:
         self.held -= 1
-        self.step_out(rank)
+        if finished and rank is not Rank.OUTSIDE:
+            self.pace.count(time.monotonic())
+        self.gate.leave(rank)
 
     def step_out(self, rank: Rank) -> None:
-        """Somebody inside is done, or begins to wait for others, and makes room."""
-        if rank is not Rank.OUTSIDE:
-            self.pace.count(time.monotonic())
+        """Somebody inside begins to wait for others, and makes room."""
         self.gate.leave(rank)
 
     def step_back(self, rank: Rank) -> None:

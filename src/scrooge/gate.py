@@ -1,11 +1,17 @@
-"""Room for so many at once; the others wait in line, bounded in length and in time. No locks, no tasks."""
+"""Room for so many at once; the others wait in line, bounded in length and in time. No locks, no tasks.
+
+A line that nobody finds empty any more is no burst but too much load: then a short wait is all that anybody gets, so
+that the work that is done is done in time.
+"""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
 Future = asyncio.Future[bool]
+PATIENCE_SHORT, STANDING_SECONDS = 0.1, 1.0
 
 
 class Gate:
@@ -15,6 +21,7 @@ class Gate:
         self.has_room = has_room
         self.inside = [0] * lanes
         self.lines: tuple[deque[Future], ...] = tuple(deque() for _ in range(lanes))
+        self.standing_since = [0.0] * lanes
 
     @property
     def count(self) -> int:
@@ -29,6 +36,13 @@ class Gate:
             return False
         self.inside[lane] += 1
         return True
+
+    def patience(self, lane: int, seconds: float) -> float:
+        """How long whoever comes to the line now may wait in it, of so many seconds."""
+        now = time.monotonic()
+        if not self.lines[lane]:
+            self.standing_since[lane] = now
+        return seconds if now - self.standing_since[lane] < STANDING_SECONDS else min(seconds, PATIENCE_SHORT)
 
     async def wait(self, lane: int, seconds: float) -> bool:
         """In line until there is room, for at most so long. False: there was none."""

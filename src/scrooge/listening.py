@@ -1,4 +1,6 @@
-"""How `serve` comes and goes: several may listen on one port, and the one that ends loses no request that it took."""
+"""How `serve` takes connections, comes and goes: several may listen on one port, and the one that ends loses no request
+that it took.
+"""
 
 import contextlib
 import socket
@@ -10,6 +12,9 @@ from uvicorn.supervisors import Multiprocess
 
 BACKLOG = 2048
 LINGER_SECONDS = 1.0  # A request may be on its way on a connection that looks idle to us.
+# libuv takes one connection from a listening handle in each turn of the loop. A busy process turns ten times a second,
+# and callers would stand for half a minute in the kernel's line, where no admission sees them: hence many handles.
+HANDLES = 32
 CLOSE = (b"connection", b"close")
 
 
@@ -33,6 +38,11 @@ def listeners(host: str, port: int) -> list[socket.socket]:
     if not found:
         raise refused
     return found
+
+
+def handles(listening: list[socket.socket]) -> list[socket.socket]:
+    """Each socket so many times that a turn of the loop takes all who wait."""
+    return [handle for place in listening for handle in (place, *(place.dup() for _ in range(HANDLES - 1)))]
 
 
 class Protocol(HttpToolsProtocol):
@@ -65,6 +75,7 @@ class Generation(Multiprocess):
 def listen(app: str, sockets: list[socket.socket], workers: int, **options: Any) -> None:
     """Blocks until SIGTERM or SIGINT."""
     config = Config(app, http=Protocol, workers=workers, backlog=BACKLOG, env_file=None, **options)
+    sockets = handles(sockets)
     with contextlib.suppress(KeyboardInterrupt):
         if workers > 1:
             Generation(config, sockets).run()

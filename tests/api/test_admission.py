@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from scrooge import admission as admission_module
+from scrooge import gate as gate_module
 from scrooge.admission import Admission, Aside, Rank
 from scrooge.api.door import rank_of
 from scrooge.api.routes import ROUTES
-from scrooge.errors import Overloaded
+from scrooge.errors import DatabaseUnavailable, Overloaded
+from scrooge.storage import database
 from tests.api.asgi import Api, asked, opened
 
 
@@ -89,9 +91,9 @@ async def test_a_line_that_stands_for_long_waits_shortly(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(admission.gate, "wait", wait)
     await admission.enter(Rank.PAYMENT, None)
-    admission.standing_since[Rank.PAYMENT] -= 2 * admission_module.STANDING_SECONDS
+    admission.gate.standing_since[Rank.PAYMENT] -= 2 * gate_module.STANDING_SECONDS
     await admission.enter(Rank.PAYMENT, None)
-    assert waits == [admission_module.PATIENCE, admission_module.PATIENCE_SHORT]
+    assert waits == [admission_module.PATIENCE, gate_module.PATIENCE_SHORT]
 
 
 async def test_who_waits_for_others_takes_no_place_but_is_still_counted(monkeypatch: pytest.MonkeyPatch):
@@ -112,7 +114,7 @@ async def test_who_waits_for_others_takes_no_place_but_is_still_counted(monkeypa
 
 def test_no_more_are_at_work_than_were_finished_in_a_second():
     slow = Admission(64)
-    assert slow.limit == 16
+    assert slow.limit == 8
     for n in range(300):
         slow.pace.count(10 + n / 40)  # forty a second
     assert slow.limit == 40
@@ -120,7 +122,22 @@ def test_no_more_are_at_work_than_were_finished_in_a_second():
         slow.pace.count(20 + n / 100)
     assert slow.limit == 64
     slow.pace.count(60.0)
-    assert slow.limit == 16
+    assert slow.limit == 8
+
+
+async def test_neither_a_refusal_nor_a_visit_makes_room_for_more_work():
+    admission = Admission(64)
+    floor = admission.limit
+    for _ in range(3 * floor):
+        await admission.enter(Rank.PAYMENT, None)
+        admission.step_out(Rank.PAYMENT)
+        admission.step_back(Rank.PAYMENT)
+        admission.leave(Rank.PAYMENT, finished=False)
+    assert admission.limit == floor
+    for _ in range(3 * floor):
+        await admission.enter(Rank.PAYMENT, None)
+        admission.leave(Rank.PAYMENT)
+    assert admission.limit > floor
 
 
 def test_what_psps_and_probes_ask_is_never_in_line_with_payments():
@@ -146,6 +163,25 @@ async def test_overload_is_told_before_the_api_key_is_looked_at_and_health_is_no
         admission.leave(Rank.PAYMENT)
     assert (await asked(api, "GET", "/v1/payments")).status == 200
     assert (admission.held, admission.gate.count) == (0, 0)
+
+
+async def test_a_crowd_of_notifications_leaves_connections_to_everybody_else(api: Api, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(database, "ACQUIRE_SECONDS", 0.2)
+    done = asyncio.Event()
+
+    async def notification() -> None:
+        async with api.s.inbox.acquired():
+            await done.wait()
+
+    crowd = [asyncio.create_task(notification()) for _ in range(4 * api.s.settings.database_pool)]
+    while not api.s.inbox.places.locked():
+        await asyncio.sleep(0.001)
+    assert (await asked(api, "GET", "/v1/payments")).status == 200
+    refused, _ = await asyncio.wait(crowd, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+    assert isinstance(refused.pop().exception(), DatabaseUnavailable)
+    done.set()
+    await asyncio.gather(*crowd, return_exceptions=True)
+    assert not api.s.inbox.places.locked()
 
 
 async def test_a_slow_body_takes_nobodys_place(api: Api, monkeypatch: pytest.MonkeyPatch):

@@ -15,7 +15,7 @@ from scrooge.connectors.pace import FLOOR, START, Pace
 from scrooge.connectors.send import Answer, Health
 from scrooge.domain.outcome import Unknown
 from scrooge.errors import DeadlineTooShort, PspOverloaded, PspUnavailable
-from scrooge.gate import Gate
+from scrooge.gate import PATIENCE_SHORT, STANDING_SECONDS, Gate
 
 # --- the breaker ---
 
@@ -214,6 +214,25 @@ async def test_a_full_line_refuses_at_once_and_a_long_wait_ends(monkeypatch: pyt
     with pytest.raises(PspOverloaded):
         await limits.take("slow", Lane.NEW)
     assert limits.away == 0
+
+
+@pytest.mark.parametrize(("lane", "seconds"), [(Lane.NEW, PATIENCE_SHORT), (Lane.RECOVERY, 5.0)])
+async def test_only_new_payments_wait_shortly_in_a_line_that_stands(
+    lane: Lane, seconds: float, monkeypatch: pytest.MonkeyPatch
+):
+    limits, waits = limits_of(16), list[float]()
+    filled(limits, "slow", lane)
+    gate = limits.of("slow").gate
+
+    async def wait(lane: int, seconds: float) -> bool:
+        waits.append(seconds)
+        return True
+
+    monkeypatch.setattr(gate, "wait", wait)
+    gate.lines[lane].append(asyncio.get_running_loop().create_future())
+    gate.standing_since[lane] = time.monotonic() - 2 * STANDING_SECONDS
+    await limits.take("slow", lane)
+    assert waits == [seconds]
 
 
 async def test_an_open_breaker_refuses_new_payments_and_not_what_must_be_asked():

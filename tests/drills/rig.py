@@ -38,6 +38,8 @@ class Rig(World):
         self.primary, self.standby, self.folder = primary, standby, folder
         self.log = folder / "scrooge.log"
         self.env |= {"SCROOGE_LOG_LEVEL": "info", "SCROOGE_PSP_TIMEOUT_SECONDS": "5"}
+        for ours in ("SCROOGE_REQUESTS_AT_WORK", "SCROOGE_PSP_BREAKER"):  # A drill is about what operators run.
+            del self.env[ours]
         self.cards: dict[str, str] = {}
 
     def start(self, name: str, *, off_by: float = 0, **env: str) -> None:

@@ -1,4 +1,6 @@
-"""Callers who do not wait for each other: an open-loop client in a process of its own, told what to do on its input."""
+"""Callers in a process of their own, told on its input what to do: so many who each wait for their answer, to find how
+many payments can be made, or some who do not wait for each other and send at a rate, whatever comes back.
+"""
 
 import asyncio
 import json
@@ -18,16 +20,33 @@ PATIENCE = 30.0
 class Storm:
     def __init__(self, url: str, key: str, instrument: str) -> None:
         self.url, self.key, self.instrument = url, key, instrument
+        # Seconds are counted from when the caller began, connecting included; how late that was is the client's fault.
         self.answers: list[tuple[str, int, float, dict[str, Any]]] = []
+        self.late: list[float] = []
         self.broken: Counter[str] = Counter()
         self.not_sent = 0
         self.tail_seconds = 0.0  # from the last request to the last answer
 
+    def client(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        http = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=PATIENCE))
+        http._retry_connection = False
+        return http
+
+    async def shop(self, callers: int, seconds: float) -> None:
+        """Each pays again as soon as it has its answer."""
+        end = time.monotonic() + seconds
+
+        async def caller(http: aiohttp.ClientSession) -> None:
+            while time.monotonic() < end:
+                await self.pay(http, time.monotonic())
+
+        async with self.client() as http:
+            await asyncio.gather(*(caller(http) for _ in range(callers)))
+
     async def blow(self, rate: float, seconds: float) -> None:
         """At even distances, whatever comes back."""
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
-        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=PATIENCE)) as http:
-            http._retry_connection = False
+        async with self.client() as http:
             began, running = time.monotonic(), set()
             for n in range(int(rate * seconds)):
                 due = began + n / rate
@@ -50,6 +69,8 @@ class Storm:
         reference = f"storm-{uuid.uuid4().hex}"
         body = {"reference": reference, "amount": {"value": "1.00", "currency": "EUR"}, "instrument": self.instrument}
         headers = {"Authorization": f"Bearer {self.key}", "Idempotency-Key": reference}
+        began = time.monotonic()
+        self.late.append(began - due)
         try:
             async with http.post(f"{self.url}/v1/payments", json=body, headers=headers) as answer:
                 document = json.loads(await answer.read())
@@ -57,16 +78,20 @@ class Storm:
             self.broken[type(error).__name__] += 1
             return
         names = ("id", "status", "outcome_certainty", "code")
-        self.answers.append((reference, answer.status, time.monotonic() - due, {n: document.get(n) for n in names}))
+        self.answers.append((reference, answer.status, time.monotonic() - began, {n: document.get(n) for n in names}))
 
 
 def main() -> None:
     told = json.loads(sys.stdin.readline())
     storm = Storm(told["url"], told["key"], told["instrument"])
-    uvloop.run(storm.blow(told["rate"], told["seconds"]))
+    for callers, seconds in told.get("shop", []):  # The last of these counts; those before it warm everything up.
+        storm.answers.clear()
+        uvloop.run(storm.shop(callers, seconds))
+    if "rate" in told:
+        uvloop.run(storm.blow(told["rate"], told["seconds"]))
     result = {
         "answers": storm.answers, "broken": storm.broken, "not_sent": storm.not_sent, "tail_seconds": storm.tail_seconds,
-        "cpu_seconds": round(time.process_time(), 2),
+        "cpu_seconds": round(time.process_time(), 2), "late": sorted(storm.late),
     }  # fmt: skip
     print(json.dumps(result))
 

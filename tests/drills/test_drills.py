@@ -52,7 +52,7 @@ async def test_the_database_crashes_under_load_and_nothing_ends_wrong(world: Rig
 
 
 async def test_overload_is_refused_before_anything_happens(world: Rig):
-    result = await overload.drill(world, seconds=4, measure=1)
+    result = await overload.drill(world, seconds=4, warm=0.5, measure=1)
     assert result["ok"], result
 
 

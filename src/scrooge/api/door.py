@@ -43,11 +43,16 @@ class Door:
         until = parsing.until_of(headers)
         rank = self.ranks[route.method]
         await self.s.admission.enter(rank, until)
+        finished = False
         try:
             call = await self.called(route, scope, receive, seen, headers, rank, until)
             answer = await answered(route, call)
+            finished = True
+        except Problem as problem:
+            finished = problem.status < 500
+            raise
         finally:
-            self.s.admission.leave(rank)
+            self.s.admission.leave(rank, finished=finished)
         seen.payment = answer.payment or call.path.get("payment")
         if call.keyed is not None:
             reach("answer.before")

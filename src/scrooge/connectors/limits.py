@@ -217,6 +217,8 @@ class Limits:
 
     async def wait(self, bulkhead: Bulkhead, lane: Lane, seconds: float) -> None:
         """In line for a slot. Raises PspOverloaded, PspUnavailable."""
+        if lane is Lane.NEW:
+            seconds = bulkhead.gate.patience(lane, seconds)
         self.step_out()
         try:
             if bulkhead.gate.waiting(lane) >= LINE_MAX[lane] or not await bulkhead.gate.wait(lane, seconds):

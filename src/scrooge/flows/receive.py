@@ -59,11 +59,11 @@ async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, 
         items = [unreadable(raw)]
     reach("inbox.before")
     try:
-        new = await inbox.keep(s.db, account.id, items, raw)
+        new = await inbox.keep(s.inbox, account.id, items, raw)
     except inbox.REFUSED as error:  # It says what no column takes; as it came it can be kept.
         log.error("notification_unreadable", connector_account=account.id, error=type(error).__name__)
         items = [unreadable(raw)]
-        new = await inbox.keep(s.db, account.id, items, raw)
+        new = await inbox.keep(s.inbox, account.id, items, raw)
     reach("inbox.after")
     NOTIFICATIONS.labels(account.connector, "stored").inc(new)
     NOTIFICATIONS.labels(account.connector, "repeated").inc(len(items) - new)

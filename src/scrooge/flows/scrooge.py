@@ -11,7 +11,7 @@ from scrooge.admission import Admission
 from scrooge.connectors.connector import Connector
 from scrooge.connectors.limits import Limits
 from scrooge.settings import Settings
-from scrooge.storage.database import Database
+from scrooge.storage.database import Database, Part
 from scrooge.storage.directory import Directory
 from scrooge.storage.instruments import Reader
 from scrooge.storage.writer import Writer
@@ -36,6 +36,7 @@ class Scrooge:
         self.connectors, self.directory, self.schema_behind = connectors, directory, schema_behind
         self.sender = sender
         self.reader = Reader(db)
+        self.inbox = Part(db, max(1, settings.database_pool // 2))  # PSPs notify in crowds; payments come first.
         self.admission = Admission(settings.requests_at_work)
         self.limits = Limits(settings.psp_concurrency, self.admission, breaks=settings.psp_breaker)
         self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

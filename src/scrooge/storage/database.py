@@ -140,6 +140,27 @@ class Database:
         await self.pool.close()
 
 
+class Part(Database):
+    """At most so many of the pool's connections at once: what comes in crowds leaves the others to the rest."""
+
+    def __init__(self, whole: Database, most: int) -> None:
+        super().__init__(whole.pool)
+        self.places = asyncio.Semaphore(most)
+
+    @asynccontextmanager
+    async def acquired(self, seconds: float = HELD_SECONDS) -> AsyncIterator[asyncpg.Connection]:
+        try:
+            async with asyncio.timeout(ACQUIRE_SECONDS):
+                await self.places.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailable("too much is waiting for the database") from error
+        try:
+            async with super().acquired(seconds) as connection:
+                yield connection
+        finally:
+            self.places.release()
+
+
 async def run(db: Any, query: Query, *args: Any) -> Any:
     """Runs a named query on a Database or a connection; the shape picks what comes back."""
     if isinstance(db, Database):
