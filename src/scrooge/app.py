@@ -63,7 +63,7 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
         showing.cancel()
         await sender.close()
         await http.close()
-        await writer.db.close()
+        await writer.close()
         await db.close()
 
 

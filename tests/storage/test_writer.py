@@ -1,6 +1,8 @@
 """Group commit: many changes, few commits, and each caller hears of its own change alone."""
 
 import asyncio
+import contextlib
+import random
 import uuid
 from typing import Any
 
@@ -31,7 +33,7 @@ REQUEST = Request("POST", "/v1/payment_intents", b"amount=500")
 async def w(database_url: str):
     w = await open_writer(database_url)
     yield w
-    await w.db.close()
+    await w.close()
 
 
 @pytest.fixture
@@ -141,6 +143,26 @@ async def test_a_payment_held_by_another_does_not_hold_up_the_others(
         told = await asyncio.gather(*(w.save(approved(item[0])) for item in items))
     await other.close()
     assert told == [True, False, True, True]
+
+
+async def test_batches_of_several_processes_that_overlap_write_each_payment_once_and_whole(
+    caller: tuple[str, str], database_url: str
+):
+    """Under READ COMMITTED this ends PostgreSQL 18.4 with a segmentation fault within a few rounds."""
+    async with contextlib.AsyncExitStack() as stack:
+        writers = [await open_writer(database_url) for _ in range(4)]
+        for each in writers:
+            stack.push_async_callback(each.close)
+        for _ in range(10):
+            items = [made(caller) for _ in range(24)]
+            await asyncio.gather(*map(writers[0].create, items))
+            told = await asyncio.gather(*(
+                each.save(approved(item[0])) for each in writers for item in random.sample(items, len(items))
+            ))  # fmt: skip
+            kept = [await payments.read(writers[0].db, item[0].id) for item in items]
+            states = [(p.version, str(p.attempts[0].state)) for p in kept if p is not None]
+            written = [(2, "approved")] * sum(told)
+            assert sorted(states) == sorted(written + [(1, "sent")] * (len(items) - len(written)))
 
 
 async def test_when_the_commit_is_not_confirmed_everybody_in_the_batch_hears_that(

@@ -193,8 +193,9 @@ def redone(phase: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
 
 
 async def connect(
-    url: str, *, size: int, role: str | None = "scrooge_app", lock_milliseconds: int = 10_000
-) -> Database:
+    url: str, *, size: int, role: str | None = "scrooge_app", lock_milliseconds: int = 10_000,
+    isolation: str = "read committed",
+) -> Database:  # fmt: skip
     """Opens the pool. Every connection acts as `role`, so that serving traffic cannot change history."""
     settings = {
         "application_name": "scrooge",
@@ -202,6 +203,7 @@ async def connect(
         "lock_timeout": str(lock_milliseconds),
         "idle_in_transaction_session_timeout": "10000",
         "timezone": "UTC",
+        "default_transaction_isolation": isolation,
         **PLANNER,
     }
     if role is not None:
