@@ -88,13 +88,14 @@ async def capacity_of(rig: Rig, warm: float, seconds: float) -> float:
 
 async def blow(rig: Rig, most_seconds: float, **told: Any) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.drills.storm", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        cwd=Path(__file__).parent.parent.parent,
+        sys.executable, "-m", "tests.drills.storm", stdin=asyncio.subprocess.PIPE, cwd=Path(__file__).parent.parent.parent
     )  # fmt: skip
     order = {"url": rig.api_url, "key": rig.key, "instrument": rig.cards["fine"], **told}
-    said, _ = await asyncio.wait_for(process.communicate(json.dumps(order).encode() + b"\n"), most_seconds)
+    result = rig.folder / "storm.json"
+    order["result"] = str(result)
+    await asyncio.wait_for(process.communicate(json.dumps(order).encode() + b"\n"), most_seconds)
     assert process.returncode == 0
-    return json.loads(said)
+    return json.loads(result.read_text())
 
 
 async def watch(rig: Rig, memory: list[float]) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -93,7 +94,7 @@ def main() -> None:
         "answers": storm.answers, "broken": storm.broken, "not_sent": storm.not_sent, "tail_seconds": storm.tail_seconds,
         "cpu_seconds": round(time.process_time(), 2), "late": sorted(storm.late),
     }  # fmt: skip
-    print(json.dumps(result))
+    Path(told["result"]).write_text(json.dumps(result))
 
 
 if __name__ == "__main__":
