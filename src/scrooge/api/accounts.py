@@ -8,6 +8,7 @@ from scrooge.connectors.limits import Lane
 from scrooge.errors import BadUrl, ModeMismatch, NotFound
 from scrooge.storage import listing
 from scrooge.storage.directory import ConnectorAccount
+from scrooge.storage.rows import instant
 
 HEALTH_OVER = timedelta(minutes=15)
 
@@ -112,7 +113,7 @@ async def health(call: Call) -> Answer:
         latency_ms_p50=h.p50,
         latency_ms_p95=h.p95,
         unresolved=h.unresolved,
-        oldest_unresolved_at=show.moment(h.oldest) if h.oldest else None,
+        oldest_unresolved_at=instant(h.oldest) if h.oldest else None,
         circuit_breaker=bulkhead.breaker.state.value,
         concurrency_limit=int(bulkhead.pace.limit),
         in_flight=bulkhead.gate.count,
@@ -140,5 +141,5 @@ def shown(a: ConnectorAccount) -> reports.ConnectorAccount:
         mode="live" if a.livemode else "test",
         base_url=a.base_url,
         state=a.state,
-        created_at=show.moment(a.created_at),
+        created_at=instant(a.created_at),
     )

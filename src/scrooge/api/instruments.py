@@ -2,12 +2,13 @@
 
 import time
 
-from scrooge.api import answers, bodies, pages, show
+from scrooge.api import answers, bodies, pages
 from scrooge.api.call import Answer, Call
 from scrooge.errors import InvalidField, ModeMismatch, NotFound, UnknownConnectorAccount
 from scrooge.ids import bucket_of, new_id, number_of
 from scrooge.storage import instruments
 from scrooge.storage.instruments import Credential, Instrument
+from scrooge.storage.rows import instant
 
 
 async def create(call: Call) -> Answer:
@@ -89,5 +90,5 @@ async def shown(call: Call, i: Instrument) -> answers.Instrument:
         customer=i.customer,
         card=answers.Card(brand=i.brand, iin=i.iin, last4=i.last4, exp=i.exp),
         credentials=credentials,
-        created_at=show.moment(i.created_at),
+        created_at=instant(i.created_at),
     )

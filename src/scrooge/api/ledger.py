@@ -9,6 +9,7 @@ from scrooge.api.call import Answer, Call
 from scrooge.errors import NotFound
 from scrooge.storage import books
 from scrooge.storage.books import Balance
+from scrooge.storage.rows import instant
 
 ACCOUNT = re.compile(r"([a-z0-9_.-]{1,200}):([A-Z]{3})", re.ASCII)
 
@@ -27,7 +28,7 @@ async def trial_balance(call: Call) -> Answer:
     currencies = [of_currency(currency, list(group)) for currency, group in groupby(found, lambda b: b.currency)]
     document = reports.TrialBalance(
         object="trial_balance",
-        as_of=show.moment(time.time_ns() // 1000),
+        as_of=instant(time.time_ns() // 1000),
         balanced=sum(abs(sum(b.minor for b in found if b.currency == c.currency)) for c in currencies) == 0,
         currencies=currencies,
     )
@@ -80,7 +81,7 @@ async def entries(call: Call) -> Answer:
             attempt=e.attempt,
             amount=show.amount(e.minor, named[2]),
             direction="debit" if e.minor > 0 else "credit",
-            created_at=show.moment(e.created_at),
+            created_at=instant(e.created_at),
         )
         for e in found
     ]

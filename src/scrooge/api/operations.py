@@ -7,14 +7,14 @@ from scrooge.api import operation_answers, operation_bodies, pages, show
 from scrooge.api.call import Answer, Call
 from scrooge.api.parsing import money_of
 from scrooge.api.payments import payment_id
-from scrooge.api.show import moment_if
+from scrooge.api.show import instant_if
 from scrooge.flows import authorize, decisions
 from scrooge.flows import breaks as flow
-from scrooge.flows.announce import instant
 from scrooge.storage import breaks
 from scrooge.storage import decisions as kept
 from scrooge.storage.breaks import Break
 from scrooge.storage.decisions import Decision, Said
+from scrooge.storage.rows import instant
 
 # --- breaks ---------------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ def shown(b: Break) -> operation_answers.Break:
         connector_account=b.connector_account,
         detail=b.detail,
         opened_at=instant(b.opened_at),
-        closed_at=moment_if(b.closed_at),
+        closed_at=instant_if(b.closed_at),
         closed_by=b.closed_by,
         note=b.note,
     )
@@ -127,6 +127,6 @@ def decision(d: Decision) -> operation_answers.Decision:
         proposed_at=instant(d.proposed_at),
         expires_at=instant(d.expires_at),
         decided_by=d.decided_by,
-        decided_at=moment_if(d.decided_at),
+        decided_at=instant_if(d.decided_at),
         note=d.note,
     )

@@ -1,7 +1,7 @@
 """From domain values to answers. Pure: what names need the database, `facts.py` has fetched."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -12,8 +12,8 @@ from scrooge.domain.payment import Payment, authorization_of, certain, standing,
 from scrooge.ids import retyped
 from scrooge.money import decimal, exponent_of
 from scrooge.storage.directory import ConnectorAccount
+from scrooge.storage.rows import instant
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 LOST = frozenset({State.SENT, State.UNKNOWN})
 MODIFIED = {
     State.SENT: "processing",
@@ -37,13 +37,8 @@ class Facts(Struct, frozen=True):
     challenge_seconds: int
 
 
-def moment(microseconds: int) -> str:
-    """Unix microseconds as RFC 3339 in UTC, always with microseconds."""
-    return (EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds") + "Z"
-
-
-def moment_if(microseconds: int | None) -> str | None:
-    return None if microseconds is None else moment(microseconds)
+def instant_if(microseconds: int | None) -> str | None:
+    return None if microseconds is None else instant(microseconds)
 
 
 def moment_of(at: datetime) -> str:
@@ -87,7 +82,7 @@ def payment(p: Payment, facts: Facts) -> answers.Payment:
         return_url=p.return_url,
         statement_descriptor=p.statement_descriptor,
         metadata=p.metadata,
-        created_at=moment(p.created_at),
+        created_at=instant(p.created_at),
         unknown=unknown(p),
         next_action=next_action(authorization, facts),
     )
@@ -99,7 +94,7 @@ def unknown(p: Payment) -> answers.Unknown | UnsetType:
         return UNSET
     first = lost[0]
     return answers.Unknown(
-        since=moment(first.sent_at), attempt=first.id, operation=first.operation, reason=first.reason
+        since=instant(first.sent_at), attempt=first.id, operation=first.operation, reason=first.reason
     )
 
 
@@ -111,7 +106,7 @@ def next_action(a: Attempt | None, facts: Facts) -> answers.NextAction | UnsetTy
         url=a.action.url,
         method=a.action.method,
         fields=a.action.fields,
-        expires_at=moment(a.sent_at + facts.challenge_seconds * 1_000_000),
+        expires_at=instant(a.sent_at + facts.challenge_seconds * 1_000_000),
     )
 
 
@@ -151,9 +146,9 @@ def attempt(a: Attempt, currency: str, facts: Facts) -> answers.Attempt:
         checks=a.checks,
         decline=decline(a, facts),
         reason=a.reason,
-        expires_at=moment(a.expires_at * 1_000_000) if a.expires_at else None,
-        sent_at=moment(a.sent_at),
-        concluded_at=moment(a.concluded_at) if a.concluded_at else None,
+        expires_at=instant(a.expires_at * 1_000_000) if a.expires_at else None,
+        sent_at=instant(a.sent_at),
+        concluded_at=instant(a.concluded_at) if a.concluded_at else None,
         latency_ms=(a.concluded_at - a.sent_at) / 1000 if a.concluded_at else None,
     )
 
@@ -170,7 +165,7 @@ def modification(p: Payment, a: Attempt, facts: Facts) -> answers.Capture | answ
         "psp_reference": a.psp_reference,
         "decline": decline(a, facts),
         "reason": a.reason,
-        "created_at": moment(a.sent_at),
+        "created_at": instant(a.sent_at),
     }
     state = answers.PaymentState(id=p.id, status=status_of(p))
     match a.operation:

@@ -9,6 +9,7 @@ from scrooge.api.show import Facts
 from scrooge.domain.payment import Payment
 from scrooge.storage import books, listing
 from scrooge.storage.books import Entries
+from scrooge.storage.rows import instant
 
 SENT, HEARD, POSTED = 1, 2, 3  # Of things that bear the same time, causes come first.
 Row = tuple[int, int, str, str | None, dict[str, Any]]
@@ -42,7 +43,7 @@ def timeline(p: Payment, facts: Facts, events: list[listing.Event], journals: li
     rows += [(j.created_at, POSTED, "journal_posted", j.id, {"effect": j.effect}) for j in journals]
     rows.sort(key=lambda row: row[:2])
     return [
-        answers.Moved(seq=seq, at=show.moment(at), type=kind, ref=ref, content=content)
+        answers.Moved(seq=seq, at=instant(at), type=kind, ref=ref, content=content)
         for seq, (at, _, kind, ref, content) in enumerate(rows, start=1)
     ]
 
@@ -53,7 +54,7 @@ def journal_of(j: Entries) -> answers.Journal:
         object="journal",
         effect=j.effect,
         attempt=j.attempt,
-        created_at=show.moment(j.created_at),
+        created_at=instant(j.created_at),
         postings=[
             answers.Posting(account=line.account, amount=show.amount(line.minor, line.currency)) for line in j.lines
         ],

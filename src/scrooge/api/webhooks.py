@@ -4,11 +4,11 @@ from msgspec import UNSET
 
 from scrooge.api import pages, webhook_answers, webhook_bodies
 from scrooge.api.call import Answer, Call
-from scrooge.api.show import moment_if
+from scrooge.api.show import instant_if
 from scrooge.flows import webhooks as flow
-from scrooge.flows.announce import instant
 from scrooge.storage import endpoints, webhooks
 from scrooge.storage.endpoints import Endpoint
+from scrooge.storage.rows import instant
 from scrooge.storage.webhooks import Delivery
 
 STATES: list[str] = ["pending", "delivered", "dead"]
@@ -102,8 +102,8 @@ def shown(e: Endpoint, secret: str | None = None) -> webhook_answers.WebhookEndp
         livemode=e.livemode,
         enabled=e.enabled,
         disabled_reason=e.disabled_reason,
-        failing_since=moment_if(e.failing_since),
-        previous_secret_until=moment_if(e.previous_until),
+        failing_since=instant_if(e.failing_since),
+        previous_secret_until=instant_if(e.previous_until),
         created_at=instant(e.created_at),
         secret=UNSET if secret is None else secret,
     )
@@ -121,11 +121,11 @@ def delivery(d: Delivery) -> webhook_answers.WebhookDelivery:
         state=d.state,
         tries=d.tries,
         next_try_at=instant(d.due_at) if d.state == "pending" else None,
-        last_try_at=moment_if(d.tried_at),
+        last_try_at=instant_if(d.tried_at),
         last_status=d.status,
         last_error=d.error,
         last_reply=d.reply,
         last_milliseconds=d.milliseconds,
         created_at=instant(d.created_at),
-        delivered_at=moment_if(d.delivered_at),
+        delivered_at=instant_if(d.delivered_at),
     )

@@ -6,7 +6,7 @@ from scrooge.domain.payment import Payment, standing, status_of
 from scrooge.ids import retyped
 from scrooge.storage.changes import Announcement
 from scrooge.storage.listing import Event
-from scrooge.storage.rows import moment
+from scrooge.storage.rows import instant
 
 
 def announcement(p: Payment, before: Attempt | None, after: Attempt, account: str) -> Announcement | None:
@@ -59,8 +59,3 @@ def shown(e: Event, livemode: bool) -> dict[str, object]:
         "livemode": livemode,
         "data": e.content,
     }
-
-
-def instant(microseconds: int) -> str:
-    """Unix microseconds as RFC 3339 in UTC, always with microseconds."""
-    return moment(microseconds).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -10,7 +10,7 @@ import structlog
 
 from scrooge.crash import reach
 from scrooge.errors import SettingsError
-from scrooge.flows.announce import instant, shown
+from scrooge.flows.announce import shown
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.flows.webhooks import loopback_allowed, secrets_of
 from scrooge.ids import hex_of
@@ -18,6 +18,7 @@ from scrooge.metrics import BREAKS, WEBHOOK_ENDPOINTS_DISABLED, WEBHOOKS
 from scrooge.storage import changes, endpoints, webhooks
 from scrooge.storage.endpoints import Endpoint
 from scrooge.storage.listing import Event
+from scrooge.storage.rows import instant
 from scrooge.storage.webhooks import Delivery, Tried
 from scrooge.webhooks.schedule import Verdict, verdict
 from scrooge.webhooks.sender import Reply

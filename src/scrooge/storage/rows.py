@@ -8,12 +8,18 @@ import msgspec
 from scrooge.ids import bucket_in, encode, hex_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_AS_TEXT = EPOCH.replace(tzinfo=None)
 MICROSECOND = timedelta(microseconds=1)
 
 
 def moment(microseconds: int) -> datetime:
     """Unix microseconds as a moment in UTC."""
     return EPOCH + timedelta(microseconds=microseconds)
+
+
+def instant(microseconds: int) -> str:
+    """Unix microseconds as RFC 3339 in UTC, always with microseconds."""
+    return (EPOCH_AS_TEXT + timedelta(microseconds=microseconds)).isoformat(timespec="microseconds") + "Z"
 
 
 def at_moment(microseconds: int | None) -> datetime | None:
