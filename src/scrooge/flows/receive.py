@@ -43,7 +43,7 @@ class MalformedNotification(Exception):
 
 async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
     """Verify, store, and what to answer (status, body). Raises NotFound, NotificationRefused."""
-    account = await s.directory.account_by_id(account_id)
+    account = await s.directory.named(account_id)
     if account is None:
         raise NotFound("no such connector account")
     connector = s.connectors[account.connector]

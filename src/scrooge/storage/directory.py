@@ -136,13 +136,21 @@ class Directory:
                 return account
         return None
 
-    async def account_by_id(self, account_id: str) -> ConnectorAccount | None:
+    async def named(self, account_id: str) -> ConnectorAccount | None:
+        """An account whose id anybody may send us: nothing is read for it alone."""
         await self.refresh()
         return self.by_id.get(account_id)
 
+    async def account_by_id(self, account_id: str) -> ConnectorAccount | None:
+        """An account that a row of ours names: one that is newer than what we know is read at once."""
+        await self.refresh()
+        return await self.known(account_id)
+
     async def known(self, account_id: str) -> ConnectorAccount | None:
         """The same without looking whether it changed: within a transaction no second connection is taken."""
-        return self.by_id.get(account_id) or await self.account_by_id(account_id)
+        if account_id not in self.by_id:
+            await self.refresh(now=True)
+        return self.by_id.get(account_id)
 
     async def caller_name(self, caller: str) -> str:
         if caller not in self.names:
