@@ -139,6 +139,7 @@ async def test_too_short_a_deadline_leaves_nothing_and_the_key_is_still_good(sho
                                    "instrument": shop.instrument, "capture": "manual"}  # fmt: skip
     got = await shop.post("/v1/payments", body, idempotency_key=key, request_timeout="1")
     assert (got.status, got.document["code"]) == (503, "deadline_too_short")
+    assert "retry-after" not in got.headers, "it would be refused again"
     paid = await shop.post("/v1/payments", body, idempotency_key=key, request_timeout="30")
     assert paid.status == 201, paid.content
     assert "idempotent-replayed" not in paid.headers

@@ -21,9 +21,9 @@ from scrooge.domain.outcome import ActionRequired, Approved, Declined, Rejected,
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome
 from scrooge.flows import ask as asking
-from scrooge.flows import perform, resolve
+from scrooge.flows import challenge, perform, resolve
 from scrooge.flows.authorize import Wanted, create
-from scrooge.flows.challenge import come_back
+from scrooge.flows.challenge import authenticate, come_back
 from scrooge.flows.keys import Keyed
 from scrooge.flows.perform import apply, change_of
 from scrooge.flows.scrooge import Scrooge
@@ -193,6 +193,23 @@ async def test_details_that_the_psp_refuses_leave_the_payer_free_to_come_again(w
     await follow(world, after["next_action"]["url"], "success")
     _, after = await world.get(f"/v1/payments/{p['id']}")
     assert after["status"] == "captured"
+
+
+async def test_whoever_the_payers_browser_overtakes_is_not_told_that_its_key_did_it(
+    s: Scrooge, world: World, monkeypatch: Any
+):
+    _, p = await world.pay("adyen", token="stored_challenge_always", return_url="https://shop.example/r")
+    real = challenge.account_of
+
+    async def overtaken(*args: Any) -> Any:
+        await follow(world, p["next_action"]["url"], "success")
+        return await real(*args)
+
+    monkeypatch.setattr(challenge, "account_of", overtaken)
+    keyed = Keyed(uuid.uuid4().hex, b"x" * 32)
+    after, replayed = await authenticate(s, await principal(s, world), p["id"], {"redirectResult": "late"}, keyed)
+    assert (after.attempts[0].state, replayed) == (State.APPROVED, False)
+    assert effects(await world.truth(), p["id"]) == {("sale", "approved", 1299): 1}
 
 
 async def test_details_refused_when_sent_again_say_nothing_about_what_the_first_did(s: Scrooge, world: World):

@@ -58,8 +58,9 @@ async def test_a_copy_waits_while_the_first_is_at_work_and_is_answered_once_that
     monkeypatch.setattr(f"{create.__module__}.ask", stalled)
     first = asyncio.create_task(create(s, who, what, keyed))
     await asyncio.wait_for(recorded.wait(), 20)
-    with pytest.raises(RequestInProgress):
+    with pytest.raises(RequestInProgress) as refused:
         await create(s, who, what, keyed)
+    assert refused.value.members["retry_after"] <= 2, "the first seldom takes its whole deadline"
     first.cancel()
     with pytest.raises(RequestInProgress):
         await create(s, who, what, keyed)

@@ -1,10 +1,11 @@
 """Deliveries of webhooks as rows: one sender at a time, and what was taken stays taken."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from scrooge.ids import hex_of
+from scrooge.ids import hex_of, new_id
 from scrooge.storage import endpoints, webhooks
 from scrooge.storage.access import create_merchant
 from scrooge.storage.database import Database, connect
@@ -68,3 +69,34 @@ async def test_a_failure_counts_only_while_nobody_has_tried_again(db: Database, 
     kept = await webhooks.read(db, made.id)
     assert kept is not None
     assert kept.state == "delivered", "a success counts whoever says so"
+
+
+DRAWS = 64  # The same one of two every time: once in so many runs that it never happens.
+
+
+async def another(db: Database, endpoint: Endpoint) -> Endpoint:
+    made = await endpoints.add(db, endpoint.merchant, False, "https://other.example/", ["*"], "", "sealed", 50, "test")
+    assert made is not None
+    return made
+
+
+async def test_endpoints_that_are_far_behind_keep_none_waiting(db: Database, endpoint: Endpoint):
+    both = {endpoint.id, (await another(db, endpoint)).id}
+    ids = [hex_of(new_id(kind, 1)) for kind in ("pay", "evt")]
+    await db.pool.execute(
+        "INSERT INTO events (bucket, payment_id, id, merchant_id, livemode, attempt_id, type, object_version, content)"
+        " VALUES (1, $1, $2, $3, false, $1, 'sale_approved', 2, '{}')", *ids, hex_of(endpoint.merchant),
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        while set(await webhooks.behind(db, 2)) != both:  # The feed shows it once every older transaction has ended.
+            await asyncio.sleep(0.05)
+    assert {(await webhooks.behind(db, 1))[0] for _ in range(DRAWS)} == both
+
+
+async def test_long_replays_keep_no_other_waiting(db: Database, endpoint: Endpoint):
+    both = set()
+    for e in (endpoint, await another(db, endpoint)):
+        made = await webhooks.add_replay(db, e, 0, 1, None, None)
+        assert made is not None
+        both.add(made.id)
+    assert {(await webhooks.replays(db, 1))[0] for _ in range(DRAWS)} == both

@@ -10,9 +10,11 @@ from scrooge.errors import (
     AttemptBusy,
     BodyTooLarge,
     DatabaseUnavailable,
+    DeadlineTooShort,
     InternalError,
     MethodNotAllowed,
     Problem,
+    ReplayRunning,
     RequestInProgress,
     RequestTimeout,
     Unauthenticated,
@@ -36,8 +38,10 @@ def headers_of(problem: Problem) -> dict[str, str]:
     match problem:
         case Unauthenticated():
             return {"WWW-Authenticate": "Bearer"}
-        case RequestInProgress() | DatabaseUnavailable() | AttemptBusy():
+        case RequestInProgress() | DatabaseUnavailable() | AttemptBusy() | ReplayRunning():
             return {"Retry-After": str(problem.members.get("retry_after", 1))}
+        case DeadlineTooShort():
+            return {}  # With as little time it would be refused again.
         case Problem(status=503):  # Spread, or all who were refused together would come back together.
             return {"Retry-After": str(problem.members.get("retry_after", 1) + random.randrange(3))}  # noqa: S311
         case MethodNotAllowed():

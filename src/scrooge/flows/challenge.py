@@ -36,7 +36,7 @@ async def come_back(s: Scrooge, token: str, details: Mapping[str, str]) -> tuple
     if p is None or attempt is None:
         raise NotFound("no payer is expected here")
     if attempt.state is State.ACTION_REQUIRED:
-        p, _ = await continued(s, p, attempt, details)
+        p = await continued(s, p, attempt, details)
     return p, p.return_url
 
 
@@ -47,7 +47,10 @@ def same(a: str | None, b: str) -> bool:
 async def authenticate(
     s: Scrooge, principal: Principal, payment_id: str, details: Mapping[str, str], keyed: Keyed
 ) -> tuple[Payment, bool]:
-    """The same, told by the caller, whose own page the payer came back to. Raises NothingToAuthenticate."""
+    """The same, told by the caller, whose own page the payer came back to. Raises NothingToAuthenticate.
+
+    Where the payer's browser overtakes it the key stays unused, and nothing is replayed.
+    """
     p = await visible(s, principal, payment_id)
     before = await earlier(s, principal, keyed)
     if before is not None:
@@ -55,8 +58,7 @@ async def authenticate(
     attempt = authorization_of(p)
     if attempt is None or attempt.state is not State.ACTION_REQUIRED:
         raise NothingToAuthenticate("the payment does not wait for the payer")
-    after, ours = await continued(s, p, attempt, details, (principal, keyed))
-    return after, not ours
+    return await continued(s, p, attempt, details, (principal, keyed)), False
 
 
 class Overtaken(Exception):
@@ -65,8 +67,8 @@ class Overtaken(Exception):
 
 async def continued(
     s: Scrooge, p: Payment, attempt: Attempt, details: Mapping[str, str], key: tuple[Principal, Keyed] | None = None
-) -> tuple[Payment, bool]:
-    """Records that we ask, asks, applies; once, whoever comes first. The payment, and whether it was us."""
+) -> Payment:
+    """Records that we ask, asks, applies; once, whoever comes first."""
     account = await account_of(s, attempt)
     connector = s.directory.wire(account).connector
     with await s.limits.take(account.id, Lane.RECOVERY, key[1].until if key else None) as slot:
@@ -82,8 +84,8 @@ async def continued(
                 continue
             # Never `first`: the payer may have finished at the PSP, whatever becomes of this question.
             outcome = await ask(s, after, attempt.id, connector.continuation, request, first=False, slot=slot)
-            return await apply_or_unknown(s, after, attempt.id, outcome, answered=True, first=False), True
-    return p, False
+            return await apply_or_unknown(s, after, attempt.id, outcome, answered=True, first=False)
+    return p
 
 
 @redone

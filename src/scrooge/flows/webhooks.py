@@ -145,7 +145,7 @@ async def replay(s: Scrooge, who: Principal, endpoint_id: str, from_: str, to: s
         raise InvalidField("from comes before to", param="from")
     made = await webhooks.add_replay(s.db, endpoint, from_at, min(to_at, now()), from_id, to_id)
     if made is None:
-        raise ReplayRunning("a replay to this endpoint is running; wait until it is done")
+        raise ReplayRunning("a replay to this endpoint is running; wait until it is done", retry_after=5)
     return made
 
 

@@ -1,5 +1,6 @@
 -- behind :many
--- ($1 rows) Endpoints for which the feed shows something that has not been spread to them yet.
+-- ($1 rows) Endpoints for which the feed shows something that has not been spread to them yet; any of them, so that
+-- those that have very much before them keep no other waiting.
 SELECT e.bucket, e.id
   FROM webhook_endpoints e
  CROSS JOIN LATERAL (
@@ -8,6 +9,7 @@ SELECT e.bucket, e.id
           AND v.xid < pg_snapshot_xmin(pg_current_snapshot())
         LIMIT 1) shown
  WHERE e.enabled
+ ORDER BY random()
  LIMIT $1;
 
 -- hold :one
@@ -109,7 +111,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::xid8, '00000000-0000-0000-0000-000
 RETURNING *;
 
 -- replays :many
-SELECT bucket, id FROM webhook_replays WHERE state = 'running' LIMIT $1;
+SELECT bucket, id FROM webhook_replays WHERE state = 'running' ORDER BY random() LIMIT $1;
 
 -- hold_replay :one
 SELECT r.*, e.merchant_id, e.livemode, e.events
