@@ -20,7 +20,7 @@ LAYERS = [
     {"ledger", "routing"},
     {"domain"},
     {"admission"},
-    {"money", "ids", "errors", "settings", "metrics", "logs", "crash", "urls", "gate"},
+    {"money", "ids", "errors", "settings", "metrics", "logs", "crash", "urls", "gate", "unanswered"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 PURE = {"ledger", "routing", "domain"}
@@ -32,6 +32,7 @@ PLACES = {
     "uvicorn": ("listening.py", "sandbox/"),
     "aiohttp": (
         "connectors/send.py",
+        "unanswered.py",
         "flows/scrooge.py",
         "webhooks/addresses.py",
         "webhooks/sender.py",

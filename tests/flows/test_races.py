@@ -126,7 +126,7 @@ async def test_not_processed_is_believed_only_while_nobody_else_has_asked(s: Scr
     attempt = p.attempts[0]
     assert attempt.state is State.UNKNOWN
     for known in (p, structs.replace(p, attempts=(structs.replace(attempt, state=State.SENT),))):
-        after = await apply(s, known, attempt.id, Rejected("not sent: ClientConnectorError"), first=True)
+        after = await apply(s, known, attempt.id, Rejected("not sent: could not connect"), first=True)
         assert after.attempts[0].state is State.UNKNOWN
     resolved = await asked(s, p.id, attempt.id)
     assert resolved is not None
@@ -148,7 +148,7 @@ async def test_a_claim_before_the_first_answer_makes_rejected_unknown(s: Scrooge
                 "UPDATE attempts SET ask_at = now(), asks = asks + 1 WHERE payment_id = $1 AND id = $2",
                 hex_of(p_id), hex_of(attempt.id),
             )  # fmt: skip
-            return asking.Answer(Rejected("not sent: ClientConnectorError"), 0.0, None)
+            return asking.Answer(Rejected("not sent: could not connect"), 0.0, None)
         return await send(*args, **more)
 
     monkeypatch.setattr(asking, "send", stalled)

@@ -13,8 +13,8 @@ CORE = (
     # --- what a reply means ---
     Mutant(
         "timeout-means-declined", "a lost answer is taken for a refusal", SEND,
-        'outcome = Unknown(f"{type(error).__name__} while asking")',
-        'outcome = Rejected(f"{type(error).__name__} while asking")',
+        'outcome = Unknown(why(error))',
+        'outcome = Rejected(why(error))',
         ("tests/connectors/test_contract.py",),
     ),
     Mutant(
@@ -49,14 +49,14 @@ CORE = (
     ),
     Mutant(
         "unreadable-loses-psp-reference", "the PSP's id in a reply that cannot be read is dropped", SEND,
-        'unknown = Unknown(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))',
-        'unknown = Unknown(f"HTTP {status}, unreadable: {type(error).__name__}")',
+        "unknown = Unknown(f\"HTTP {status}: {explained or 'the answer cannot be read'}\", reference_in(body))",
+        "unknown = Unknown(f\"HTTP {status}: {explained or 'the answer cannot be read'}\")",
         ("tests/connectors/test_contract.py",),
     ),
     Mutant(
         "unreadable-means-rejected", "garbage with status 200 is taken for a refusal", SEND,
-        'unknown = Unknown(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))',
-        'unknown = Rejected(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))',
+        "unknown = Unknown(f\"HTTP {status}: {explained or 'the answer cannot be read'}\", reference_in(body))",
+        "unknown = Rejected(f\"HTTP {status}: {explained or 'the answer cannot be read'}\", reference_in(body))",
         SIM,
     ),
     Mutant(

@@ -66,9 +66,9 @@ def send(w: Any, p: Payment, a: Attempt, endpoint: Endpoint, request: Request, f
     account = account_of(w, a)
     kind, reply = yield from w.wire(account.psp, request, left)
     if kind == "not sent":
-        return Rejected("not sent: ClientConnectorError") if first else Unknown("not sent: ClientConnectorError")
+        return Rejected("not sent: could not connect") if first else Unknown("not sent: could not connect")
     if kind == "lost":
-        return Unknown("TimeoutError while asking")
+        return Unknown("no answer in time")
     return read(
         account.psp.connector, endpoint, command_of(w, p, a), reply.status, reply.headers, reply.body, first
     )[0]  # fmt: skip

@@ -129,7 +129,7 @@ async def test_a_certificate_must_be_the_names_and_the_name_is_said_in_the_hands
     await sender.close()
     await runner.cleanup()
     assert said == ["shop.example"]
-    assert reply.error == "ClientConnectorCertificateError"
+    assert (reply.error, reply.cause) == ("TLS failed", "ClientConnectorCertificateError")
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
@@ -164,12 +164,30 @@ async def test_an_endless_reply_costs_a_few_bytes_and_what_looks_like_a_card_is_
     assert reply.text.startswith("[digits] xxx")
 
 
+async def test_why_there_was_no_answer_is_said_in_words(receiver: Receiver):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+
+        def nothing(*args: Any, **more: Any) -> Any:
+            raise socket.gaierror("no such name")
+
+        sender = Sender(lookup=nothing)
+        urls = [nobody, "http://nowhere.example/", receiver.url.replace("http:", "https:")]
+        replies = [await sender.post(url, {}, b"{}", seconds=20, loopback=True) for url in urls]
+        await sender.close()
+    assert [r.error for r in replies] == ["could not connect", "the host's name was not found", "TLS failed"]
+    assert [r.cause for r in replies] == [
+        "ClientConnectorError", "ClientConnectorDNSError", "ClientConnectorSSLError",
+    ]  # fmt: skip
+
+
 async def test_a_receiver_that_does_not_answer_is_given_up_in_time(receiver: Receiver):
     receiver.delay = 60
     sender = Sender()
     reply = await sender.post(receiver.url, {}, b"{}", seconds=0.3, loopback=True)
     await sender.close()
-    assert (reply.status, reply.error) == (None, "timeout")
+    assert (reply.status, reply.error) == (None, "no answer in time")
 
 
 @pytest.mark.parametrize(

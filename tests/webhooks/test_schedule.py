@@ -14,7 +14,7 @@ from scrooge.webhooks.signing import headers_of, new_secret
 
 
 def reply(status: int | None, retry_after: float | None = None) -> Reply:
-    return Reply(status, None if status else "timeout", "", retry_after, 1)
+    return Reply(status, None if status else "no answer in time", "", retry_after, 1)
 
 
 def test_ten_tries_over_about_75_hours_and_then_it_is_dead():

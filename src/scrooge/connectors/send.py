@@ -17,6 +17,7 @@ from scrooge.connectors.connector import Command, Connector, Endpoint, Headers, 
 from scrooge.connectors.kit import KeyConflict, StillRunning
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Approved, Outcome, Rejected, Unknown
+from scrooge.unanswered import why
 from scrooge.urls import is_metadata
 
 log = structlog.get_logger()
@@ -24,6 +25,10 @@ log = structlog.get_logger()
 # aiohttp raises these before any byte of the request has left us, so nothing can have happened there.
 NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 REPLY_MAX = 1 << 20  # bytes
+EXPLAINED: dict[type[Exception], str] = {
+    StillRunning: "the first request is still running",
+    KeyConflict: "the key was used for another request",
+}
 
 
 class Health(Enum):
@@ -109,10 +114,11 @@ async def send(
             names = {k.lower(): v for k, v in reply.headers.items()}
         outcome, health = read(wire.connector, endpoint, command, status, names, body, first)
     except NEVER_SENT as error:
-        reason = f"not sent: {type(error).__name__}"
+        reason = f"not sent: {why(error)}"
         outcome, health = Rejected(reason) if first else Unknown(reason), Health.FAILED
+        log.warning("psp_not_reached", error=type(error).__name__, reference=command.reference)
     except Exception as error:  # The request may have arrived: whatever went wrong, we do not know.
-        outcome = Unknown(f"{type(error).__name__} while asking")
+        outcome = Unknown(why(error))
         health = Health.LATE if isinstance(error, TimeoutError) else Health.FAILED
         log.warning("psp_answer_lost", error=type(error).__name__, reference=command.reference)
     return Answer(outcome, time.monotonic() - started, status, health)
@@ -154,8 +160,8 @@ def read(
             reference=command.reference,
             operation=command.operation,
         )
-        explained = isinstance(error, StillRunning | KeyConflict)
-        unknown = Unknown(f"HTTP {status}, unreadable: {type(error).__name__}", reference_in(body))
+        explained = next((words for kind, words in EXPLAINED.items() if isinstance(error, kind)), None)
+        unknown = Unknown(f"HTTP {status}: {explained or 'the answer cannot be read'}", reference_in(body))
         return unknown, health if explained else Health.FAILED
     if isinstance(outcome, Approved):
         outcome = checked(command, outcome)

@@ -91,7 +91,7 @@ async def deliver(s: Scrooge, e: Endpoint, keys: list[str], d: Delivery, event: 
     WEBHOOKS.labels("delivered" if reply.taken else "dead" if said.state == "dead" else "failed").inc()
     log.info(
         "webhook_sent", endpoint=e.id, delivery=d.id, event_id=d.event, http_status=reply.status, error=reply.error,
-        tries=d.tries, milliseconds=reply.milliseconds, state=said.state,
+        cause=reply.cause, tries=d.tries, milliseconds=reply.milliseconds, state=said.state,
     )  # fmt: skip
     row = Tried(
         id=hex_of(d.id), tries=d.tries, state=said.state, due_in=said.due_in, status=reply.status, error=reply.error,

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 from msgspec import Struct
 
+from scrooge.unanswered import why
 from scrooge.webhooks.addresses import AddressRefused, Lookup, Resolver, socket
 
 READ_MAX = 4096  # bytes of a reply that are read at all
@@ -18,13 +19,14 @@ AGENT = "Scrooge-Webhooks/1"
 
 
 class Reply(Struct, frozen=True):
-    """What became of one try. `status` None: there was no answer, and `error` says why."""
+    """What became of one try. `status` None: there was no answer, `error` says why and `cause` names it for the log."""
 
     status: int | None
     error: str | None
     text: str
     retry_after: float | None  # seconds
     milliseconds: int
+    cause: str | None = None
 
     @property
     def taken(self) -> bool:
@@ -45,6 +47,7 @@ class Sender:
         started = time.monotonic()
         status: int | None = None
         error: str | None = None
+        cause: str | None = None
         text, retry_after = "", None
         try:
             async with self.sessions[loopback].post(
@@ -59,8 +62,9 @@ class Sender:
                 text = kept(await reply.content.read(READ_MAX))
         except Exception as problem:
             # After a status the receiver has decided; that its words did not arrive changes nothing.
-            error = None if status is not None else reason_of(problem)
-        return Reply(status, error, text, retry_after, round((time.monotonic() - started) * 1000))
+            if status is None:
+                error, cause = reason_of(problem), type(problem).__name__
+        return Reply(status, error, text, retry_after, round((time.monotonic() - started) * 1000), cause)
 
     async def close(self) -> None:
         for http in self.sessions.values():
@@ -88,7 +92,7 @@ def reason_of(problem: Exception) -> str:
     cause = getattr(problem, "os_error", problem)
     if isinstance(cause, AddressRefused):
         return "address refused: not public"
-    return "timeout" if isinstance(problem, TimeoutError) else type(problem).__name__
+    return why(problem)
 
 
 def kept(reply: bytes) -> str:

@@ -72,10 +72,10 @@ def reply(item: Item, claim: str, command: Command, body: Any, expected: Any, **
 I = Item  # noqa: E741 - read aloud in the table
 EUROS = Money(1299, "EUR")
 KEY = {"Idempotency-Key": "pay_1-1"}
-LOST = Unknown("HTTP 200, unreadable: UnreadableReply", "AUTH1")
+LOST = Unknown("HTTP 200: the answer cannot be read", "AUTH1")
 REDIRECT = {"type": "redirect", "url": "https://checkoutshopper-test.adyen.com/3ds", "method": "GET"}
 FORM = {**REDIRECT, "method": "POST", "data": {"MD": "md", "PaReq": "pareq"}}
-RUNNING = Unknown("HTTP 422, unreadable: StillRunning")
+RUNNING = Unknown("HTTP 422: the first request is still running")
 BUSY = "request already processed or in progress"
 
 REPLIES = (
@@ -145,11 +145,11 @@ REPLIES = (
           status=500),
     reply(I.SERVER_ERROR, "an empty one", AUTHORIZE, b"", Unknown("HTTP 502"), status=502),
     reply(I.UNREADABLE, "a web page", AUTHORIZE, b"<html>",
-          Unknown("HTTP 200, unreadable: DecodeError")),
-    reply(I.UNREADABLE, "nothing", AUTHORIZE, b"", Unknown("HTTP 200, unreadable: KeyError")),
-    reply(I.UNREADABLE, "a list", AUTHORIZE, [], Unknown("HTTP 200, unreadable: AttributeError")),
+          Unknown("HTTP 200: the answer cannot be read")),
+    reply(I.UNREADABLE, "nothing", AUTHORIZE, b"", Unknown("HTTP 200: the answer cannot be read")),
+    reply(I.UNREADABLE, "a list", AUTHORIZE, [], Unknown("HTTP 200: the answer cannot be read")),
     reply(I.UNREADABLE, "an approval that names no payment", AUTHORIZE,
-          {"resultCode": "Authorised"}, Unknown("HTTP 200, unreadable: KeyError")),
+          {"resultCode": "Authorised"}, Unknown("HTTP 200: the answer cannot be read")),
     reply(I.UNREADABLE, "a new result keeps the id", AUTHORIZE, payment("Novel"), LOST),
     reply(I.UNREADABLE, "an authentication alone is no payment", AUTHORIZE,
           payment("AuthenticationFinished"), LOST),
@@ -169,11 +169,11 @@ REPLIES = (
           Unknown("the PSP approved 5.00 EUR, asked was 12.99 EUR", "AUTH1", differs=True)),
     reply(I.UNREADABLE, "a modification in a new state", CAPTURE,
           received(CAPTURE, "CAP1", status="done"),
-          Unknown("HTTP 201, unreadable: UnreadableReply", "CAP1"), status=201),
+          Unknown("HTTP 201: the answer cannot be read", "CAP1"), status=201),
     reply(I.UNREADABLE, "another modification's answer", CAPTURE, received(REFUND, "CAP1"),
-          Unknown("HTTP 201, unreadable: UnreadableReply", "CAP1"), status=201),
+          Unknown("HTTP 201: the answer cannot be read", "CAP1"), status=201),
     reply(I.UNREADABLE, "a status that Adyen does not use", AUTHORIZE, error(418, "418"),
-          Unknown("HTTP 418, unreadable: UnreadableReply"), status=418),
+          Unknown("HTTP 418: the answer cannot be read"), status=418),
     reply(I.FINISHED, "a stored approval stands", AUTHORIZE, payment("Authorised"),
           Approved("AUTH1", EUROS), first=False, headers=KEY),
     reply(I.FINISHED, "a refusal under the key is the only answer there is", AUTHORIZE,
@@ -183,7 +183,7 @@ REPLIES = (
           first=False),
     reply(I.FINISHED, "a key used for another request", AUTHORIZE,
           error(422, "708", "Idempotency key was used with another body"),
-          Unknown("HTTP 422, unreadable: KeyConflict"), status=422, first=False, headers=KEY),
+          Unknown("HTTP 422: the key was used for another request"), status=422, first=False, headers=KEY),
     reply(I.IN_PROGRESS, "the first is still running", AUTHORIZE, error(422, "704", BUSY), RUNNING,
           status=422, first=False, headers=KEY),
     reply(I.IN_PROGRESS, "even a first send may meet one", CAPTURE, error(422, "704", BUSY), RUNNING,

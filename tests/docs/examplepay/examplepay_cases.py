@@ -62,7 +62,7 @@ def declined(code: str) -> Reply:
     return reply(Item.UNMAPPED, code, AUTHORIZE, says("declined", **error(code)), outcome)
 
 
-LOST = Unknown("HTTP 200, unreadable: UnreadableReply", "xp_1")
+LOST = Unknown("HTTP 200: the answer cannot be read", "xp_1")
 REPLIES = (
     reply(Item.APPROVED, "an approval", AUTHORIZE, says("approved"), Approved("xp_1", TEN)),
     *(reply(Item.APPROVED, f"a {c.operation}", c, says("approved", c), Approved("xp_1", TEN))
@@ -83,7 +83,7 @@ REPLIES = (
           status=422, first=False, headers={"Replayed": "true"}),
     reply(Item.FINISHED, "a fresh refusal says nothing of the first", AUTHORIZE, error("no_key"),
           Unknown("on a replay: 401 no_key: the key was refused"), status=401, first=False),
-    reply(Item.IN_PROGRESS, "still running", AUTHORIZE, error("busy"), Unknown("HTTP 409, unreadable: StillRunning"),
+    reply(Item.IN_PROGRESS, "still running", AUTHORIZE, error("busy"), Unknown("HTTP 409: the first request is still running"),
           status=409, first=False),
     reply(Item.QUESTION, "the payer succeeded", BACK, says("approved"), Approved("xp_1", TEN), ask=Ask.CONTINUE),
     reply(Item.QUESTION, "details refused", BACK, error("bad_details"),
