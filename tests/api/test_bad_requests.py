@@ -288,6 +288,10 @@ BAD: dict[str, Callable[[Scene], Ask]] = {
     "a query parameter that does not exist": get("/v1/payments?state=captured"),
     "a query parameter twice": get("/v1/payments?status=captured&status=declined"),
     "an expansion that does not exist": get("/v1/payments/{s.sale}?expand=secrets"),
+    "an event type that does not exist": get("/v1/events?types=sale_approved,sale_aproved"),
+    "a webhook endpoint for a type that does not exist": on(
+        "/v1/webhook-endpoints", {"url": "http://127.0.0.1:9999/", "events": ["sale_*", "refunds_*"]}
+    ),
     "an instrument without credentials": instrument(),
     "an instrument at an account that does not exist": instrument("nowhere"),
     "an instrument twice at one account": instrument("stripe", "stripe"),

@@ -53,6 +53,22 @@ async def test_what_waits_for_a_deleted_endpoint_ends(world: World, receiver: Re
     await gone(world, kept)
 
 
+@pytest.mark.parametrize(("event", "status"), [
+    ("*", 200), ("sale_*", 200), ("sale*", 200), ("sale_approved", 200), ("test", 200), ("t*", 200),
+    ("sale_aproved", 422), ("sales_*", 422), ("sale_", 422), ("capture_expired", 422),
+])  # fmt: skip
+async def test_an_endpoint_waits_only_for_what_can_come(world: World, receiver: Receiver, event: str, status: int):
+    endpoint = await made(world, receiver.url, **TESTS_ONLY)
+    url = f"{world.api_url}/v1/webhook-endpoints/{endpoint['id']}"
+    async with world.http.patch(url, json={"events": ["test", event]}, headers=world.headers()) as answer:
+        found = await answer.json()
+    await gone(world, endpoint)
+    assert answer.status == status, found
+    if status == 422:
+        assert (found["code"], found["param"]) == ("invalid_field", "events.1")
+        assert "sale_approved" in found["detail"]
+
+
 async def test_a_secret_that_cannot_be_opened_fails_like_a_receiver_and_is_healed_by_rotation(
     world: World, receiver: Receiver, sql: asyncpg.Connection
 ):

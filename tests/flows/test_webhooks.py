@@ -15,7 +15,7 @@ from tests.world import World
 
 from scrooge.ids import bucket_in, hex_of, new_id
 
-TESTS_ONLY = {"events": ["no_such_type"]}  # What other tests' payments still bring does not come to this endpoint.
+TESTS_ONLY = {"events": ["test"]}  # What other tests' payments still bring does not come to this endpoint.
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import msgspec
 
 from scrooge.api import bodies, pages, reports
 from scrooge.api.call import Answer, Call
+from scrooge.domain.news import TYPES
+from scrooge.errors import InvalidField
 from scrooge.flows import announce
 from scrooge.storage import listing
 
@@ -16,6 +18,8 @@ async def feed(call: Call) -> Answer:
     if query.after:
         after = pages.position_of(call, query.after, "after", tuple[str, str])
     types = query.types.split(",") if query.types else None
+    if types and not set(types) <= set(TYPES):
+        raise InvalidField(f"a type that does not exist; there are {', '.join(TYPES)}", param="types")
     who = call.principal
     found, place, more = await listing.feed(call.s.db, who.merchant, who.livemode, after, types, query.limit)
     cursor = pages.cursor_of(call, list(place))

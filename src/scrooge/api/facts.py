@@ -29,7 +29,7 @@ async def facts_of(call: Call, payments: list[Payment], *, cards: bool = True) -
 async def cards_of(call: Call, instruments: set[str]) -> dict[str, PaymentInstrument]:
     """What is shown of instruments. It never changes, so it is read once per process, or known from paying with it.
 
-    Where the answer cannot be read now, the outcome is told without it.
+    Where it cannot be read now, the outcome is told without it.
     """
     for i in instruments:
         if i not in call.cards and (c := call.s.reader.recent.get(i)) is not None:

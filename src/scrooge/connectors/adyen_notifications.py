@@ -131,7 +131,7 @@ EVENTS: dict[str, tuple[Operation, Meaning, Meaning]] = {
 
 
 def notifications(raw: bytes) -> list[Notification]:
-    """Raises when the answer cannot be read, which leaves it in the inbox."""
+    """Raises when it cannot be read, which leaves it in the inbox."""
     return [notification(item) for item in items_of(raw)]
 
 

@@ -44,7 +44,7 @@ def verify(raw: bytes, headers: Headers, credentials: Mapping[str, str], now: in
 
 
 def notifications(raw: bytes) -> list[Notification]:
-    """One event a request. Raises when the answer cannot be read, which leaves it in the inbox."""
+    """One event a request. Raises when it cannot be read, which leaves it in the inbox."""
     event = msgspec.json.decode(raw)
     found = event["data"]["object"]
     kind = event["type"]

@@ -271,5 +271,6 @@ def found_refund(command: Command, document: Json) -> Outcome:
     for found in document["data"]:
         if (found.get("metadata") or {}).get("reference") == command.reference:
             return refund(found)
-    where = f"among the refunds of {command.parent_psp_reference}"
-    return Unknown(f"{NOT_FOUND} {where}", absent=not document.get("has_more"))  # It may be on a page we did not see.
+    if document.get("has_more"):
+        return Unknown(f"not among the first refunds of {command.parent_psp_reference}, and there are more")
+    return Unknown(f"{NOT_FOUND} among the refunds of {command.parent_psp_reference}", absent=True)

@@ -9,6 +9,15 @@ from scrooge.domain.outcome import ActionRequired, Approved, Outcome, ReversalKi
 from scrooge.domain.payment import Payment, authorization_of, tally
 from scrooge.errors import ContradictoryOutcome, NothingToAuthenticate
 
+OF_ALL = ("approved", "declined", "rejected", "unknown", "pending", "reversed")
+OF_AUTHORIZATIONS = (*OF_ALL, "action_required", "expired", "reversing")
+# Every type of event there is: what `event_of` can say.
+TYPES = (
+    *(f"{what}_{became}" for what in ("sale", "authorize") for became in OF_AUTHORIZATIONS),
+    *(f"{what}_{became}" for what in ("capture", "void", "refund") for became in OF_ALL),
+)
+TEST = "test"  # to webhook endpoints only, when their merchant asks for it
+
 
 def hear(p: Payment, attempt_id: str, outcome: Outcome, at: int, policy: Late = Late.REFUND) -> Payment:
     """The payment after this news, or the same payment when it teaches nothing. `at` is Unix microseconds.

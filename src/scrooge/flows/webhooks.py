@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from scrooge.domain.news import TEST, TYPES
 from scrooge.errors import (
     EndpointDisabled,
     InvalidField,
@@ -18,7 +19,7 @@ from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
 from scrooge.storage import endpoints, webhooks
 from scrooge.storage.directory import Principal
-from scrooge.storage.endpoints import Endpoint
+from scrooge.storage.endpoints import Endpoint, wanted
 from scrooge.storage.rows import microseconds
 from scrooge.storage.webhooks import Delivery, Replay
 from scrooge.urls import check_endpoint
@@ -40,8 +41,20 @@ async def check(s: Scrooge, url: str, livemode: bool) -> None:
     await (s.sender.local if loopback else s.sender.public).check(url, "url")
 
 
+def check_events(events: list[str]) -> None:
+    """Whoever waits for a type that does not exist would wait for ever. Raises InvalidField."""
+    known = (*TYPES, TEST)
+    for number, event in enumerate(events):
+        if not any(wanted([event], type_) for type_ in known):
+            raise InvalidField(f"no type is or begins so; there are {', '.join(known)}", param=f"events.{number}")
+
+
 async def create(s: Scrooge, who: Principal, url: str, events: list[str], description: str) -> tuple[Endpoint, str]:
-    """The endpoint and its secret, which is shown now and never again. Raises BadUrl, TooManyEndpoints."""
+    """The endpoint and its secret, which is shown now and never again.
+
+    Raises BadUrl, InvalidField, TooManyEndpoints.
+    """
+    check_events(events)
     await check(s, url, who.livemode)
     secret = new_secret()
     sealed = s.directory.sealer.seal({"current": secret})
@@ -66,8 +79,9 @@ async def change(
     s: Scrooge, who: Principal, endpoint_id: str, url: str | None, events: list[str] | None, description: str | None,
     enabled: bool | None,
 ) -> Endpoint:  # fmt: skip
-    """Raises NotFound, BadUrl."""
+    """Raises NotFound, BadUrl, InvalidField."""
     await visible(s, who, endpoint_id)
+    check_events(events or [])
     if url is not None:
         await check(s, url, who.livemode)
     changed = await endpoints.change(s.db, endpoint_id, url, events, description, enabled, f"key:{who.key_id}")

@@ -257,7 +257,7 @@ REPLIES = (
     found("no refund of ours", REFUND, listed(refund("succeeded", metadata={})),
           Unknown("not found among the refunds of pi_1", absent=True)),
     found("no refund of ours among the first hundred", REFUND, {**listed(), "has_more": True},
-          Unknown("not found among the refunds of pi_1")),
+          Unknown("not among the first refunds of pi_1, and there are more")),
     reply(I.QUESTION, "the payer succeeded", KNOWN, HELD, APPROVED, ask=Ask.CONTINUE),
     reply(I.QUESTION, "the payer failed", KNOWN,
           intent("requires_payment_method",
