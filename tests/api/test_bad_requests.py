@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import pytest
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from scrooge.ids import new_id
 from scrooge.storage.access import create_caller, create_key, create_merchant
@@ -57,6 +57,7 @@ class Scene(Struct, kw_only=True):
     deleted: str
     weak_key: str
     other_key: str
+    live_key: str
     cursor: str
     account: dict[str, Any]
 
@@ -86,7 +87,7 @@ async def scene(world: World) -> Scene:
         good=good, sale=sale["id"], sale_body=sale_body, sale_key=sale_key, authorized=authorized["id"],
         half_captured=half["id"], declined=declined["id"], expired=await expired(world),
         at_adyen=at_adyen["id"], others_payment="", others_instrument="", deleted=gone["id"], weak_key="",
-        other_key=world.other_key, cursor=page["next_cursor"], account=world.accounts["stripe"],
+        live_key="", other_key=world.other_key, cursor=page["next_cursor"], account=world.accounts["stripe"],
     )  # fmt: skip
     async with world.http.delete(f"{world.api_url}/v1/instruments/{gone['id']}", headers=world.headers()) as answer:
         assert answer.status == 200
@@ -128,6 +129,7 @@ async def others(world: World, scene: Scene) -> None:
     scene.others_instrument, scene.others_payment = instrument["id"], payment["id"]
     db = await connect(world.database_url, size=2)
     caller = await create_caller(db, await create_merchant(db, "tests"), "auditors")
+    scene.live_key = (await create_key(db, caller, ["*"], True))[1]
     scene.weak_key = (await create_key(db, caller, ["payments:read"], False))[1]
     await db.close()
 
@@ -298,6 +300,9 @@ BAD: dict[str, Callable[[Scene], Ask]] = {
     "a connector that is not installed": account(connector="nobody"),
     "credentials that lack the key": account(credentials={}),
     "live credentials by a test key": account(mode="live"),
+    "live credentials where no key is set to seal them": lambda s: structs.replace(
+        account(mode="live")(s), key=s.live_key
+    ),
     "a connector account's name that is taken": account(name="stripe"),
     "a base URL that is a metadata service": account(base_url="https://169.254.169.254/"),
     "a base URL with half a bracket": account(base_url="https://[bad"),

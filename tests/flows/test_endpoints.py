@@ -53,6 +53,26 @@ async def test_what_waits_for_a_deleted_endpoint_ends(world: World, receiver: Re
     await gone(world, kept)
 
 
+@pytest.fixture
+async def silence(world: World) -> AsyncIterator[None]:
+    """No worker makes anything of what is asked for meanwhile."""
+    world.processes["worker"].terminate()
+    world.processes["worker"].wait(60)
+    yield
+    world.start("worker")
+
+
+async def test_a_second_replay_is_told_when_to_come_again(world: World, receiver: Receiver, silence: None):
+    endpoint = await made(world, receiver.url, **TESTS_ONLY)
+    path, body = f"/v1/webhook-endpoints/{endpoint['id']}/replay", {"from": endpoint["created_at"]}
+    status, running = await world.post(path, body)
+    assert (status, running["state"], running["done_at"]) == (202, "running", None)
+    async with world.http.post(f"{world.api_url}{path}", json=body, headers=world.headers()) as answer:
+        refused = await answer.json()
+    assert (answer.status, refused["code"], answer.headers["Retry-After"]) == (409, "replay_running", "5")
+    await gone(world, endpoint)
+
+
 @pytest.mark.parametrize(("event", "status"), [
     ("*", 200), ("sale_*", 200), ("sale*", 200), ("sale_approved", 200), ("test", 200), ("t*", 200),
     ("sale_aproved", 422), ("sales_*", 422), ("sale_", 422), ("capture_expired", 422),

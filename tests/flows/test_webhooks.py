@@ -249,6 +249,10 @@ async def test_a_replay_delivers_the_range_again_under_the_same_ids(world: World
     assert (status, replay["state"]) == (202, "running"), replay
     await until(lambda: {e["id"] for e in wanted} <= set(receiver.ids()))
     assert last["id"] not in {m["data"]["payment"] for m in receiver.messages()}
+    done = await until(lambda: replay_done(world, replay))
+    assert done == {**replay, "state": "done", "deliveries": 3, "done_at": done["done_at"]}
+    assert done["done_at"] >= replay["created_at"]
+    assert (await world.get(f"/v1/webhook-replays/{replay['id']}", key=world.other_key))[0] == 404
     await until(lambda: one_event(world, path, wanted[1]["id"]))
     await until(lambda: receiver.ids().count(wanted[1]["id"]) >= 2)
     replayed = Counter(d["event"] for d in await deliveries(world, endpoint) if d["origin"] == "replay")
@@ -256,6 +260,12 @@ async def test_a_replay_delivers_the_range_again_under_the_same_ids(world: World
     status, refused = await world.post(path, {"from": "2026-13-01", "to": "x"})
     assert (status, refused["code"], refused["param"]) == (422, "invalid_field", "from")
     await gone(world, endpoint)
+
+
+async def replay_done(world: World, replay: dict[str, Any]) -> dict[str, Any] | None:
+    status, found = await world.get(f"/v1/webhook-replays/{replay['id']}")
+    assert status == 200, found
+    return found if found["state"] == "done" else None
 
 
 async def one_event(world: World, path: str, event: str) -> bool:

@@ -22,6 +22,7 @@ PARAMETERS = {
     "account": ("^[A-Za-z0-9_-]{1,64}$", "stripe_eu"),
     "webhook_endpoint": ("^whe_[0-9A-HJKMNP-TV-Z]{26}$", "whe_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "webhook_delivery": ("^whd_[0-9A-HJKMNP-TV-Z]{26}$", "whd_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
+    "webhook_replay": ("^whr_[0-9A-HJKMNP-TV-Z]{26}$", "whr_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "break": ("^brk_[0-9A-HJKMNP-TV-Z]{26}$", "brk_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "decision": ("^dec_[0-9A-HJKMNP-TV-Z]{26}$", "dec_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "ledger_account": ("^[a-z0-9_.-]{1,200}:[A-Z]{3}$", "assets.psp_receivable.stripe_eu:EUR"),

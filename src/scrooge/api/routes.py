@@ -112,6 +112,8 @@ ROUTES = (
     Route(method="POST", path=f"{ENDPOINT}/replay", handler=webhooks.replay, scope=HOOKS_WRITE,
           body=wb.ReplayWebhooks, answers={202: wa.WebhookReplay}, problems=(e.NotFound, e.ReplayRunning),
           summary="Deliver a range of events once more, each under its own webhook-id"),
+    Route(method="GET", path="/v1/webhook-replays/{webhook_replay}", handler=webhooks.read_replay, scope=HOOKS,
+          answers={200: wa.WebhookReplay}, problems=(e.NotFound,), summary="Read how far a replay is"),
     Route(method="GET", path=f"{ENDPOINT}/deliveries", handler=webhooks.deliveries, scope=HOOKS,
           query=wb.DeliveryFilter, answers={200: wa.WebhookDeliveryList}, problems=(e.NotFound,),
           summary="List what was sent or is to be sent, newest first"),

@@ -66,7 +66,9 @@ class WebhookDeliveryList(Listed, frozen=True, kw_only=True):
 
 
 class WebhookReplay(Answered, frozen=True, kw_only=True):
-    """Deliveries are made by a worker; `from` and `to` are moments, to the minute where an event's id was given."""
+    """`deliveries` is how many a worker has made until now; `from_at` and `to_at` are moments, to the minute where an
+    event's id was given.
+    """
 
     id: str
     object: Literal["webhook_replay"]
@@ -76,3 +78,4 @@ class WebhookReplay(Answered, frozen=True, kw_only=True):
     state: ReplayState
     deliveries: int
     created_at: Moment
+    done_at: Moment | None

@@ -9,7 +9,7 @@ from scrooge.flows import webhooks as flow
 from scrooge.storage import endpoints, webhooks
 from scrooge.storage.endpoints import Endpoint
 from scrooge.storage.rows import instant
-from scrooge.storage.webhooks import Delivery
+from scrooge.storage.webhooks import Delivery, Replay
 
 STATES: list[str] = ["pending", "delivered", "dead"]
 
@@ -58,17 +58,11 @@ async def test(call: Call) -> Answer:
 async def replay(call: Call) -> Answer:
     body: webhook_bodies.ReplayWebhooks = call.body
     made = await flow.replay(call.s, call.principal, call.path["webhook_endpoint"], body.from_, body.to)
-    document = webhook_answers.WebhookReplay(
-        id=made.id,
-        object="webhook_replay",
-        endpoint=made.endpoint,
-        from_at=instant(made.from_at),
-        to_at=instant(made.to_at),
-        state=made.state,
-        deliveries=made.made,
-        created_at=instant(made.created_at),
-    )
-    return Answer(202, document)
+    return Answer(202, shown_replay(made))
+
+
+async def read_replay(call: Call) -> Answer:
+    return Answer(200, shown_replay(await flow.replay_seen(call.s, call.principal, call.path["webhook_replay"])))
 
 
 async def deliveries(call: Call) -> Answer:
@@ -128,4 +122,18 @@ def delivery(d: Delivery) -> webhook_answers.WebhookDelivery:
         last_milliseconds=d.milliseconds,
         created_at=instant(d.created_at),
         delivered_at=instant_if(d.delivered_at),
+    )
+
+
+def shown_replay(r: Replay) -> webhook_answers.WebhookReplay:
+    return webhook_answers.WebhookReplay(
+        id=r.id,
+        object="webhook_replay",
+        endpoint=r.endpoint,
+        from_at=instant(r.from_at),
+        to_at=instant(r.to_at),
+        state=r.state,
+        deliveries=r.made,
+        created_at=instant(r.created_at),
+        done_at=instant_if(r.done_at),
     )

@@ -70,7 +70,7 @@ class NameTaken(Problem):
 
 
 class BadCredentials(Problem):
-    """Credentials lack something the connector needs, or are for the other mode."""
+    """Credentials lack something the connector needs, are for the other mode, or cannot be kept safely here."""
 
 
 class BadUrl(Problem):

@@ -163,6 +163,16 @@ async def replay(s: Scrooge, who: Principal, endpoint_id: str, from_: str, to: s
     return made
 
 
+async def replay_seen(s: Scrooge, who: Principal, replay_id: str) -> Replay:
+    """Raises NotFound."""
+    number_of(replay_id, "whr")
+    found = await webhooks.read_replay(s.db, replay_id)
+    if found is None:
+        raise NotFound("no such webhook replay")
+    await visible(s, who, found.endpoint)
+    return found
+
+
 def edge(text: str, param: str, slack: int) -> tuple[int, str | None]:
     """(Unix microseconds, the event's id if it is one). An id says only about when its event was written."""
     try:

@@ -17,7 +17,6 @@ from scrooge.connectors.send import Wire
 from scrooge.errors import (
     BadCredentials,
     DatabaseUnavailable,
-    ModeMismatch,
     NameTaken,
     UnknownConnector,
 )
@@ -183,11 +182,11 @@ class Directory:
         base_url: str | None,
         actor: str,
     ) -> ConnectorAccount:
-        """Raises UnknownConnector, BadCredentials, BadUrl, ModeMismatch, NameTaken."""
+        """Raises UnknownConnector, BadCredentials, BadUrl, NameTaken."""
         if connector not in self.connectors:
             raise UnknownConnector(f"installed are {', '.join(sorted(self.connectors))}", param="connector")
         if livemode and not self.live_allowed:
-            raise ModeMismatch("live credentials need a real database and SCROOGE_CREDENTIALS_KEY", param="mode")
+            raise BadCredentials("live credentials need a real database and SCROOGE_CREDENTIALS_KEY", param="mode")
         self.check_credentials(connector, credentials, livemode)
         if base_url is not None:
             check_url(base_url, livemode)

@@ -59,6 +59,7 @@ class Replay(Struct, frozen=True, kw_only=True):
     state: str
     made: int
     created_at: int
+    done_at: int | None
 
 
 def delivery_of(row: Any) -> Delivery:
@@ -91,6 +92,7 @@ def replay_of(row: Any) -> Replay:
         state=row["state"],
         made=row["made"],
         created_at=microseconds(row["created_at"]) or 0,
+        done_at=microseconds(row["done_at"]),
     )
 
 
@@ -198,6 +200,11 @@ async def add_replay(
         db, Q["add_replay"], bucket, hex_of(new_id("whr", bucket)), key, moment(from_at), moment(to_at),
         hex_of(from_id) if from_id else FIRST, hex_of(to_id) if to_id else LAST, str(start),
     )  # fmt: skip
+    return None if row is None else replay_of(row)
+
+
+async def read_replay(db: Database, replay_id: str) -> Replay | None:
+    row = await run(db, Q["one_replay"], *key_of(replay_id))
     return None if row is None else replay_of(row)
 
 

@@ -110,6 +110,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8::text::xid8, '00000000-0000-0000-0000-000
     ON CONFLICT DO NOTHING
 RETURNING *;
 
+-- one_replay :one
+SELECT * FROM webhook_replays WHERE bucket = $1 AND id = $2;
+
 -- replays :many
 SELECT bucket, id FROM webhook_replays WHERE state = 'running' ORDER BY random() LIMIT $1;
 
