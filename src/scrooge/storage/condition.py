@@ -74,6 +74,12 @@ async def activity(db: Database, since: datetime) -> Activity:
     return Activity(*await run(db, Q["activity"], since))
 
 
+async def waiting(db: Database) -> int:
+    """How many attempts wait for a PSP and notifications for the worker, in tables of any size."""
+    found = await run(db, Q["waiting"])
+    return int(found["open"] + found["unread"])
+
+
 async def statuses(db: Database, since: datetime) -> dict[str, int]:
     """Payments by status, the most frequent first."""
     return {row["status"]: row["payments"] for row in await run(db, Q["statuses"], since)}

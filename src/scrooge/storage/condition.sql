@@ -25,5 +25,11 @@ SELECT (SELECT count(*) FROM attempts WHERE sent_at >= $1) AS attempts,
        (SELECT count(*) FROM inbox WHERE received_at >= $1) AS notifications,
        (SELECT count(*) FROM inbox WHERE state = 'unread') AS unread;
 
+-- waiting :one
+-- What is still to be done, whatever the size of the tables: by the indexes that the worker takes it from.
+SELECT (SELECT count(*) FROM attempts
+         WHERE ask_at IS NOT NULL AND state IN ('sent', 'unknown', 'pending', 'reversing')) AS open,
+       (SELECT count(*) FROM inbox WHERE state = 'unread') AS unread;
+
 -- statuses :many
 SELECT status, count(*) AS payments FROM payments WHERE created_at >= $1 GROUP BY status ORDER BY 2 DESC, 1;

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,6 @@ class Stage:
         self.where, self.setup, self.url, self.crew = where, setup, url, crew
         self.port, self.psp_url = ports[0], f"http://{HOST}:{ports[1]}"
         self.api_url = f"http://{HOST}:{self.port}"
-        self.since = datetime.now(UTC)
         self.run = secrets.token_hex(3)
         self.loads = 0
         self.rss: list[float] = []
@@ -148,8 +146,7 @@ class Stage:
         started = time.monotonic()
         async with opened(self.url) as db:
             while time.monotonic() - started < QUIET_SECONDS:
-                seen = await condition.activity(db, self.since)
-                if not (seen.open or seen.unread):
+                if not await condition.waiting(db):
                     break
                 await asyncio.sleep(0.25)
         return round(time.monotonic() - started, 1)
