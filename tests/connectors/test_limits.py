@@ -307,3 +307,17 @@ async def test_every_way_out_gives_the_slot_back():
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     assert (limits.of("psp").gate.count, limits.away) == (0, 0)
+
+
+async def test_nobody_passes_those_who_wait_when_there_is_suddenly_more_room():
+    """The limit rises with good answers, and nobody in line is told of that."""
+    room = 1
+    gate = Gate(1, lambda _: gate.count < room)
+    assert gate.enter(0)
+    first = asyncio.ensure_future(gate.wait(0, 60))
+    await asyncio.sleep(0)
+    room = 2
+    assert not gate.enter(0)
+    gate.leave(0)
+    assert await first
+    assert gate.enter(0)

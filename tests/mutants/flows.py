@@ -73,8 +73,11 @@ FLOWS = (
     ),
     Mutant(
         "not-found-while-the-key-lives", "no trace is evidence while a replay may still be executed", RESOLVE,
-        "found.absent and burnt\n",
-        "found.absent\n",
+        "found.absent and burnt\n"
+        "    # The key answers with a stored failure, so nothing can be executed under it any more. What was executed, by the\n"
+        "    # last replay at the latest, was over when that was first seen; and the PSP had time since to know of it.\n"
+        "    if gone and await work.stored_for(s.db, p.id, attempt.id) > horizon(p, connector):",
+        "found.absent\n    if gone and age > horizon(p, connector):",
         (f"{RACES}::test_no_trace_concludes_nothing_while_the_key_could_still_be_used",),
     ),
     Mutant(

@@ -30,7 +30,7 @@ LIMITS = (
         "line-can-be-passed", "who comes later is let in before those who wait", GATE,
         "if self.lines[lane] or not self.has_room(lane):",
         "if not self.has_room(lane):",
-        PROPERTIES,
+        TESTS,
     ),
     Mutant(
         "no-slots-for-recovery", "new payments take every slot, and lost answers cannot be asked about", BULKHEAD,
