@@ -126,6 +126,17 @@ TestPayments = Payments.TestCase
 TestPayments.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 
 
+@pytest.mark.parametrize("final", [False, True])
+def test_a_capture_that_was_refused_is_not_done_after_all_while_another_has_its_room(final):
+    """Both would be more than was authorized: it is kept as a contradiction, whatever becomes of the other."""
+    p = told(asked(done(a_payment(), A), C), DECLINED)
+    refused = p.attempts[-1].id
+    p = asked(p, C, None, final=final)
+    with pytest.raises(ContradictoryOutcome):
+        hear(p, refused, oc.Approved("psp"), 1)
+    assert standing(told(p, oc.Approved("psp"))).captured == p.minor
+
+
 # Read each line as a story: what happened, then the status and authorized/captured/voided/refunded.
 STORIES = [
     ([(A, None, {})], "authorized", (1000, 0, 0, 0)),

@@ -93,7 +93,7 @@ def tally(p: Payment, authorization: Attempt) -> Tally:
     voided = total(O.VOID, approved)
     finals = [a for a in children if a.operation is O.CAPTURE and a.final]
     if any(a.state in OPEN for a in finals):  # Nothing else may be asked while a final capture is out.
-        held = authorized - captured - voided
+        held = max(held, authorized - captured - voided)  # More, if one called refused was done after all.
     elif any(a.state is State.APPROVED for a in finals) or authorization.closed is Closed.EXPIRED:
         voided = authorized - captured - held  # The PSP released the rest by itself.
     return Tally(authorized, captured, voided, total(O.REFUND, approved), held, total(O.REFUND, OPEN))
