@@ -6,11 +6,17 @@ import signal
 import subprocess
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from scrooge.app import open_scrooge
+from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import bucket_of  # noqa: F401 - re-exported for tests that look behind the API
+from scrooge.settings import Settings
 from scrooge.storage.access import create_caller, create_key, create_merchant
 from scrooge.storage.database import connect
 from tests.births import Born, born
@@ -209,3 +215,17 @@ class World:
     async def no_faults(self) -> None:
         async with self.http.delete(f"{self.sandbox_url}/faults") as answer:
             assert answer.status < 300
+
+
+@asynccontextmanager
+async def alone(world: World, psp_timeout_seconds: int = 8) -> AsyncIterator[Scrooge]:
+    """The same database and PSPs as the world's, in this process, with no worker beside us."""
+    world.processes["worker"].terminate()
+    world.processes["worker"].wait(60)
+    settings = Settings(
+        database_url=world.database_url, data_dir=Path(world.env["SCROOGE_DATA_DIR"]), port=world.port,
+        psp_timeout_seconds=psp_timeout_seconds,
+    )  # fmt: skip
+    async with open_scrooge(settings) as s:
+        yield s
+    world.start("worker")

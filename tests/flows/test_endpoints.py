@@ -7,25 +7,12 @@ import asyncpg
 import pytest
 from aiohttp import web
 from tests.flows.test_webhooks import TESTS_ONLY, deliveries, gone, made, tried, until
-from tests.receiver import Receiver, receiving
+from tests.receiver import Receiver
 from tests.world import World
 
 from scrooge.ids import bucket_in, hex_of, new_id
 from scrooge.storage import webhooks
 from scrooge.storage.database import connect
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-async def sql(world: World) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(world.database_url)
-    yield connection
-    await connection.close()
 
 
 async def test_what_waits_for_a_deleted_endpoint_ends(world: World, receiver: Receiver, sql: asyncpg.Connection):

@@ -1,17 +1,15 @@
 """What stays in doubt: shown by its age, a break after a while, and never concluded from its age."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 from tests.flows.test_races import again, lost, made
-from tests.world import World
+from tests.world import World, alone
 
 from scrooge import metrics
-from scrooge.app import open_scrooge
 from scrooge.domain.attempt import State
 from scrooge.domain.outcome import Approved, Pending, ReversalKind, Reversed
 from scrooge.domain.payment import Payment
@@ -19,22 +17,13 @@ from scrooge.flows.escalate import Aging, escalate
 from scrooge.flows.perform import apply
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import hex_of
-from scrooge.settings import Settings
 from scrooge.storage import work
 
 
 @pytest.fixture(scope="module")
 async def s(world: World) -> AsyncIterator[Scrooge]:
-    """The same database and PSPs as the world's, in this process, with nobody asking or escalating beside us."""
-    world.processes["worker"].terminate()
-    world.processes["worker"].wait(20)
-    settings = Settings(
-        database_url=world.database_url, data_dir=Path(world.env["SCROOGE_DATA_DIR"]), psp_timeout_seconds=2,
-        port=world.port,
-    )  # fmt: skip
-    async with open_scrooge(settings) as s:
+    async with alone(world, psp_timeout_seconds=2) as s:
         yield s
-    world.start("worker")
 
 
 async def owner(world: World, query: str, *args: Any) -> list[Any]:

@@ -4,16 +4,13 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import asyncpg
-import pytest
 from msgspec import structs
 from tests.flows.test_races import again, principal
 from tests.world import World
 
-from scrooge.app import open_scrooge
 from scrooge.connectors.limits import Lane
 from scrooge.domain.attempt import State
 from scrooge.domain.outcome import ReversalKind, Reversed
@@ -24,21 +21,6 @@ from scrooge.flows.keys import Keyed
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import hex_of
 from scrooge.money import Money
-from scrooge.settings import Settings
-
-
-@pytest.fixture(scope="module")
-async def s(world: World) -> AsyncIterator[Scrooge]:
-    """The same database and PSPs as the world's, in this process, with nobody asking beside us."""
-    world.processes["worker"].terminate()
-    world.processes["worker"].wait(60)
-    settings = Settings(
-        database_url=world.database_url, data_dir=Path(world.env["SCROOGE_DATA_DIR"]), psp_timeout_seconds=8,
-        port=world.port,
-    )  # fmt: skip
-    async with open_scrooge(settings) as s:
-        yield s
-    world.start("worker")
 
 
 async def paid(s: Scrooge, world: World, token: str, **more: Any) -> Payment:

@@ -1,33 +1,13 @@
 """When "there is no trace of it" is evidence: never soon after something may have been executed under the key."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import asyncpg
-import pytest
 from tests.flows.test_races import asked, made, older
 from tests.world import World
 
-from scrooge.app import open_scrooge
 from scrooge.domain.attempt import State
 from scrooge.domain.payment import Payment
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import hex_of
-from scrooge.settings import Settings
-
-
-@pytest.fixture(scope="module")
-async def s(world: World) -> AsyncIterator[Scrooge]:
-    """The same database and PSPs as the world's, in this process, with nobody asking beside us."""
-    world.processes["worker"].terminate()
-    world.processes["worker"].wait(60)
-    settings = Settings(
-        database_url=world.database_url, data_dir=Path(world.env["SCROOGE_DATA_DIR"]), psp_timeout_seconds=8,
-        port=world.port,
-    )  # fmt: skip
-    async with open_scrooge(settings) as s:
-        yield s
-    world.start("worker")
 
 
 async def seen_stored(world: World, p: Payment, interval: str) -> None:

@@ -4,16 +4,14 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from msgspec import structs
 from tests.flows.test_payments import amount, effects, follow
-from tests.world import World
+from tests.world import World, alone
 
-from scrooge.app import open_scrooge
 from scrooge.connectors.send import send
 from scrooge.domain.attempt import State
 from scrooge.domain.news import hear
@@ -29,23 +27,14 @@ from scrooge.flows.perform import apply, change_of
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import bucket_in, hex_of, new_id
 from scrooge.money import Money
-from scrooge.settings import Settings
 from scrooge.storage import changes, payments, work
 from scrooge.storage.directory import Principal
 
 
 @pytest.fixture
 async def s(world: World) -> AsyncIterator[Scrooge]:
-    """The same database and PSPs as the world's, in this process, with nobody asking beside us."""
-    world.processes["worker"].terminate()
-    world.processes["worker"].wait(60)
-    settings = Settings(
-        database_url=world.database_url, data_dir=Path(world.env["SCROOGE_DATA_DIR"]), psp_timeout_seconds=8,
-        port=world.port,
-    )  # fmt: skip
-    async with open_scrooge(settings) as s:
+    async with alone(world) as s:
         yield s
-    world.start("worker")
 
 
 async def principal(s: Scrooge, world: World) -> Principal:

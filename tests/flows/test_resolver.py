@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,7 +12,6 @@ from msgspec import structs
 from tests.flows.test_races import again, lost, made
 from tests.world import World
 
-from scrooge.app import open_scrooge
 from scrooge.connectors.send import send
 from scrooge.domain.attempt import State
 from scrooge.domain.payment import Payment
@@ -23,26 +20,11 @@ from scrooge.flows import resolve
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import hex_of
 from scrooge.metrics import JOB_FAILURES
-from scrooge.settings import Settings
 from scrooge.storage import work
 from scrooge.storage.work import Lease, Turn
 from scrooge.workers.ask import PER_ACCOUNT, TEST_MOST, Asking, turn_of
 from scrooge.workers.loop import loop
 from scrooge.workers.table import Job
-
-
-@pytest.fixture(scope="module")
-async def s(world: World) -> AsyncIterator[Scrooge]:
-    """The same database and PSPs as the world's, in this process, with nobody asking beside us."""
-    world.processes["worker"].terminate()
-    world.processes["worker"].wait(60)
-    settings = Settings(
-        database_url=world.database_url, data_dir=Path(world.env["SCROOGE_DATA_DIR"]), psp_timeout_seconds=8,
-        port=world.port,
-    )  # fmt: skip
-    async with open_scrooge(settings) as s:
-        yield s
-    world.start("worker")
 
 
 async def changed(world: World, p: Payment, what: str) -> None:

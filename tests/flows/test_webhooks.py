@@ -18,19 +18,6 @@ from scrooge.ids import bucket_in, hex_of, new_id
 TESTS_ONLY = {"events": ["test"]}  # What other tests' payments still bring does not come to this endpoint.
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-async def sql(world: World) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(world.database_url)
-    yield connection
-    await connection.close()
-
-
 async def made(world: World, url: str, **more: Any) -> dict[str, Any]:
     status, endpoint = await world.post("/v1/webhook-endpoints", {"url": url, **more})
     assert status == 201, endpoint
