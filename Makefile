@@ -56,11 +56,11 @@ drills: $(READY) ## Lose databases, standbys, processes, room and time under loa
 		test -z "$$failed" || { echo "failed:$$failed" >&2; exit 3; }
 
 audit: $(READY) ## Known vulnerabilities in what we depend on (needs a network)
-	@$(UV) export --locked --all-groups --no-emit-project --quiet --output-file .tools/requirements.txt
+	@$(UV) export --locked --all-extras --all-groups --no-emit-project --quiet --output-file .tools/requirements.txt
 	@$(BIN)/pip-audit --disable-pip --require-hashes --requirement .tools/requirements.txt
 
 $(READY): pyproject.toml uv.lock | $(UV)
-	@UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --all-groups --quiet --python "$(PYTHON)"
+	@UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --all-extras --all-groups --quiet --python "$(PYTHON)"
 	@touch $@
 
 $(UV):

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import settings
 
 from scrooge import logs
-from scrooge.storage.embedded import start
+from scrooge.postgres.embedded import start
 from scrooge.storage.migrate import migrate
 from tests.births import Born, born
 

@@ -16,9 +16,9 @@ import aiohttp
 from scrooge.app import open_scrooge
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import bucket_of  # noqa: F401 - re-exported for tests that look behind the API
+from scrooge.postgres.database import connect
 from scrooge.settings import Settings
 from scrooge.storage.access import create_caller, create_key, create_merchant
-from scrooge.storage.database import connect
 from tests.births import Born, born
 from tests.conftest import free_port, wait_for
 

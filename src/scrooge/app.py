@@ -19,8 +19,8 @@ from scrooge.connectors.send import client
 from scrooge.errors import Problem, SettingsError
 from scrooge.flows.scrooge import Scrooge
 from scrooge.listening import listen, listeners
+from scrooge.postgres.database import connect
 from scrooge.settings import Settings, load
-from scrooge.storage.database import connect
 from scrooge.storage.directory import Directory
 from scrooge.storage.migrate import migrate
 from scrooge.storage.sealing import sealer_of

@@ -12,7 +12,7 @@ from scrooge.admission import Admission, Aside, Rank
 from scrooge.api.door import rank_of
 from scrooge.api.routes import ROUTES
 from scrooge.errors import DatabaseUnavailable, Overloaded
-from scrooge.storage import database
+from scrooge.postgres import database
 from tests.api.asgi import Api, asked, opened
 
 

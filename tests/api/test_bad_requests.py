@@ -14,8 +14,8 @@ import pytest
 from msgspec import Struct, structs
 
 from scrooge.ids import new_id
+from scrooge.postgres.database import connect
 from scrooge.storage.access import create_caller, create_key, create_merchant
-from scrooge.storage.database import connect
 from tests.world import World
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "errors.md"

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from scrooge.ids import new_id
-from scrooge.storage.rows import key_of
+from scrooge.postgres.rows import key_of
 from tests.world import World
 
 

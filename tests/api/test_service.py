@@ -18,7 +18,7 @@ from scrooge.api import parsing, shell
 from scrooge.api.bodies import Status
 from scrooge.api.outside import SAID
 from scrooge.api.responses import every_problem
-from scrooge.storage.embedded import start
+from scrooge.postgres.embedded import start
 from scrooge.storage.migrate import migrate
 from tests.api.asgi import Api, asked, opened
 from tests.world import World

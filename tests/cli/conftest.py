@@ -16,10 +16,10 @@ from scrooge.domain.payment import Payment, authorization_of, decide
 from scrooge.flows.announce import announcement
 from scrooge.ids import bucket_of, hex_of, new_id
 from scrooge.ledger.postings import journal
+from scrooge.postgres.database import Database, connect
 from scrooge.storage import changes
 from scrooge.storage.access import create_caller, create_merchant
 from scrooge.storage.changes import Change, Guard
-from scrooge.storage.database import Database, connect
 
 SECOND = 1_000_000
 REQUEST = Request("POST", "/payments", b"{}")

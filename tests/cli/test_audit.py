@@ -7,9 +7,9 @@ import pytest
 
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Approved, Declined, Reversed
+from scrooge.postgres.rows import key_of
 from scrooge.storage.audit import audit
 from scrooge.storage.findings import FAULTS, Report
-from scrooge.storage.rows import key_of
 from scrooge.storage.truth import Q as TRUTH_QUERIES
 from scrooge.storage.truth import TruthLine
 

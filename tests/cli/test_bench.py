@@ -21,8 +21,8 @@ from scrooge.cli.database import audited
 from scrooge.cli.main import app
 from scrooge.domain.outcome import Approved
 from scrooge.ids import new_id
+from scrooge.postgres import embedded
 from scrooge.settings import load
-from scrooge.storage import embedded
 
 SECONDS = 240
 PROMISED = {

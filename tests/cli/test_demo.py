@@ -18,8 +18,8 @@ import pytest
 
 from scrooge.cli.demo import command
 from scrooge.cli.demo.shop import letters
+from scrooge.postgres import cluster
 from scrooge.settings import Settings
-from scrooge.storage import cluster
 
 TIMES = 120  # seconds that a step of the demo may take on a busy machine
 PIDS = {"serve", "worker", "sandbox", "postgres"}

@@ -6,8 +6,8 @@ from typing import Any
 
 import asyncpg
 
+from scrooge.postgres.database import connect
 from scrooge.storage import work
-from scrooge.storage.database import connect
 from tests.drills.disk import purchase
 from tests.drills.oracle import verdict
 from tests.drills.play import play

@@ -8,8 +8,8 @@ import asyncpg
 
 from scrooge.cli.database import audited
 from scrooge.ids import hex_of
+from scrooge.postgres.migrate import connect
 from scrooge.storage.findings import Report
-from scrooge.storage.migrate import connect
 from tests.drills.rig import Rig
 from tests.drills.shoppers import Told
 

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from scrooge.storage.migrate import connect
+from scrooge.postgres.migrate import connect
 from tests.drills.oracle import verdict
 from tests.drills.play import play
 from tests.drills.rig import Rig

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from scrooge.storage.database import HELD_SECONDS
+from scrooge.postgres.database import HELD_SECONDS
 from tests.drills.oracle import verdict
 from tests.drills.play import play
 from tests.drills.postgres import Server

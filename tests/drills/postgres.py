@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from scrooge.storage import cluster
+from scrooge.postgres import cluster
 from tests.conftest import free_port
 
 SETTINGS = """

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from scrooge.postgres.rows import public
 from scrooge.sandbox.faults import KINDS
-from scrooge.storage.rows import public
 from tests.faults import oracle
 from tests.faults.cells import RETURNS, Cell, by_worker
 from tests.faults.driver import Order, drive, prepared

@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from scrooge.postgres.database import connect
 from scrooge.storage.access import create_caller, create_key, create_merchant
-from scrooge.storage.database import connect
 from tests.conftest import free_port
 from tests.faults.processes import Life, Nursery
 from tests.receiver import receiving

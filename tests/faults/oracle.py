@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import Any
 
 from scrooge.cli.database import audited
+from scrooge.postgres.rows import public
 from scrooge.storage.findings import FAULTS
-from scrooge.storage.rows import public
 from tests.faults.driver import Order, Said
 from tests.faults.lane import Lane
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import psutil
 
-from scrooge.storage.cluster import account, launch
-from scrooge.storage.embedded import Embedded
+from scrooge.postgres.cluster import account, launch
+from scrooge.postgres.embedded import Embedded
 from tests.faults.cells import CONNECTORS, OPERATIONS, Cell
 from tests.faults.driver import drive, prepared
 from tests.faults.episode import Episode

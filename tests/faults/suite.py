@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
-from scrooge.storage.embedded import Embedded, start
+from scrooge.postgres.embedded import Embedded, start
 from scrooge.storage.migrate import migrate
 from tests.conftest import make_database
 from tests.faults.cells import Cell

@@ -10,8 +10,8 @@ from tests.flows.test_payments import amount
 from tests.world import World
 
 from scrooge.ids import hex_of, new_id
+from scrooge.postgres.database import connect
 from scrooge.storage.access import create_caller, create_key, create_merchant
-from scrooge.storage.database import connect
 
 EVIDENCE = "Customer Area, case 1123"
 

@@ -11,8 +11,8 @@ from tests.receiver import Receiver
 from tests.world import World
 
 from scrooge.ids import bucket_in, hex_of, new_id
+from scrooge.postgres.database import connect
 from scrooge.storage import webhooks
-from scrooge.storage.database import connect
 
 
 async def test_what_waits_for_a_deleted_endpoint_ends(world: World, receiver: Receiver, sql: asyncpg.Connection):

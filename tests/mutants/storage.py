@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 SCHEMA, SQL = "src/scrooge/storage/migrations/0001_core.sql", "src/scrooge/storage/payments.sql"
 LISTING, WORK = "src/scrooge/storage/listing.sql", "src/scrooge/storage/work.sql"
-LANE = "src/scrooge/storage/lane.py"
+LANE = "src/scrooge/postgres/lane.py"
 CONSTRAINTS, LANES = "tests/storage/test_constraints.py", "tests/storage/test_writer.py"
 RACES = "tests/flows/test_races.py"
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from scrooge.ids import hex_of, new_id
+from scrooge.postgres.database import Database, connect
 from scrooge.storage import endpoints, webhooks
 from scrooge.storage.access import create_merchant
-from scrooge.storage.database import Database, connect
 from scrooge.storage.endpoints import Endpoint
 from scrooge.storage.webhooks import Delivery, Tried
 

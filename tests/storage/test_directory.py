@@ -6,8 +6,8 @@ from cryptography.fernet import Fernet
 
 from scrooge.connectors.registry import connectors
 from scrooge.ids import new_id
+from scrooge.postgres.database import connect
 from scrooge.storage.access import create_merchant
-from scrooge.storage.database import connect
 from scrooge.storage.directory import Directory
 from scrooge.storage.sealing import Sealer
 

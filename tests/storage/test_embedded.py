@@ -15,11 +15,11 @@ import asyncpg
 import psutil
 import pytest
 
-from scrooge.storage import cluster, embedded
+from scrooge.postgres import cluster, embedded
 
 USER = """
 import sys, pathlib
-from scrooge.storage import embedded
+from scrooge.postgres import embedded
 server = embedded.start(pathlib.Path(sys.argv[1]))
 print(server.pid, flush=True)
 sys.stdin.read()

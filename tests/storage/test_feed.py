@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from scrooge.ids import hex_of, new_id
+from scrooge.postgres.database import Database, connect
 from scrooge.storage import endpoints, listing, webhooks, work
 from scrooge.storage.access import create_merchant
-from scrooge.storage.database import Database, connect
 
 START = ("0", "0" * 32)
 WRITERS, TRANSACTIONS = 16, 12

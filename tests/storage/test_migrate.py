@@ -11,9 +11,10 @@ import asyncpg
 import pytest
 
 from scrooge.errors import DatabaseUnavailable, SettingsError
-from scrooge.storage import embedded
-from scrooge.storage import migrate as migrations
-from scrooge.storage.migrate import MigrationError, SchemaIsNewer, migrate
+from scrooge.postgres import embedded
+from scrooge.postgres import migrate as migrations
+from scrooge.postgres.migrate import MigrationError, SchemaIsNewer
+from scrooge.storage.migrate import CORE, migrate
 
 
 def aimed(url: str, database: str, user: str | None = None) -> str:
@@ -65,7 +66,7 @@ async def query(url: str, sql: str):
 
 async def test_the_schema_is_applied_once_and_belongs_to_the_owner_role(fresh):
     url = await fresh()
-    names = [m.name for m in migrations.migrations_in(migrations.HERE / "migrations")]
+    names = [m.name for m in migrations.migrations_in(CORE.folder)]
     assert (await migrate(url, check=True)).behind == names
     assert (await migrate(url)).applied == names
     assert await migrate(url) == await migrate(url, check=True) == migrations.Migrated([], [])
@@ -84,7 +85,7 @@ async def test_a_database_owner_who_may_create_roles_needs_no_administrator():
         await query(server.url, "CREATE DATABASE shop OWNER maker")
         url = aimed(server.url, "shop", "maker")
         assert (await migrate(url)).applied
-        for role in migrations.ROLES:  # What serving with the same login needs.
+        for role in CORE.roles:  # What serving with the same login needs.
             assert await query(url, f"SET ROLE {role}") is None
     finally:
         await asyncio.to_thread(server.stop)

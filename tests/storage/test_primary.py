@@ -4,8 +4,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from scrooge.storage import primary
-from scrooge.storage.primary import NoPrimary, Primary
+from scrooge.postgres import primary
+from scrooge.postgres.primary import NoPrimary, Primary
 
 
 def twice(url: str) -> str:

@@ -7,10 +7,10 @@ import asyncpg
 import pytest
 
 import scrooge.storage
-from scrooge.storage.database import PLANNER, Query, load
+from scrooge.postgres.database import PLANNER, Query, load
 
 FOLDER = Path(scrooge.storage.__file__).parent
-FILES = sorted(p for p in FOLDER.glob("*.sql") if p.stem != "roles")
+FILES = sorted(FOLDER.glob("*.sql"))
 QUERIES = [(path.stem, query) for path in FILES for query in load(path).values()]
 
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from scrooge.errors import DatabaseUnavailable
-from scrooge.storage.database import TRIES, Database, connect, redone
+from scrooge.postgres.database import TRIES, Database, connect, redone
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ from scrooge.ids import bucket_of, hex_of, new_id
 from scrooge.ledger.postings import Journal, Posting
 from scrooge.metrics import BATCHED
 from scrooge.money import Money
-from scrooge.storage import changes, lane, payments, writer
+from scrooge.postgres import lane
+from scrooge.postgres.database import connect
+from scrooge.storage import changes, payments, writer
 from scrooge.storage.access import create_caller, create_merchant
 from scrooge.storage.changes import Change, Guard
-from scrooge.storage.database import connect
 from scrooge.storage.writer import Writer, open_writer
 
 REQUEST = Request("POST", "/v1/payment_intents", b"amount=500")

@@ -6,9 +6,9 @@ from scrooge.api import bodies, pages, reports, show
 from scrooge.api.call import Answer, Call
 from scrooge.connectors.limits import Lane
 from scrooge.errors import BadUrl, ModeMismatch, NotFound
+from scrooge.postgres.rows import instant
 from scrooge.storage import listing
 from scrooge.storage.directory import ConnectorAccount
-from scrooge.storage.rows import instant
 
 HEALTH_OVER = timedelta(minutes=15)
 

@@ -6,9 +6,9 @@ from scrooge.api import answers, bodies, pages
 from scrooge.api.call import Answer, Call
 from scrooge.errors import InvalidField, ModeMismatch, NotFound, UnknownConnectorAccount
 from scrooge.ids import bucket_of, new_id, number_of
+from scrooge.postgres.rows import instant
 from scrooge.storage import instruments
 from scrooge.storage.instruments import Credential, Instrument
-from scrooge.storage.rows import instant
 
 
 async def create(call: Call) -> Answer:

@@ -7,9 +7,9 @@ from itertools import groupby
 from scrooge.api import bodies, pages, reports, show
 from scrooge.api.call import Answer, Call
 from scrooge.errors import NotFound
+from scrooge.postgres.rows import instant
 from scrooge.storage import books
 from scrooge.storage.books import Balance
-from scrooge.storage.rows import instant
 
 ACCOUNT = re.compile(r"([a-z0-9_.-]{1,200}):([A-Z]{3})", re.ASCII)
 

@@ -10,11 +10,11 @@ from scrooge.api.payments import payment_id
 from scrooge.api.show import instant_if
 from scrooge.flows import authorize, decisions
 from scrooge.flows import breaks as flow
+from scrooge.postgres.rows import instant
 from scrooge.storage import breaks
 from scrooge.storage import decisions as kept
 from scrooge.storage.breaks import Break
 from scrooge.storage.decisions import Decision, Said
-from scrooge.storage.rows import instant
 
 # --- breaks ---------------------------------------------------------------------------------
 

@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from scrooge.api.bodies import AmountAsked, Body
-from scrooge.api.pan import holds_card_number, leaves, refuse
+from scrooge.api.pan import leaves, refuse
+from scrooge.cards import holds_card_number
 from scrooge.errors import (
     AmountMustBePositive,
     BodyTooLarge,

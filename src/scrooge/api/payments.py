@@ -12,9 +12,9 @@ from scrooge.errors import InvalidField
 from scrooge.flows import authorize, challenge, resolve
 from scrooge.flows.authorize import Wanted
 from scrooge.ids import number_of
+from scrooge.postgres.rows import microseconds
 from scrooge.storage import listing
 from scrooge.storage.listing import BEGINNING, END, Filter
-from scrooge.storage.rows import microseconds
 
 ASK_AGAIN_SECONDS = 5
 

@@ -6,7 +6,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scrooge.api import problems
-from scrooge.api.pan import holds_card_number, refuse_in_target
+from scrooge.api.pan import refuse_in_target
+from scrooge.cards import holds_card_number
 from scrooge.errors import PanRefused, Problem
 from scrooge.ids import new_id
 from scrooge.metrics import REQUEST_SECONDS, REQUESTS

@@ -11,8 +11,8 @@ from scrooge.domain.declines import Decline
 from scrooge.domain.payment import Payment, authorization_of, certain, standing, status_of
 from scrooge.ids import retyped
 from scrooge.money import decimal, exponent_of
+from scrooge.postgres.rows import instant
 from scrooge.storage.directory import ConnectorAccount
-from scrooge.storage.rows import instant
 
 LOST = frozenset({State.SENT, State.UNKNOWN})
 MODIFIED = {

@@ -7,9 +7,9 @@ from msgspec import structs
 from scrooge.api import answers, show
 from scrooge.api.show import Facts
 from scrooge.domain.payment import Payment
+from scrooge.postgres.rows import instant
 from scrooge.storage import books, listing
 from scrooge.storage.books import Entries
-from scrooge.storage.rows import instant
 
 SENT, HEARD, POSTED = 1, 2, 3  # Of things that bear the same time, causes come first.
 Row = tuple[int, int, str, str | None, dict[str, Any]]

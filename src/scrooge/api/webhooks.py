@@ -6,9 +6,9 @@ from scrooge.api import pages, webhook_answers, webhook_bodies
 from scrooge.api.call import Answer, Call
 from scrooge.api.show import instant_if
 from scrooge.flows import webhooks as flow
+from scrooge.postgres.rows import instant
 from scrooge.storage import endpoints, webhooks
 from scrooge.storage.endpoints import Endpoint
-from scrooge.storage.rows import instant
 from scrooge.storage.webhooks import Delivery, Replay
 
 STATES: list[str] = ["pending", "delivered", "dead"]

@@ -14,9 +14,9 @@ from scrooge.cli.place import place, require_schema, url_of
 from scrooge.connectors.registry import connectors
 from scrooge.errors import Problem
 from scrooge.settings import load
-from scrooge.storage import migrate as migrations
 from scrooge.storage.audit import audit
 from scrooge.storage.findings import FAULTS, Report
+from scrooge.storage.migrate import migrate as bring_up_to_date
 from scrooge.storage.truth import TruthLine
 
 
@@ -30,7 +30,7 @@ def migrate(
 ) -> None:
     """Bring the schema up to date, safely on a live system."""
     with place(load(), migrated=False) as settings:
-        done = asyncio.run(migrations.migrate(url_of(settings), check=check))
+        done = asyncio.run(bring_up_to_date(url_of(settings), check=check))
     if as_json:
         document(done)
     else:

@@ -18,9 +18,11 @@ from scrooge.cli import lifeline
 from scrooge.cli.output import FOUND_PROBLEMS, Json, document, table
 from scrooge.cli.place import has_database, named, usable
 from scrooge.errors import Problem, SettingsError
+from scrooge.postgres import embedded
+from scrooge.postgres.migrate import MigrationError, SchemaIsNewer
 from scrooge.settings import Settings, load, variable
-from scrooge.storage import condition, embedded
-from scrooge.storage.migrate import MigrationError, SchemaIsNewer, migrate
+from scrooge.storage import condition
+from scrooge.storage.migrate import migrate
 from scrooge.storage.sealing import sealer_of
 
 OLDEST_POSTGRESQL = 150_000

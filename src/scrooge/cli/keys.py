@@ -11,9 +11,9 @@ from scrooge.cli.output import Json, document, say, table
 from scrooge.cli.place import place, require_schema, url_of
 from scrooge.errors import MalformedId, NotFound, SettingsError
 from scrooge.ids import number_of
+from scrooge.postgres.database import Database, connect
 from scrooge.settings import Settings, load
 from scrooge.storage import access
-from scrooge.storage.database import Database, connect
 
 app = typer.Typer(no_args_is_help=True, help="API keys: made once, shown once, revoked at any time.")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")  # as the database has it

@@ -11,8 +11,8 @@ from scrooge.cli.bench import command as bench
 from scrooge.cli.demo import command as demo
 from scrooge.cli.output import FAILED, WRONG_USAGE, say
 from scrooge.errors import Problem, SettingsError
-from scrooge.storage.embedded import EmbeddedError
-from scrooge.storage.migrate import MigrationError
+from scrooge.postgres.embedded import EmbeddedError
+from scrooge.postgres.migrate import MigrationError
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -9,9 +9,10 @@ from pathlib import Path
 from msgspec import structs
 
 from scrooge.errors import DatabaseUnavailable, SettingsError
+from scrooge.postgres import embedded
+from scrooge.postgres.migrate import MigrationError, SchemaIsNewer
 from scrooge.settings import Settings
-from scrooge.storage import embedded
-from scrooge.storage.migrate import MigrationError, SchemaIsNewer, migrate
+from scrooge.storage.migrate import migrate
 
 NETLOC = re.compile(r"[/?#]")
 HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]*)(:[0-9]{1,5})?")  # PostgreSQL takes several

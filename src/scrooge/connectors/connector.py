@@ -33,6 +33,7 @@ class Command(Struct, frozen=True, kw_only=True):
     psp_reference: str | None = None  # of this attempt, once known
     parent_psp_reference: str | None = None  # of the authorization this one builds on
     psp_token: str | None = None  # the instrument at this PSP
+    vault_card: str | None = None  # the instrument whose card the vault fills into the request
     psp_customer: str | None = None  # the customer at this PSP, where the token belongs to one
     customer: str | None = None
     initiator: str = "customer"  # or "merchant"
@@ -41,11 +42,42 @@ class Command(Struct, frozen=True, kw_only=True):
     details: Mapping[str, str] = {}  # what the payer brought back from an authentication
 
 
+class Fill(Struct, frozen=True):
+    """What the vault puts into a request on its way: the card of `instrument`, where the connector's template says."""
+
+    instrument: str
+    template: str  # a key of the connector's `cards`
+
+
+class CardTemplate(Struct, frozen=True, kw_only=True):
+    """One request that may carry a card, and where. The vault fills these fields of it and no others.
+
+    A position is the name of a form field or the dotted path in a JSON document. There the request holds a
+    placeholder; a field for which the card has nothing (holder, security code) is left out. The vault sends nothing
+    but this method, path and content type, and only to the connector's own hosts.
+    """
+
+    method: str
+    path: str  # whole, below the base URL
+    content_type: str
+    number: str
+    exp_month: str  # two digits
+    exp_year: str  # four digits
+    holder: str | None = None
+    security_code: str | None = None
+    kept: tuple[str, ...] = ()  # positions in the reply of the PSP's own ids, which no redaction may touch
+
+
+# What stands in a request where the vault puts the card.
+PLACEHOLDERS = {name: f"{{{{{name}}}}}" for name in ("number", "exp_month", "exp_year", "holder", "security_code")}
+
+
 class Request(Struct, frozen=True):
     """The bytes we are about to send. `path` follows the connector account's base URL.
 
     Built before the attempt is recorded, so that nothing can fail between the two; kept with the attempt, so
-    that a replay sends the same bytes. Credentials are added at the wire and never kept.
+    that a replay sends the same bytes. Credentials are added at the wire and never kept, and so is the card: where
+    there is a `fill`, the request goes by way of the vault.
     """
 
     method: str
@@ -53,6 +85,7 @@ class Request(Struct, frozen=True):
     body: bytes = b""
     content_type: str = "application/json"
     idempotency_key: str | None = None
+    fill: Fill | None = None
 
 
 class Endpoint(Struct, frozen=True):
@@ -121,6 +154,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     notifications: Callable[[bytes], list[Notification]]
     accepted: tuple[int, str]  # how the PSP wants a notification answered: status, body
     recovery: Recovery
+    cards: Mapping[str, CardTemplate] = {}  # by name: requests in which the vault fills a card
     multi_capture: bool = False  # may a capture be partial and not the last?
     partial_void: bool = False
     final_releases: bool = True  # does a final capture of a part release the rest by itself?

@@ -4,9 +4,9 @@ from scrooge.domain.attempt import OPEN, Attempt
 from scrooge.domain.news import event_of
 from scrooge.domain.payment import Payment, standing, status_of
 from scrooge.ids import retyped
+from scrooge.postgres.rows import instant
 from scrooge.storage.changes import Announcement
 from scrooge.storage.listing import Event
-from scrooge.storage.rows import instant
 
 
 def announcement(p: Payment, before: Attempt | None, after: Attempt, account: str) -> Announcement | None:

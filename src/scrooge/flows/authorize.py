@@ -33,9 +33,9 @@ from scrooge.flows.perform import GRACE, NOT_KEPT, apply_or_unknown, change_of, 
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, bucket_of, new_id
 from scrooge.money import Money
+from scrooge.postgres.database import redone
 from scrooge.routing.choose import Candidate, Route, choose
 from scrooge.storage import changes, payments
-from scrooge.storage.database import redone
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
 

@@ -18,8 +18,8 @@ from scrooge.flows.authorize import visible
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import GRACE, apply, apply_or_unknown, change_of, saved
 from scrooge.flows.scrooge import Scrooge, now
+from scrooge.postgres.database import redone
 from scrooge.storage import changes, payments
-from scrooge.storage.database import redone
 from scrooge.storage.directory import Principal
 
 OVERTAKEN_MAX = 3

@@ -28,8 +28,8 @@ from scrooge.flows.perform import keep
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
 from scrooge.metrics import DECISIONS
+from scrooge.postgres.database import redone
 from scrooge.storage import decisions, payments, work
-from scrooge.storage.database import redone
 from scrooge.storage.decisions import Decision, Said
 from scrooge.storage.directory import Principal, note
 

@@ -15,10 +15,10 @@ from scrooge.flows.scrooge import Scrooge, now
 from scrooge.flows.webhooks import loopback_allowed, secrets_of
 from scrooge.ids import hex_of
 from scrooge.metrics import BREAKS, WEBHOOK_ENDPOINTS_DISABLED, WEBHOOKS
+from scrooge.postgres.rows import instant
 from scrooge.storage import changes, endpoints, webhooks
 from scrooge.storage.endpoints import Endpoint
 from scrooge.storage.listing import Event
-from scrooge.storage.rows import instant
 from scrooge.storage.webhooks import Delivery, Tried
 from scrooge.webhooks.schedule import Verdict, verdict
 from scrooge.webhooks.sender import Reply

@@ -20,8 +20,8 @@ from scrooge.flows.perform import GRACE, ask_and_apply, change_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, new_id, retyped
 from scrooge.money import Money
+from scrooge.postgres.database import redone
 from scrooge.storage import changes, payments
-from scrooge.storage.database import redone
 from scrooge.storage.directory import Principal
 
 PREFIXES = {Operation.CAPTURE: "cap", Operation.VOID: "voi", Operation.REFUND: "ref"}

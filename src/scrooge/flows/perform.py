@@ -22,9 +22,9 @@ from scrooge.flows.announce import announcement
 from scrooge.flows.ask import SECOND, account_of, ask
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ledger.postings import Journal, journal
+from scrooge.postgres.database import redone
 from scrooge.storage import changes, payments, work
 from scrooge.storage.changes import Announcement, Change
-from scrooge.storage.database import redone
 
 log = structlog.get_logger()
 GRACE = 2 * SECOND  # between the PSP's deadline and the handler's

@@ -15,8 +15,8 @@ from scrooge.flows.ask import account_of, command_of
 from scrooge.flows.perform import ask_and_apply, keep
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, new_id
+from scrooge.postgres.database import redone
 from scrooge.storage import payments, work
-from scrooge.storage.database import redone
 from scrooge.storage.work import Lease
 
 

@@ -10,8 +10,8 @@ import aiohttp
 from scrooge.admission import Admission
 from scrooge.connectors.connector import Connector
 from scrooge.connectors.limits import Limits
+from scrooge.postgres.database import Database, Part
 from scrooge.settings import Settings
-from scrooge.storage.database import Database, Part
 from scrooge.storage.directory import Directory
 from scrooge.storage.instruments import Reader
 from scrooge.storage.writer import Writer

@@ -17,10 +17,10 @@ from scrooge.errors import (
 )
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
+from scrooge.postgres.rows import microseconds
 from scrooge.storage import endpoints, webhooks
 from scrooge.storage.directory import Principal
 from scrooge.storage.endpoints import Endpoint, wanted
-from scrooge.storage.rows import microseconds
 from scrooge.storage.webhooks import Delivery, Replay
 from scrooge.urls import check_endpoint
 from scrooge.webhooks.signing import new_secret

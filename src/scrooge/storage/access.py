@@ -7,9 +7,9 @@ from typing import Any
 
 from scrooge.errors import SettingsError
 from scrooge.ids import hex_of, new_id
-from scrooge.storage.database import Database, load, run
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.rows import public
 from scrooge.storage.directory import SCOPES, note
-from scrooge.storage.rows import public
 
 Q = load(Path(__file__).with_name("directory.sql"))
 

@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from scrooge.domain.attempt import Operation
 from scrooge.domain.payment import Payment, Tally, status_of, tally
-from scrooge.storage.database import load, run
+from scrooge.postgres.database import load, run
+from scrooge.postgres.migrate import connect
+from scrooge.postgres.rows import encoded, public
 from scrooge.storage.findings import FAULTS, SHOWN, WRONG_MAX, Report, find
-from scrooge.storage.migrate import connect
 from scrooge.storage.payments import payment_of
-from scrooge.storage.rows import encoded, public
 from scrooge.storage.truth import TruthLine, compare_truth, keep_truth
 
 Q = load(Path(__file__).with_suffix(".sql"))

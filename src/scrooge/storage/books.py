@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from scrooge.errors import DatabaseUnavailable
 from scrooge.ids import hex_of
-from scrooge.storage.database import Database, load, run
-from scrooge.storage.rows import key_of, microseconds, public
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.rows import key_of, microseconds, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
 Position = tuple[str, int]  # (journal as hex, line)

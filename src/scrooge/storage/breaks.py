@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Struct
 
 from scrooge.ids import hex_of
-from scrooge.storage.database import Database, load, run
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.rows import encoded, key_of, microseconds, public, uuid_of
 from scrooge.storage.directory import note
-from scrooge.storage.rows import encoded, key_of, microseconds, public, uuid_of
 
 Q = load(Path(__file__).with_suffix(".sql"))
 

@@ -11,8 +11,8 @@ from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.payment import Payment, Tally, status_of, tally
 from scrooge.ids import bucket_in, new_id, new_number
 from scrooge.ledger.postings import Journal
-from scrooge.storage.database import load, run
-from scrooge.storage.rows import at_moment, encoded, hex_of, key_of, public, uuid_of
+from scrooge.postgres.database import load, run
+from scrooge.postgres.rows import at_moment, encoded, hex_of, key_of, public, uuid_of
 
 Q = load(Path(__file__).with_name("payments.sql"))
 

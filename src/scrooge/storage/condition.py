@@ -7,8 +7,8 @@ import asyncpg
 from msgspec import Struct
 
 from scrooge.errors import DatabaseUnavailable
-from scrooge.storage.database import Database, load, run
-from scrooge.storage.migrate import connect
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.migrate import connect
 
 Q = load(Path(__file__).with_suffix(".sql"))
 

@@ -8,8 +8,8 @@ from msgspec import Struct
 from scrooge.domain.payment import Payment
 from scrooge.ids import bucket_in, hex_of, new_id
 from scrooge.money import Money
-from scrooge.storage.database import Database, load, run
-from scrooge.storage.rows import key_of, microseconds, public, uuid_of
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.rows import key_of, microseconds, public, uuid_of
 
 Q = load(Path(__file__).with_suffix(".sql"))
 

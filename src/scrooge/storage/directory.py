@@ -21,9 +21,9 @@ from scrooge.errors import (
     UnknownConnector,
 )
 from scrooge.ids import hex_of, new_id
-from scrooge.storage.database import Database, load, run
-from scrooge.storage.lane import Lane
-from scrooge.storage.rows import encoded, microseconds, public
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.lane import Lane
+from scrooge.postgres.rows import encoded, microseconds, public
 from scrooge.storage.sealing import Sealer
 from scrooge.urls import check_url
 

@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import Struct
 
 from scrooge.ids import bucket_of, hex_of, new_id
-from scrooge.storage.database import load, run
+from scrooge.postgres.database import load, run
+from scrooge.postgres.rows import key_of, microseconds, public
 from scrooge.storage.directory import note
-from scrooge.storage.rows import key_of, microseconds, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
 

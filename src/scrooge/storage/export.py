@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from scrooge.ledger.export import Chart, Entry, Format
 from scrooge.ledger.postings import Posting
-from scrooge.storage.database import load, run
-from scrooge.storage.migrate import connect
-from scrooge.storage.rows import public
+from scrooge.postgres.database import load, run
+from scrooge.postgres.migrate import connect
+from scrooge.postgres.rows import public
 
 Q = load(Path(__file__).with_suffix(".sql"))
 NO_BOOKS_SINCE = "1970-01-01"

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from scrooge.errors import UnknownCurrency
 from scrooge.money import Money
-from scrooge.storage.rows import public
+from scrooge.postgres.rows import public
 
 SHOWN = 20
 WRONG_MAX = 10_000  # Rows fetched of one kind of fault; their number is counted in full.

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from scrooge.connectors.connector import Notification
 from scrooge.ids import bucket_of, hex_of
-from scrooge.storage.database import Database, load, run
-from scrooge.storage.rows import encoded, public
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.rows import encoded, public
 
 log = structlog.get_logger()
 # The database said no to what was to be written or looked for, and will say so again.

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Struct, structs
 
 from scrooge.ids import hex_of
-from scrooge.storage.database import Database, load, run
-from scrooge.storage.lane import Lane
-from scrooge.storage.rows import key_of, microseconds, public
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.lane import Lane
+from scrooge.postgres.rows import key_of, microseconds, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
 LAST = "f" * 32

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from scrooge.domain.payment import Payment
 from scrooge.ids import bucket_in, bucket_of, hex_of
-from scrooge.storage.database import load, run
+from scrooge.postgres.database import load, run
+from scrooge.postgres.rows import key_of, microseconds, moment, public
 from scrooge.storage.payments import payment_of
-from scrooge.storage.rows import key_of, microseconds, moment, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
 LOOKED_AT = 5000  # rows: what one page may cost at most

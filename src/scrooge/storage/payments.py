@@ -11,9 +11,9 @@ from scrooge.connectors.connector import Request
 from scrooge.domain.attempt import Attempt, Closed, Operation, State
 from scrooge.domain.outcome import NextAction
 from scrooge.domain.payment import Payment
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.rows import hex_of, key_of, microseconds, moment, public
 from scrooge.storage.changes import Guard
-from scrooge.storage.database import Database, load, run
-from scrooge.storage.rows import hex_of, key_of, microseconds, moment, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
 

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 from msgspec import Struct, structs
 
-from scrooge.storage.database import load, run
+from scrooge.postgres.database import load, run
 from scrooge.storage.findings import SHOWN, WRONG_MAX, Report, find
 
 Q = load(Path(__file__).parent / "temporary" / "truth.sql")

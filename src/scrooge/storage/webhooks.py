@@ -6,10 +6,10 @@ from typing import Any
 from msgspec import Struct
 
 from scrooge.ids import bucket_in, hex_of, new_id
-from scrooge.storage.database import Database, load, run
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.rows import encoded, key_of, microseconds, moment, public
 from scrooge.storage.endpoints import Endpoint, endpoint_of, wanted
 from scrooge.storage.listing import Event, event_of, feed
-from scrooge.storage.rows import encoded, key_of, microseconds, moment, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
 FIRST, LAST = "0" * 32, "f" * 32

@@ -6,8 +6,8 @@ from typing import Any
 from msgspec import Struct, structs
 
 from scrooge.ids import hex_of
-from scrooge.storage.database import Database, load, run
-from scrooge.storage.rows import encoded, key_of, public
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.rows import encoded, key_of, public
 
 Q = load(Path(__file__).with_suffix(".sql"))
 

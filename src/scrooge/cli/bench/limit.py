@@ -13,8 +13,8 @@ from msgspec import Struct
 from scrooge.cli.bench.sample import Seller, sample
 from scrooge.cli.bench.script import script
 from scrooge.cli.bench.usage import meter
-from scrooge.storage.cluster import EmbeddedError, binaries
-from scrooge.storage.database import PLANNER
+from scrooge.postgres.cluster import EmbeddedError, binaries
+from scrooge.postgres.database import PLANNER
 
 PROGRESS = re.compile(r"progress: ([0-9.]+) s, ([0-9.]+) tps, lat ([0-9.]+) ms stddev [0-9.]+, ([0-9]+) failed")
 THREADS = 2

@@ -8,7 +8,7 @@ from scrooge.cli.bench import sampled
 from scrooge.cli.bench.result import middle
 from scrooge.cli.bench.sample import Seller, sample
 from scrooge.cli.bench.server import session
-from scrooge.storage.database import PLANNER
+from scrooge.postgres.database import PLANNER
 
 SIZES = (1, 8, 32, 128)
 PAYMENTS, REPEATS = 400, 12

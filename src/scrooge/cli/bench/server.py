@@ -14,11 +14,11 @@ import psutil
 from msgspec import Struct
 
 from scrooge.cli.place import usable
+from scrooge.postgres import embedded
+from scrooge.postgres.database import Database, connect
+from scrooge.postgres.embedded import Embedded
+from scrooge.postgres.migrate import connect as plain
 from scrooge.settings import Settings
-from scrooge.storage import embedded
-from scrooge.storage.database import Database, connect
-from scrooge.storage.embedded import Embedded
-from scrooge.storage.migrate import connect as plain
 from scrooge.storage.migrate import migrate
 
 OURS = 60  # connections of serve, worker and the bench itself, beside those of pgbench

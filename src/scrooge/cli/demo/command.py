@@ -28,9 +28,9 @@ from scrooge.cli.output import FAILED, FOUND_PROBLEMS, Json, document, say
 from scrooge.cli.place import usable
 from scrooge.cli.processes import require_free
 from scrooge.errors import SettingsError
+from scrooge.postgres.database import Database, connect
 from scrooge.settings import Settings, load
 from scrooge.storage import condition
-from scrooge.storage.database import Database, connect
 from scrooge.storage.export import trial_balance
 from scrooge.storage.migrate import migrate
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from scrooge.cli.lifeline import VARIABLE
 from scrooge.cli.output import say
-from scrooge.storage import embedded
+from scrooge.postgres import embedded
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 35.0

@@ -17,9 +17,9 @@ from msgspec import Struct
 
 from scrooge.cli.output import say
 from scrooge.errors import Problem
+from scrooge.postgres.database import Database
 from scrooge.sandbox.cards import TEST_CARDS
 from scrooge.storage.access import create_caller, create_key, create_merchant
-from scrooge.storage.database import Database
 
 MERCHANT = "demo"
 CALLERS = ("checkout", "subscriptions", "ads")

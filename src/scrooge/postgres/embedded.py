@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from scrooge.storage.cluster import (
+from scrooge.postgres.cluster import (
     TRIES,
     EmbeddedError,
     account,

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from scrooge.errors import DatabaseUnavailable
 from scrooge.metrics import POOL_WAIT_SECONDS
-from scrooge.storage.primary import Primary
+from scrooge.postgres.primary import Primary
 
 HEADER = re.compile(r"^-- (?P<name>[a-z_0-9]+) :(?P<shape>one|many|none)\n", re.MULTILINE)
 SHOULD_WAIT = (

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from scrooge.errors import DatabaseUnavailable
 from scrooge.metrics import BATCHED
-from scrooge.storage.database import Database
+from scrooge.postgres.database import Database
 
 log = structlog.get_logger()
 BATCH_MAX = 128  # larger ones gained nothing and make everybody in them wait

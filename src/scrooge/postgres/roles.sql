@@ -1,10 +1,10 @@
 -- Roles belong to the server, not to the database; the migration runner keeps them, before any migration.
--- owner owns the tables and cannot log in; app serves traffic; reader looks. A login role is granted one of them.
+-- The owner owns the tables and cannot log in; the others use them. A login role is granted one of them.
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['scrooge_owner', 'scrooge_app', 'scrooge_reader'] LOOP
+    FOREACH name IN ARRAY ARRAY[{roles}] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', name);
@@ -17,5 +17,5 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
-GRANT USAGE, CREATE ON SCHEMA public TO scrooge_owner;
-GRANT USAGE ON SCHEMA public TO scrooge_app, scrooge_reader;
+GRANT USAGE, CREATE ON SCHEMA public TO {owner};
+GRANT USAGE ON SCHEMA public TO {users};

@@ -1,0 +1,109 @@
+"""Card numbers: which texts are one, of which brand, and what may be shown of it. Pure; holds none.
+
+Found: 13 to 19 digits, also with spaces or dashes between them, in a card scheme's range and length, with a
+right Luhn check digit. Left alone: UUIDs, hexadecimal digests and our own ids, in which such a row of digits
+means nothing; and timestamps, which until 2039 are in no scheme's range.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+DASHES = "\\-\u2010-\u2015\u2212"
+DIGITS = re.compile(rf"[0-9](?:[\s{DASHES}]{{0,3}}[0-9]){{12,}}")
+GROUP = re.compile(r"[0-9]+")
+MEANINGLESS = re.compile(
+    r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|(?<![0-9a-zA-Z])[0-9a-fA-F]{32,}(?![0-9a-zA-Z])"
+    r"|(?<![0-9a-zA-Z])[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}(?![0-9a-zA-Z])"
+    r"|[0-9]{20,}"
+)
+LONGEST, SHORTEST = 19, 13
+TEXT_MAX = 1100  # No field of ours is longer; a longer text with a row of digits is refused unread.
+LUHN_DOUBLED = str.maketrans("0123456789", "0246813579")
+
+# First four digits, lengths in use and brand, from the schemes' published ranges (issuers of ISO/IEC 7812).
+MANY = tuple(range(16, 20))
+RANGES: tuple[tuple[int, int, tuple[int, ...], str], ...] = (
+    (2200, 2204, MANY, "mir"),
+    (2221, 2720, (16,), "mastercard"),
+    (3000, 3059, (14, 15, *MANY), "diners"),
+    (3095, 3095, (14, 15, *MANY), "diners"),
+    (3400, 3499, (15,), "amex"),
+    (3528, 3589, MANY, "jcb"),  # RuPay too
+    (3600, 3699, (14, 15, *MANY), "diners"),
+    (3700, 3799, (15,), "amex"),
+    (3800, 3999, (14, 15, *MANY), "diners"),
+    (4000, 4999, (13, *MANY), "visa"),
+    (5000, 5099, (13, 14, 15, *MANY), "maestro"),  # Elo, Dankort, RuPay, Verve too
+    (5100, 5599, (16,), "mastercard"),
+    (5600, 6010, (13, 14, 15, *MANY), "maestro"),
+    (6011, 6011, MANY, "discover"),
+    (6012, 6199, (13, 14, 15, *MANY), "maestro"),
+    (6200, 6299, MANY, "unionpay"),
+    (6300, 6439, (13, 14, 15, *MANY), "maestro"),
+    (6440, 6599, MANY, "discover"),
+    (6600, 6999, (13, 14, 15, *MANY), "maestro"),
+    (8100, 8199, MANY, "unionpay"),
+    (8200, 8299, MANY, "rupay"),
+    (9792, 9792, (16,), "troy"),
+)
+LENGTHS = {f"{prefix}": frozenset(lengths) for low, high, lengths, _ in RANGES for prefix in range(low, high + 1)}
+BRANDS = {f"{prefix}": brand for low, high, _, brand in RANGES for prefix in range(low, high + 1)}
+CODE_LENGTHS = {"amex": (4,)}  # of the security code; three digits everywhere else
+
+
+def brand_of(digits: str) -> str | None:
+    """The scheme whose range the number is in, whatever its length; None: nobody's."""
+    return BRANDS.get(digits[:4])
+
+
+def iin_of(digits: str) -> str:
+    """The issuer's digits that may be kept and shown: eight of sixteen or more, else six.
+
+    PCI SSC FAQ 1091: of 16 digits or more the first eight and any other four, of fewer the first six and the last four.
+    """
+    return digits[: 8 if len(digits) >= 16 else 6]
+
+
+def has_row(text: str) -> bool:
+    """Is there a row of digits long enough to be a card number?"""
+    return len(text) >= SHORTEST and DIGITS.search(plain(text)) is not None
+
+
+def holds_card_number(text: str) -> bool:
+    if not has_row(text):
+        return False
+    if len(text) > TEXT_MAX:
+        return True
+    return any(is_card_number(number) for row in DIGITS.finditer(plain(text)) for number in numbers(row[0]))
+
+
+def plain(text: str) -> str:
+    """Without the digits that mean nothing; full-width digits and special spaces count like others."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return MEANINGLESS.sub("#", text) if DIGITS.search(text) else text
+
+
+def numbers(row: str) -> Iterator[str]:
+    """Every way to read whole groups of digits as one number: an expiry may stand beside the card number."""
+    groups = GROUP.findall(row)
+    for first in range(len(groups)):
+        number = ""
+        for group in groups[first : first + LONGEST]:
+            number += group
+            if len(number) > LONGEST:
+                break
+            if len(number) >= SHORTEST:
+                yield number
+
+
+def is_card_number(digits: str) -> bool:
+    return len(digits) in LENGTHS.get(digits[:4], ()) and luhn(digits)
+
+
+def luhn(digits: str) -> bool:
+    """ISO/IEC 7812-1 annex B."""
+    even = digits[-2::-2].translate(LUHN_DOUBLED)
+    return (sum(map(int, digits[-1::-2])) + sum(map(int, even))) % 10 == 0
