@@ -21,7 +21,20 @@ LAYERS = [
     {"domain"},
     {"admission"},
     {"postgres"},  # PostgreSQL itself, whoever's tables are in it
-    {"money", "ids", "errors", "settings", "metrics", "logs", "crash", "urls", "gate", "unanswered", "cards"},
+    {
+        "money",
+        "ids",
+        "errors",
+        "settings",
+        "metrics",
+        "logs",
+        "crash",
+        "urls",
+        "gate",
+        "unanswered",
+        "cards",
+        "service",
+    },
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 PURE = {"ledger", "routing", "domain"}
