@@ -145,8 +145,10 @@ async def test_an_instrument_is_read_listed_and_forgotten_but_its_payments_keep_
     instrument = p["instrument"]["id"]
     _, shown = await world.get(f"/v1/instruments/{instrument}")
     assert shown["credentials"] == [
-        {"connector_account": "stripe", "psp_token": "pm_card_visa", "psp_customer": None}
+        {"type": "psp_token", "connector_account": "stripe", "psp_token": "pm_card_visa", "psp_customer": None,
+         "source": "given"},
     ]  # fmt: skip
+    assert not shown["has_network_transaction_id"]
     _, listed = await world.get("/v1/instruments?customer=user-9&limit=100")
     assert shown in listed["data"]
     async with world.http.delete(f"{world.api_url}/v1/instruments/{instrument}", headers=world.headers()) as answer:

@@ -244,10 +244,21 @@ class Card(Answered, frozen=True, kw_only=True):
     exp: str | None
 
 
-class Credential(Answered, frozen=True, kw_only=True):
+class PspToken(Answered, frozen=True, kw_only=True, tag_field="type", tag="psp_token"):
     connector_account: str
     psp_token: str
     psp_customer: str | None
+    source: Annotated[str, Meta(extra_json_schema={"enum": ["given", "saved", "updated"]})]
+
+
+class VaultCard(Answered, frozen=True, kw_only=True, tag_field="type", tag="vault_card"):
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["active", "expired", "replaced"]})]
+
+
+class NetworkToken(Answered, frozen=True, kw_only=True, tag_field="type", tag="network_token"):
+    last4: str | None
+    exp: str | None
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["active", "suspended"]})]
 
 
 class Instrument(Answered, frozen=True, kw_only=True):
@@ -256,7 +267,9 @@ class Instrument(Answered, frozen=True, kw_only=True):
     livemode: bool
     customer: str
     card: Card
-    credentials: list[Credential]
+    credentials: list[PspToken | VaultCard | NetworkToken]
+    fingerprint: str | None
+    has_network_transaction_id: bool
     created_at: Moment
 
 

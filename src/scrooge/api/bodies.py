@@ -106,6 +106,7 @@ class InstrumentCard(Body, frozen=True, kw_only=True):
 class InstrumentCredential(Body, frozen=True, kw_only=True):
     """The instrument as one PSP knows it."""
 
+    type: Literal["psp_token"] = "psp_token"
     connector_account: AccountName
     psp_token: Annotated[PspText, Meta(examples=["pm_card_visa"])]
     psp_customer: PspText | None = None
@@ -115,6 +116,9 @@ class CreateInstrument(Body, frozen=True, kw_only=True):
     customer: Text
     credentials: Annotated[list[InstrumentCredential], Meta(min_length=1, max_length=16)]
     card: InstrumentCard | None = None
+    network_transaction_id: Annotated[
+        PspText | None, Meta(description="The scheme's name of the first payment with this card, where it was made.")
+    ] = None
 
 
 Secrets = Annotated[

@@ -19,7 +19,7 @@ async def create(call: Call) -> Answer:
         id=new_id("ins", bucket_of(merchant, body.customer)), merchant=merchant,
         livemode=call.principal.livemode, customer=body.customer, brand=card.brand, iin=card.iin,
         last4=card.last4, exp=card.exp, credentials=await credentials_of(call, body.credentials),
-        created_at=time.time_ns() // 1000,
+        network_transaction_id=body.network_transaction_id, created_at=time.time_ns() // 1000,
     )  # fmt: skip
     await instruments.add(call.s.db, instrument)
     return Answer(201, await shown(call, instrument))
@@ -76,13 +76,17 @@ async def instrument_of(call: Call) -> Instrument:
 
 
 async def shown(call: Call, i: Instrument) -> answers.Instrument:
-    credentials = []
+    credentials: list[answers.PspToken | answers.VaultCard | answers.NetworkToken] = []
     for c in i.credentials:
         account = await call.s.directory.account_by_id(c.connector_account)
         assert account is not None, "connector accounts are never deleted"
         credentials.append(
-            answers.Credential(connector_account=account.name, psp_token=c.psp_token, psp_customer=c.psp_customer)
+            answers.PspToken(
+                connector_account=account.name, psp_token=c.psp_token, psp_customer=c.psp_customer, source=c.source
+            )
         )
+    if i.card_status is not None and i.card_status != "deleted":
+        credentials.append(answers.VaultCard(status=i.card_status))
     return answers.Instrument(
         id=i.id,
         object="instrument",
@@ -90,5 +94,7 @@ async def shown(call: Call, i: Instrument) -> answers.Instrument:
         customer=i.customer,
         card=answers.Card(brand=i.brand, iin=i.iin, last4=i.last4, exp=i.exp),
         credentials=credentials,
+        fingerprint=i.fingerprint,
+        has_network_transaction_id=i.network_transaction_id is not None,
         created_at=instant(i.created_at),
     )

@@ -23,6 +23,7 @@ class Credential(Struct, frozen=True):
     connector_account: str
     psp_token: str
     psp_customer: str | None = None
+    source: str = "given"  # by the caller; or "saved" when the PSP returned it, or "updated" by the PSP
 
 
 class Instrument(Struct, frozen=True, kw_only=True):
@@ -35,6 +36,10 @@ class Instrument(Struct, frozen=True, kw_only=True):
     last4: str | None = None
     exp: str | None = None  # YYYY-MM
     credentials: tuple[Credential, ...] = ()
+    vault: bool = False  # the vault holds its card, and the card may be used
+    card_status: str | None = None  # of the vault's card: active, expired, replaced, deleted
+    fingerprint: str | None = None
+    network_transaction_id: str | None = None
     created_at: int = 0  # Unix microseconds
 
 
@@ -54,6 +59,7 @@ async def add(db: Database, instrument: Instrument) -> None:
             instrument.iin,
             instrument.last4,
             instrument.exp,
+            instrument.network_transaction_id,
         )
         for position, c in enumerate(instrument.credentials):
             await run(
@@ -125,7 +131,12 @@ def instrument_of(row: Any) -> Instrument:
         last4=row["last4"],
         exp=row["exp"],
         credentials=tuple(
-            Credential(public("con", k["connector_account"]) or "", k["psp_token"], k["psp_customer"]) for k in keys
+            Credential(public("con", k["connector_account"]) or "", k["psp_token"], k["psp_customer"], k["source"])
+            for k in keys
         ),
+        vault=row["vault"] and row["card_status"] == "active",
+        card_status=row["card_status"],
+        fingerprint=row["fingerprint"],
+        network_transaction_id=row["network_transaction_id"],
         created_at=microseconds(row["created_at"]) or 0,
     )

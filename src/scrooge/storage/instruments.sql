@@ -1,6 +1,6 @@
 -- add :none
-INSERT INTO instruments (bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+INSERT INTO instruments (bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp, network_transaction_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- add_credential :none
 INSERT INTO credentials (bucket, instrument_id, connector_account_id, position, psp_token, psp_customer)
@@ -10,7 +10,7 @@ VALUES ($1, $2, $3, $4, $5, $6);
 -- ($1 buckets, $2 ids)
 SELECT i.*,
        (SELECT jsonb_agg(jsonb_build_object('connector_account', c.connector_account_id, 'psp_token', c.psp_token,
-                                            'psp_customer', c.psp_customer) ORDER BY c.position)
+                                            'psp_customer', c.psp_customer, 'source', c.source) ORDER BY c.position)
           FROM credentials c
          WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys
   FROM unnest($1::smallint[], $2::uuid[]) AS wanted(bucket, id)
@@ -21,7 +21,7 @@ SELECT i.*,
 -- ($4 ids before, $5 rows) Newest first.
 SELECT i.*,
        (SELECT jsonb_agg(jsonb_build_object('connector_account', c.connector_account_id, 'psp_token', c.psp_token,
-                                            'psp_customer', c.psp_customer) ORDER BY c.position)
+                                            'psp_customer', c.psp_customer, 'source', c.source) ORDER BY c.position)
           FROM credentials c
          WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys
   FROM instruments i
