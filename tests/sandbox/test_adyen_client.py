@@ -10,7 +10,7 @@ from Adyen.util import is_valid_hmac_notification
 from scrooge.sandbox.cards import TEST_CARDS
 
 from .conftest import Receiver, Server, adyen_payment, listening, wait_for
-from .test_stripe_client import answer_challenge, what
+from .test_stripe_client import answer_challenge, never_answered, what
 
 
 def pay(adyen: Adyen.Adyen, request: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +106,26 @@ def test_a_challenge_is_concluded_by_details(sandbox, adyen_client, merchant, re
     with pytest.raises(Adyen.AdyenAPIUnprocessableEntity) as refused:
         api.payments_details(brought)
     assert refused.value.error_code == "704"
+
+
+def test_details_of_a_challenge_that_nobody_answered_decide_nothing(sandbox, adyen_client, merchant):
+    action = pay(adyen_client, adyen_payment(merchant, "3ds-none", "stored_challenge"))["action"]
+    brought = {"details": {"redirectResult": answer_challenge(action["url"], "abandon")["redirectResult"][0]}}
+    api = adyen_client.checkout.payments_api
+    with pytest.raises(Adyen.AdyenAPIUnprocessableEntity):
+        api.payments_details(brought)
+    assert sandbox.truth(merchant_account=merchant) == []
+    answer_challenge(action["url"], "success")
+    assert api.payments_details(brought).message["resultCode"] == "Authorised"
+
+
+def test_a_bank_that_never_answers_leaves_nothing_to_bring(sandbox, adyen_client, merchant):
+    action = pay(adyen_client, adyen_payment(merchant, "3ds-never", "stored_challenge"))["action"]
+    never_answered(action["url"], "timeout")
+    brought = {"details": {"redirectResult": action["url"].rpartition("/")[2]}}
+    with pytest.raises(Adyen.AdyenAPIUnprocessableEntity):
+        adyen_client.checkout.payments_api.payments_details(brought)
+    assert sandbox.truth(merchant_account=merchant) == []
 
 
 def test_a_subscription_payment_is_never_challenged(adyen_client, merchant):

@@ -159,7 +159,7 @@ class Stay(urllib.request.HTTPRedirectHandler):
 
 def answer_challenge(url: str, result: str) -> dict[str, list[str]]:
     """Post the payer's answer; the query of where the browser is sent."""
-    assert "Complete authentication" in urllib.request.urlopen(url, timeout=5).read().decode()
+    assert "Confirm the payment" in urllib.request.urlopen(url, timeout=5).read().decode()
     opener = urllib.request.build_opener(Stay)
     with pytest.raises(urllib.error.HTTPError) as sent:
         opener.open(url, data=f"result={result}".encode(), timeout=5)
@@ -185,6 +185,41 @@ def test_a_challenge_decides_the_payment(sandbox, stripe_client, result, status,
     assert stripe_client.v1.payment_intents.retrieve(intent.id).status == status
     outcome = "approved" if result == "success" else "declined"
     assert what(sandbox.truth(psp_reference=intent.id)) == [("authorize", outcome, 1299)]
+
+
+def test_who_leaves_the_bank_without_an_answer_may_come_again(sandbox, stripe_client):
+    intent = pay(stripe_client, "3ds-abandon", payment_method="pm_card_threeDSecure2Required")
+    url = intent.next_action.redirect_to_url.url
+    assert answer_challenge(url, "abandon")["redirect_status"] == ["pending"]
+    assert stripe_client.v1.payment_intents.retrieve(intent.id).status == "requires_action"
+    assert sandbox.truth(psp_reference=intent.id) == []
+    assert answer_challenge(url, "success")["redirect_status"] == ["succeeded"]
+    assert stripe_client.v1.payment_intents.retrieve(intent.id).status == "requires_capture"
+
+
+def test_a_bank_that_does_not_answer_never_will(sandbox, stripe_client):
+    intent = pay(stripe_client, "3ds-timeout", payment_method="pm_card_threeDSecure2Required")
+    url = intent.next_action.redirect_to_url.url
+    assert never_answered(url, "timeout") == never_answered(url, "success")
+    assert stripe_client.v1.payment_intents.retrieve(intent.id).status == "requires_action"
+    assert sandbox.truth(psp_reference=intent.id) == []
+
+
+def never_answered(url: str, result: str) -> str:
+    """The page that says so, which does not lead anywhere."""
+    with urllib.request.urlopen(url, data=f"result={result}".encode(), timeout=5) as answer:
+        page = answer.read().decode()
+    assert "Your bank does not answer" in page
+    assert urllib.request.urlopen(url, timeout=5).read().decode() == page
+    return page
+
+
+def test_the_bank_says_what_it_asks_about(stripe_client):
+    intent = pay(stripe_client, "3ds-page", payment_method="pm_card_threeDSecure2Required")
+    page = urllib.request.urlopen(intent.next_action.redirect_to_url.url, timeout=5).read().decode()
+    assert "12.99 EUR" in page
+    assert "•••• 3220" in page
+    assert "<script" not in page
 
 
 def test_the_second_answer_to_a_challenge_changes_nothing(sandbox, stripe_client):

@@ -1,7 +1,10 @@
-"""The issuer's page for 3-D Secure: a payer, or a test, says whether authentication succeeds."""
+"""The issuer's page for 3-D Secure: a payer, or a test, says how authentication ends."""
 
+import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from html import escape
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 from msgspec import structs
@@ -14,58 +17,72 @@ from .world import World
 
 Answered = Callable[[World, Challenge], str]
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-  body {{ font: 1.125rem/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 32rem; padding: 0 1rem;
-         color: #1a1a1a; background: #fff; }}
-  button {{ font: inherit; padding: .75rem 1.5rem; margin: .5rem .5rem 0 0; border-radius: .375rem;
-           border: 2px solid #14532d; background: #14532d; color: #fff; cursor: pointer; }}
-  button.fail {{ background: #fff; color: #7f1d1d; border-color: #7f1d1d; }}
-  button:focus-visible {{ outline: 3px solid #1d4ed8; outline-offset: 2px; }}
-</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<p>{text}</p>
-{form}
-</main>
-</body>
-</html>"""
-_FORM = """<form method="post">
-<button name="result" value="success">Complete authentication</button>
-<button name="result" value="fail" class="fail">Fail authentication</button>
-</form>"""
+# What can be posted as `result`: the payer's words for it, and what the button says of itself.
+RESULTS = {
+    "success": "Confirm the payment",
+    "fail": "Fail the authentication",
+    "abandon": "Leave without answering",
+    "timeout": "Let the bank fall silent",
+}
+_PAGE = Path(__file__).with_suffix(".html").read_text()
+_STYLE = Path(__file__).with_suffix(".css").read_text()
+# No form-action: a browser would hold the way back to the shop against it.
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; base-uri 'none'; style-src 'sha256-"
+    + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    + "'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
 
 
-def page(title: str, text: str, form: str = "", status: int = 200) -> HTMLResponse:
-    """A page that works without scripts, by keyboard and by screen reader."""
-    html = _PAGE.format(title=escape(title), text=escape(text), form=form)
-    return HTMLResponse(html, status, {"cache-control": "no-store"})
+def page(title: str, text: str, more: str = "", status: int = 200) -> HTMLResponse:
+    """A page that works without scripts, by keyboard and by screen reader. `more` is HTML already."""
+    html = _PAGE.format(title=escape(title), text=escape(text), more=more, style=_STYLE)
+    return HTMLResponse(html, status, _HEADERS)
+
+
+def question(challenge: Challenge) -> str:
+    """What is to be paid, and the ways to answer."""
+    facts = {
+        "Amount": challenge.amount,
+        "Shop": challenge.merchant,
+        "Card": challenge.last4 and f"•••• {challenge.last4}",
+    }
+    rows = [f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text]
+    buttons = {
+        name: f'<button name="result" value="{name}"{"" if name == "success" else " class=other"}>{words}</button>'
+        for name, words in RESULTS.items()
+    }
+    first = buttons.pop("success")
+    others = f"<legend>Or see what else can happen:</legend>\n{''.join(buttons.values())}"
+    table = f"<dl>\n{''.join(rows)}\n</dl>\n" if rows else ""
+    return f'{table}<form method="post">\n{first}\n<fieldset>\n{others}\n</fieldset>\n</form>'
 
 
 def challenge_route(world: World, answered: Mapping[str, Answered]) -> Route:
-    """GET shows the page; POST with `result=success` or `result=fail` answers it."""
+    """GET shows the page; POST with a `result` answers it, or ends it without an answer."""
 
     async def acs(request: Request) -> Response:
         challenge = world.state.get(Challenge, request.path_params["id"])
         if challenge is None:
             return page("Unknown challenge", "There is no such authentication.", status=404)
+        if request.method == "GET" and challenge.answer == "timeout":
+            return silent()
         if request.method == "GET":
-            text = "This is the simulated bank of the sandbox. No real card is involved."
-            return page("Confirm your payment", text, _FORM)
+            text = "The shop asks you to confirm with your bank that it is you who pays."
+            return page("Confirm your payment", text, question(challenge))
         result = await _result(request)
-        if result not in ("success", "fail"):
-            return page("Not an answer", "result must be success or fail.", _FORM, 422)
-        if not challenge.answer:
+        if result not in RESULTS:
+            return page("Not an answer", f"result must be one of {', '.join(RESULTS)}.", question(challenge), 422)
+        if not challenge.answer and result != "abandon":
             # The first answer stands; a second one only leads back to the shop.
             challenge = structs.replace(challenge, answer=result)
             world.state.put(challenge)
+        if challenge.answer == "timeout":
+            world.state.commit()
+            return silent()
         target = answered[challenge.connector](world, challenge)
         world.state.commit()
         if not target:
@@ -73,6 +90,12 @@ def challenge_route(world: World, answered: Mapping[str, Answered]) -> Route:
         return RedirectResponse(target, 303)
 
     return Route("/acs/{id}", acs, methods=["GET", "POST"])
+
+
+def silent() -> HTMLResponse:
+    """What a payer sees of a bank that is down."""
+    text = "We could not check that it is you, and will not tell the shop anything. You can close this page."
+    return page("Your bank does not answer", text)
 
 
 async def _result(request: Request) -> str:

@@ -47,6 +47,13 @@ def to_minor(connector: str, currency: str, units: int) -> int:
     return minor
 
 
+def shown(currency: str, minor: int) -> str:
+    """An amount in ISO minor units as a payer reads it."""
+    exponent = Currency(currency).exponent or 0
+    whole, rest = divmod(minor, 10**exponent)
+    return f"{whole:,}.{rest:0{exponent}} {currency}" if exponent else f"{whole:,} {currency}"
+
+
 def to_units(connector: str, currency: str, minor: int) -> int:
     """The PSP's units of an amount in ISO minor units."""
     times, per = _step(connector, currency)

@@ -72,12 +72,15 @@ class Token(Record, frozen=True, kw_only=True):
 
 
 class Challenge(Record, frozen=True, kw_only=True):
-    """A 3-D Secure challenge waiting for, or answered by, the payer."""
+    """A 3-D Secure challenge waiting for, or answered by, the payer; the last three are shown to the payer."""
 
     connector: str
     payment: str
     return_url: str
-    answer: Literal["", "success", "fail"] = ""
+    answer: Literal["", "success", "fail", "timeout"] = ""  # timeout: nobody will ever hear one
+    merchant: str = ""
+    amount: str = ""
+    last4: str = ""
 
 
 class Task(Record, frozen=True, kw_only=True):

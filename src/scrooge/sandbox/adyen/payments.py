@@ -7,7 +7,7 @@ from msgspec import structs
 
 from .. import acquirer
 from ..cards import PUBLIC_TOKENS, find_card, is_past
-from ..currencies import to_minor
+from ..currencies import shown, to_minor
 from ..issuer import Ask, Verdict, no
 from ..records import Authorization, Challenge, Token
 from ..world import World, short_reference, token
@@ -55,7 +55,7 @@ def details(world: World, document: f.Json, origin: str) -> f.Json:
     if not given:
         raise missing("details")
     challenge = world.state.get(Challenge, f.text(given, "redirectResult", 20_000))
-    if challenge is None or challenge.connector != "adyen" or not challenge.answer:
+    if challenge is None or challenge.connector != "adyen" or challenge.answer not in ("success", "fail"):
         raise Refused(422, "14_0408", "Unable to process the provided redirectResult")
     payment = world.state.need(Payment, challenge.payment)
     if payment.result != "RedirectShopper":
@@ -130,7 +130,15 @@ def _conclude(world: World, payment: Payment, verdict: Verdict) -> f.Json:
 
 def _challenge(world: World, payment: Payment, origin: str) -> f.Json:
     """Send the payer to the issuer's page; nothing has been decided yet."""
-    challenge = Challenge(id=token(32), connector="adyen", payment=payment.id, return_url=payment.return_url)
+    challenge = Challenge(
+        id=token(32),
+        connector="adyen",
+        payment=payment.id,
+        return_url=payment.return_url,
+        merchant=payment.merchant_account,
+        amount=shown(payment.currency, to_minor("adyen", payment.currency, payment.value)),
+        last4=payment.number[-4:],
+    )
     world.state.put(challenge)
     payment = structs.replace(payment, challenge=challenge.id, result="RedirectShopper")
     world.state.put(payment)

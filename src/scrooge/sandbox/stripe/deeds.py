@@ -22,15 +22,15 @@ def _who(intent: Intent) -> Who:
 
 
 def challenged(world: World, challenge: Challenge) -> str:
-    """The payer has answered: the payment goes on by itself; where the browser goes next."""
+    """Once the payer has answered the payment goes on by itself; where the browser goes next."""
     intent = world.state.need(Intent, challenge.payment)
-    if intent.status == "requires_action" and intent.challenge == challenge.id:
+    if challenge.answer and intent.status == "requires_action" and intent.challenge == challenge.id:
         intent = _authenticated(world, intent, challenge.answer == "success")
-    failed = intent.status in ("requires_payment_method", "canceled")
+    words = {"requires_payment_method": "failed", "canceled": "failed", "requires_action": "pending"}
     query = {
         "payment_intent": intent.id,
         "payment_intent_client_secret": intent.client_secret,
-        "redirect_status": "failed" if failed else "succeeded",
+        "redirect_status": words.get(intent.status, "succeeded"),
     }
     joint = "&" if "?" in challenge.return_url else "?"
     return f"{challenge.return_url}{joint}{urlencode(query)}" if challenge.return_url else ""

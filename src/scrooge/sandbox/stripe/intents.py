@@ -7,7 +7,7 @@ from msgspec import structs
 
 from .. import acquirer
 from ..cards import find_card, is_past
-from ..currencies import NotRepresentable, is_currency, to_minor
+from ..currencies import NotRepresentable, is_currency, shown, to_minor
 from ..issuer import Ask, Verdict, no
 from ..records import Authorization, Challenge, Token
 from ..world import World, token
@@ -105,6 +105,9 @@ def attempt(world: World, who: Who, intent: Intent, form: f.Form, method: Token)
             connector="stripe",
             payment=intent.id,
             return_url=intent.facts.get("return_url") or "",
+            merchant=intent.account,
+            amount=shown(intent.currency, to_minor("stripe", intent.currency, intent.amount)),
+            last4=method.number[-4:],
         )
         world.state.put(challenge)
         intent = structs.replace(intent, status="requires_action", challenge=challenge.id)
