@@ -13,18 +13,21 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from scrooge.connectors.connector import render
+from scrooge.connectors.connector import PLACEHOLDERS, Command, Fill, Request, render
 from scrooge.connectors.send import Answer, Wire, send
 from scrooge.domain.attempt import Operation, State, advance
 from scrooge.domain.declines import Decline
 from scrooge.domain.outcome import Rejected, Unknown
 from scrooge.errors import AmountNotRepresentable, UnsupportedOperation
 
+from .cards import filled, positions
 from .cases import CASES
 from .cases.case import NOW, Ask, Cases, Notice, Reply, Story, endpoint_of
 from .conftest import Psp
 
 EVERY = pytest.mark.parametrize("cases", CASES.values(), ids=CASES)
+WITH_CARDS = {name: cases for name, cases in CASES.items() if cases.connector.cards}
+EVERY_WITH_CARDS = pytest.mark.parametrize("cases", WITH_CARDS.values(), ids=WITH_CARDS)
 
 
 def each(name: str) -> Any:
@@ -187,6 +190,69 @@ def test_a_base_url_may_end_in_a_version_or_a_slash(cases: Cases) -> None:
         assert strip(f"http://127.0.0.1:8090/psp{tail}") == "http://127.0.0.1:8090/psp"
     for url in (cases.connector.test_url, cases.connector.live_url):
         assert strip(url) == url
+
+
+# --- cards that the vault fills in ----------------------------------------------------------
+
+
+def by_card(cases: Cases, **more: Any) -> tuple[Command, Request]:
+    command = structs.replace(cases.authorize, psp_token=None, vault_card="ins_1", **more)
+    return command, render(cases.connector, command)
+
+
+@EVERY_WITH_CARDS
+def test_a_card_has_its_placeholders_where_the_template_says_and_nowhere_else(cases: Cases) -> None:
+    template = cases.connector.cards["authorize"]
+    named = {name: getattr(template, name) for name in PLACEHOLDERS}
+    wanted = {place: PLACEHOLDERS[name] for name, place in named.items() if place}
+    for initiator in ("customer", "merchant"):
+        _, request = by_card(cases, initiator=initiator)
+        found = {place: value for place, value in positions(request).items() if "{{" in value}
+        code = template.security_code if initiator == "merchant" else None
+        assert found == {place: value for place, value in wanted.items() if place != code}
+        assert request.fill == Fill("ins_1", "authorize")
+        assert (request.method, request.path) == (template.method, template.path)
+        assert request.content_type == template.content_type
+
+
+@EVERY_WITH_CARDS
+def test_a_token_of_the_psp_goes_before_the_card_and_past_the_vault(cases: Cases) -> None:
+    request = render(cases.connector, structs.replace(cases.authorize, vault_card="ins_1"))
+    assert request == render(cases.connector, cases.authorize)
+    assert request.fill is None
+    assert b"%7B%7B" not in request.body
+    assert b"{{" not in request.body
+
+
+@EVERY_WITH_CARDS
+def test_nothing_but_an_authorization_carries_a_card(cases: Cases) -> None:
+    for operation, command in cases.commands.items():
+        request = render(cases.connector, structs.replace(command, vault_card="ins_1"))
+        assert operation is Operation.AUTHORIZE or request.fill is None
+
+
+@EVERY_WITH_CARDS
+def test_what_a_merchant_says_is_no_placeholder(cases: Cases) -> None:
+    """A template names positions: a text that looks like a placeholder elsewhere stays what it is."""
+    _, request = by_card(cases, customer="{{number}}", statement_descriptor="SHOP*{{number}}")
+    sent = filled(request, cases.connector.cards["authorize"])
+    numbers = [place for place, value in positions(sent).items() if "4242" in value]
+    assert numbers == [cases.connector.cards["authorize"].number]
+
+
+@EVERY_WITH_CARDS
+async def test_the_psps_own_ids_are_kept_in_a_reply(cases: Cases) -> None:
+    """What no redaction may touch is what our readers take: without it a payment would be lost from sight."""
+    kept = cases.connector.cards["authorize"].kept
+    assert len(kept) == len(set(kept))
+    approvals = [row for row in cases.replies if row.expected.__class__.__name__ == "Approved" and row.ask is Ask.SEND]
+    for row in approvals:
+        if row.command.operation is Operation.AUTHORIZE:
+            answer = Request("POST", "/", msgspec.json.encode(row.body))
+            values = {positions(answer)[place] for place in kept if place in positions(answer)}
+            assert row.expected.psp_reference in values
+            assert row.expected.network_transaction_id in {None, *values}
+            assert row.expected.psp_token in {None, *values}
 
 
 # --- secrets --------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from scrooge.connectors.adyen_replies import (
     read_reversal,
 )
 from scrooge.connectors.connector import (
+    CardTemplate,
     Command,
     Connector,
     Endpoint,
@@ -25,6 +26,8 @@ from scrooge.connectors.connector import (
     Request,
 )
 from scrooge.connectors.kit import (
+    card_fields,
+    fill_of,
     json_request,
     parent_of,
     segment,
@@ -54,6 +57,25 @@ STATEMENT_MAX = 22
 NOT_IN_STATEMENT = re.compile(r"[^A-Za-z0-9 .,'_?+*/-]")
 # A merchant's own request has no payer to send back, but Adyen's schema wants an address.
 NO_RETURN = "https://scrooge.invalid/no-return"
+CARD = CardTemplate(
+    method="POST",
+    path=PAYMENTS,
+    content_type="application/json",
+    number="paymentMethod.number",
+    exp_month="paymentMethod.expiryMonth",
+    exp_year="paymentMethod.expiryYear",
+    holder="paymentMethod.holderName",
+    security_code="paymentMethod.cvc",
+    kept=(
+        "pspReference",
+        "merchantReference",
+        "additionalData.networkTxReference",
+        "additionalData.tokenization.storedPaymentMethodId",
+        "additionalData.tokenization.shopperReference",
+        "additionalData.recurring.recurringDetailReference",
+        "additionalData.recurring.shopperReference",
+    ),
+)
 # What a payer may bring back; anything else in the address is not Adyen's.
 DETAILS = ("redirectResult", "payload", "threeDSResult")
 
@@ -108,9 +130,7 @@ def authorize(command: Command) -> Request:
         "reference": command.reference,
         "merchantOrderReference": command.payment,
         "amount": amount(command.amount),
-        "paymentMethod": {"type": "scheme", "storedPaymentMethodId": token_of(command)},
-        "shopperInteraction": "ContAuth",
-        "recurringProcessingModel": model(command),
+        **instrument(command),
         "returnUrl": command.return_url or NO_RETURN,
     }
     shopper = command.psp_customer or command.customer
@@ -121,15 +141,41 @@ def authorize(command: Command) -> Request:
     statement = NOT_IN_STATEMENT.sub(" ", command.statement_descriptor or "").strip()
     if statement:
         document["shopperStatement"] = statement[:STATEMENT_MAX].strip()
+    more = {} if command.sale else {"manualCapture": "true"}
     if command.sale:
         document["captureDelayHours"] = 0
+    if fill_of(command) and command.initiator == "merchant" and command.network_transaction_id:
+        more["networkTxReference"] = command.network_transaction_id
+    if more:
+        document["additionalData"] = more
+    return json_request(PAYMENTS, document, command.reference, fill_of(command))
+
+
+def instrument(command: Command) -> Json:
+    """What is paid with, and whether the payer is there. Raises UnsupportedOperation.
+
+    https://docs.adyen.com/online-payments/tokenization/create-tokens
+    """
+    method: Json = {"type": "scheme"}
+    there = command.initiator == "customer"
+    if fill_of(command) is None:
+        method["storedPaymentMethodId"] = token_of(command)
     else:
-        document["additionalData"] = {"manualCapture": "true"}
-    return json_request(PAYMENTS, document, command.reference)
+        method |= {place.removeprefix("paymentMethod."): put for place, put in card_fields(CARD, command)}
+        if there:
+            return {"paymentMethod": method, "shopperInteraction": "Ecommerce", **saving(command)}
+    model = "CardOnFile" if there else "Subscription"
+    return {"paymentMethod": method, "shopperInteraction": "ContAuth", "recurringProcessingModel": model}
 
 
-def model(command: Command) -> str:
-    return "Subscription" if command.initiator == "merchant" else "CardOnFile"
+def saving(command: Command) -> Json:
+    """Adyen keeps a card only for a shopper. Raises InvalidField."""
+    if not command.save:
+        return {}
+    if not (command.psp_customer or command.customer):
+        raise InvalidField("Adyen saves a card only for a customer", param="customer")
+    model = "Subscription" if command.save == "subscription" else "UnscheduledCardOnFile"
+    return {"storePaymentMethod": True, "recurringProcessingModel": model}
 
 
 def take(command: Command) -> Request:
@@ -204,6 +250,7 @@ ADYEN = Connector(
     verify=verify,
     notifications=notifications,
     accepted=(202, ""),
+    cards={"authorize": CARD},
     final_releases=False,  # With several partial captures the rest is held until it is canceled or lapses.
     recovery=Recovery(
         # Keys are kept for at least seven days. https://docs.adyen.com/development-resources/api-idempotency

@@ -33,8 +33,10 @@ class Command(Struct, frozen=True, kw_only=True):
     psp_reference: str | None = None  # of this attempt, once known
     parent_psp_reference: str | None = None  # of the authorization this one builds on
     psp_token: str | None = None  # the instrument at this PSP
-    vault_card: str | None = None  # the instrument whose card the vault fills into the request
+    vault_card: str | None = None  # the instrument whose card the vault fills in, where there is no token
     psp_customer: str | None = None  # the customer at this PSP, where the token belongs to one
+    network_transaction_id: str | None = None  # of the first payment by the instrument
+    save: str | None = None  # "subscription" or "on_demand": what the PSP shall keep the card for
     customer: str | None = None
     initiator: str = "customer"  # or "merchant"
     return_url: str | None = None

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from scrooge.connectors.connector import Command, Json, Request
+from scrooge.connectors.connector import PLACEHOLDERS, CardTemplate, Command, Fill, Json, Request
 from scrooge.errors import UnsupportedOperation
 from scrooge.money import Money, exponent_of, rescaled
 
@@ -44,8 +44,20 @@ def form_name(name: str) -> str:
     return quote_plus(name)
 
 
-def json_request(path: str, document: Json, key: str) -> Request:
-    return Request("POST", path, msgspec.json.encode(document), "application/json", key)
+def json_request(path: str, document: Json, key: str, fill: Fill | None = None) -> Request:
+    return Request("POST", path, msgspec.json.encode(document), "application/json", key, fill)
+
+
+def card_fields(template: CardTemplate, command: Command) -> list[tuple[str, str]]:
+    """Where the vault puts the card: position and placeholder. Nobody is there to give a merchant the code."""
+    places = {
+        template.number: "number",
+        template.exp_month: "exp_month",
+        template.exp_year: "exp_year",
+        template.holder: "holder",
+        template.security_code: "security_code" if command.initiator == "customer" else None,
+    }
+    return [(place, PLACEHOLDERS[name]) for place, name in places.items() if place and name]
 
 
 def segment(reference: str) -> str:
@@ -65,6 +77,11 @@ def token_of(command: Command) -> str:
     if not command.psp_token:
         raise UnsupportedOperation("the instrument has no token at this PSP", param="instrument")
     return command.psp_token
+
+
+def fill_of(command: Command) -> Fill | None:
+    """The card goes by way of the vault, unless the PSP has a token for it."""
+    return Fill(command.vault_card, "authorize") if command.vault_card and not command.psp_token else None
 
 
 def without_version(configured: str) -> str:

@@ -6,11 +6,23 @@ from collections.abc import Mapping
 
 import msgspec
 
-from scrooge.connectors.connector import Command, Connector, Endpoint, Headers, Json, Notification, Recovery, Request
+from scrooge.connectors.connector import (
+    CardTemplate,
+    Command,
+    Connector,
+    Endpoint,
+    Headers,
+    Json,
+    Notification,
+    Recovery,
+    Request,
+)
 from scrooge.connectors.kit import (
     NOT_FOUND,
     StillRunning,
     UnreadableReply,
+    card_fields,
+    fill_of,
     json_request,
     money_of,
     parent_of,
@@ -41,6 +53,17 @@ from scrooge.domain.outcome import (
 PAYMENTS = "/v1/payments"
 CREDENTIALS = {"api_key": True, "signing_key": False}
 EXPONENTS = {"KWD": 2}  # ExamplePay counts dinars in hundredths.
+# Where the vault puts a card, on its way to ExamplePay; Scrooge itself never sees one.
+CARD = CardTemplate(
+    method="POST",
+    path=PAYMENTS,
+    content_type="application/json",
+    number="card.number",
+    exp_month="card.month",
+    exp_year="card.year",
+    security_code="card.code",
+    kept=("id", "reference"),
+)
 DECLINES = {
     "no_funds": Decline.INSUFFICIENT_FUNDS,
     "card_expired": Decline.EXPIRED_CARD,
@@ -60,12 +83,19 @@ def authorize(command: Command) -> Request:
     document = {
         "merchant": command.merchant_account,
         "reference": command.reference,
-        "token": token_of(command),
+        **instrument(command),
         "capture": command.sale,
         "return_url": command.return_url,
         **amount(command),
     }
-    return json_request(PAYMENTS, document, command.reference)
+    return json_request(PAYMENTS, document, command.reference, fill_of(command))
+
+
+def instrument(command: Command) -> Json:
+    """ExamplePay's own token, or placeholders for the card. Raises UnsupportedOperation."""
+    if fill_of(command) is None:
+        return {"token": token_of(command)}
+    return {"card": {place.removeprefix("card."): put for place, put in card_fields(CARD, command)}}
 
 
 def modification(what: str):
@@ -195,5 +225,6 @@ EXAMPLEPAY = Connector(
     verify=verify,
     notifications=notifications,
     accepted=(200, ""),
+    cards={"authorize": CARD},
     recovery=Recovery(replay_for=23 * 3600, horizon=60),  # "Keys are kept for a day; found after a minute."
 )
