@@ -16,6 +16,7 @@ from scrooge import logs
 from scrooge.api.app import create_api
 from scrooge.connectors.registry import connectors
 from scrooge.connectors.send import client
+from scrooge.connectors.vault_client import vault_of
 from scrooge.errors import Problem, SettingsError
 from scrooge.flows.scrooge import Scrooge
 from scrooge.listening import listen, listeners
@@ -44,7 +45,7 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
     if url is None:
         raise SettingsError("no database: set SCROOGE_DATABASE_URL, or let the command line start one")
     installed = connectors()
-    sealer = sealer_of(settings)
+    sealer, vault = sealer_of(settings), vault_of(settings)
     db = await connect(url, size=settings.database_pool)
     writer = await open_writer(url)
     http = client()
@@ -55,7 +56,7 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
 
     live_allowed = settings.credentials_key is not None and not settings.embedded
     directory = Directory(db, installed, sealer, live_allowed=live_allowed)
-    s = Scrooge(settings, db, writer, http, installed, directory, schema_behind, sender)
+    s = Scrooge(settings, db, writer, http, installed, directory, schema_behind, sender, vault)
     showing = asyncio.create_task(show(s))
     try:
         yield s
@@ -96,6 +97,7 @@ def run_serve(settings: Settings, workers: int) -> None:
     """Blocks until SIGTERM or SIGINT; requests that were accepted are finished first."""
     logs.configure(settings.log_level, settings.log_format)
     sealer_of(settings)  # A key that cannot be used is told before anything starts.
+    vault_of(settings)
     with counted_together(workers):
         serve(settings, workers)
 

@@ -36,6 +36,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     webhook_failing_days: int = 5  # an endpoint that took nothing for so long is disabled
     unresolved_hours: int = 24  # what is in doubt for so long becomes a break
     late_success: str = "refund"  # of an authorization that succeeds after it had ended; or "keep"
+    vault_url: str | None = None  # of the card vault; none: payments by PSP tokens only
+    vault_public_key: str | None = None
+    service_key: str | None = None  # ours, private: what the vault knows us by
+    vault_ca: Path | None = None
 
     def base(self) -> str:
         """The URL under which the outside reaches us, without a trailing slash."""

@@ -46,6 +46,7 @@ PLACES = {
     "uvicorn": ("listening.py", "sandbox/"),
     "aiohttp": (
         "connectors/send.py",
+        "connectors/vault_client.py",
         "unanswered.py",
         "flows/scrooge.py",
         "webhooks/addresses.py",

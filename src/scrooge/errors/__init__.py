@@ -71,6 +71,7 @@ from scrooge.errors.service import (
     Overloaded,
     PspOverloaded,
     PspUnavailable,
+    VaultUnavailable,
 )
 from scrooge.errors.webhooks import (
     EndpointDisabled,
@@ -138,4 +139,5 @@ __all__ = [
     "UnknownInstrument",
     "UnsupportedMediaType",
     "UnsupportedOperation",
+    "VaultUnavailable",
 ]

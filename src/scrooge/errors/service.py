@@ -34,6 +34,12 @@ class PspUnavailable(Problem):
     status = 503
 
 
+class VaultUnavailable(Problem):
+    """The card vault cannot be asked; nothing was recorded or sent. Try again after `Retry-After`."""
+
+    status = 503
+
+
 class DeadlineTooShort(Problem):
     """The request's deadline leaves too little time to ask a PSP; nothing was recorded or sent."""
 

@@ -10,6 +10,7 @@ import aiohttp
 from scrooge.admission import Admission
 from scrooge.connectors.connector import Connector
 from scrooge.connectors.limits import Limits
+from scrooge.connectors.vault_client import Vault
 from scrooge.postgres.database import Database, Part
 from scrooge.settings import Settings
 from scrooge.storage.directory import Directory
@@ -31,10 +32,11 @@ class Scrooge:
         directory: Directory,
         schema_behind: Callable[[], Awaitable[list[str]]],
         sender: Sender,
+        vault: Vault | None = None,
     ) -> None:
         self.settings, self.db, self.writer, self.http = settings, db, writer, http
         self.connectors, self.directory, self.schema_behind = connectors, directory, schema_behind
-        self.sender = sender
+        self.sender, self.vault = sender, vault
         self.reader = Reader(db)
         self.inbox = Part(db, max(1, settings.database_pool // 2))  # PSPs notify in crowds; payments come first.
         self.admission = Admission(settings.requests_at_work)
