@@ -71,6 +71,10 @@ OUTBOX_AGE = Gauge(
 )
 BREAKS_OPEN = Gauge("scrooge_breaks_open", "Breaks waiting for an operator", multiprocess_mode="max")
 JOB_FAILURES = Counter("scrooge_job_failures_total", "Background work that failed and comes back later", ["job"])
+VAULT_CARDS = Counter("scrooge_vault_cards_total", "Changes of the vault's cards", ["result"])
+VAULT_SILENT = Gauge(
+    "scrooge_vault_silent_seconds", "How long the card vault has told nothing", multiprocess_mode="max"
+)
 WEBHOOKS = Counter("scrooge_webhook_tries_total", "Webhooks sent, by what became of the try", ["result"])
 WEBHOOK_ENDPOINTS_DISABLED = Counter(
     "scrooge_webhook_endpoints_disabled_total", "Endpoints that Scrooge disabled", ["reason"]

@@ -15,8 +15,8 @@ from scrooge.storage.directory import Principal
 
 CARDS_MAX = 20_000
 
-# What is shown of instruments, which never changes: spares a read per payment.
-Cards = OrderedDict[str, PaymentInstrument]
+# What is shown of instruments, which seldom changes, and until when it is good: spares a read per payment.
+Cards = OrderedDict[str, tuple[float, PaymentInstrument]]
 
 
 class Call(Struct, frozen=True, kw_only=True):

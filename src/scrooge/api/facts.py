@@ -1,5 +1,7 @@
 """The names behind the ids of payments, fetched for a whole page at once."""
 
+import time
+
 from scrooge.api.answers import PaymentInstrument
 from scrooge.api.call import CARDS_MAX, Call
 from scrooge.api.show import Facts
@@ -7,6 +9,8 @@ from scrooge.domain.payment import Payment
 from scrooge.errors import DatabaseUnavailable
 from scrooge.storage import listing
 from scrooge.storage.directory import ConnectorAccount
+
+GOOD_SECONDS = 60.0
 
 
 async def facts_of(call: Call, payments: list[Payment], *, cards: bool = True) -> Facts:
@@ -27,22 +31,27 @@ async def facts_of(call: Call, payments: list[Payment], *, cards: bool = True) -
 
 
 async def cards_of(call: Call, instruments: set[str]) -> dict[str, PaymentInstrument]:
-    """What is shown of instruments. It never changes, so it is read once per process, or known from paying with it.
+    """What is shown of instruments: read once a minute and process, or known from paying with it.
 
-    Where it cannot be read now, the outcome is told without it.
+    Where it cannot be read now, the outcome is told with what was known of it, or without it.
     """
+    at = time.monotonic()
     for i in instruments:
-        if i not in call.cards and (c := call.s.reader.recent.get(i)) is not None:
-            call.cards[i] = PaymentInstrument(id=i, brand=c.brand, iin=c.iin, last4=c.last4, exp=c.exp)
-    missing = [i for i in instruments if i not in call.cards]
+        if (c := call.s.reader.recent.pop(i, None)) is not None:
+            call.cards[i] = (
+                at + GOOD_SECONDS,
+                PaymentInstrument(id=i, brand=c.brand, iin=c.iin, last4=c.last4, exp=c.exp),
+            )
+    missing = [i for i in instruments if i not in call.cards or call.cards[i][0] < at]
     unread: dict[str, PaymentInstrument] = {}
     if missing:
         try:
             for c in await listing.cards(call.s.db, missing):
-                call.cards[c.id] = PaymentInstrument(id=c.id, brand=c.brand, iin=c.iin, last4=c.last4, exp=c.exp)
+                shown = PaymentInstrument(id=c.id, brand=c.brand, iin=c.iin, last4=c.last4, exp=c.exp)
+                call.cards[c.id] = at + GOOD_SECONDS, shown
         except DatabaseUnavailable:
             unread = {i: PaymentInstrument(id=i, brand=None, iin=None, last4=None, exp=None) for i in missing}
-    found = {i: call.cards[i] for i in instruments if i in call.cards}
+    found = {i: call.cards[i][1] for i in instruments if i in call.cards}
     while len(call.cards) > CARDS_MAX:
         call.cards.popitem(last=False)
     return {**unread, **found}

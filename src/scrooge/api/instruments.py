@@ -5,6 +5,7 @@ import time
 from scrooge.api import answers, bodies, pages
 from scrooge.api.call import Answer, Call
 from scrooge.errors import InvalidField, ModeMismatch, NotFound, UnknownConnectorAccount
+from scrooge.flows import cards
 from scrooge.ids import bucket_of, new_id, number_of
 from scrooge.postgres.rows import instant
 from scrooge.storage import instruments
@@ -69,7 +70,7 @@ async def of_customer(call: Call) -> Answer:
 async def instrument_of(call: Call) -> Instrument:
     """Raises NotFound, for one of the other mode as well."""
     number_of(call.path["instrument"], "ins")
-    found = await call.s.reader.instrument(call.principal.merchant, call.path["instrument"])
+    found = await cards.instrument(call.s, call.principal.merchant, call.path["instrument"])
     if found is None or found.livemode is not call.principal.livemode:
         raise NotFound("no such instrument")
     return found

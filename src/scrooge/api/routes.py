@@ -25,7 +25,8 @@ KEYED = (
 )  # fmt: skip
 BUSY = (e.PspOverloaded, e.PspUnavailable, e.DeadlineTooShort)
 ROUTED = (
-    *BUSY, e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.NoRoute, e.AmountNotRepresentable,
+    *BUSY, e.VaultUnavailable,
+    e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.NoRoute, e.AmountNotRepresentable,
 )  # fmt: skip
 MOVED = (
     *AMOUNT, *KEYED, *BUSY, e.NotFound, e.AmountExceedsRoom, e.AuthorizationNotApproved, e.AuthorizationExpired,
@@ -82,9 +83,9 @@ ROUTES = (
           query=b.InstrumentFilter, answers={200: a.InstrumentList},
           summary="List a customer's instruments, newest first"),
     Route(method="GET", path="/v1/instruments/{instrument}", handler=instruments.read, scope="instruments:read",
-          answers={200: a.Instrument}, problems=(e.NotFound,), summary="Read an instrument"),
+          answers={200: a.Instrument}, problems=(e.NotFound, e.VaultUnavailable), summary="Read an instrument"),
     Route(method="DELETE", path="/v1/instruments/{instrument}", handler=instruments.delete,
-          scope="instruments:write", answers={200: a.Deleted}, problems=(e.NotFound,),
+          scope="instruments:write", answers={200: a.Deleted}, problems=(e.NotFound, e.VaultUnavailable),
           summary="Forget an instrument's tokens for good"),
     # --- events ---
     Route(method="GET", path="/v1/events", handler=events.feed, scope="events:read", query=b.EventFilter,

@@ -27,6 +27,7 @@ from scrooge.errors import (
     UnknownConnectorAccount,
     UnknownInstrument,
 )
+from scrooge.flows import cards
 from scrooge.flows.ask import SECOND, account_of, ask, command_of
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import GRACE, NOT_KEPT, apply_or_unknown, change_of, latest, saved, time_to_ask
@@ -257,8 +258,9 @@ async def visible(s: Scrooge, principal: Principal, payment_id: str) -> Payment:
 
 
 async def instrument_of(s: Scrooge, principal: Principal, instrument_id: str, customer: str | None) -> Instrument:
+    """Raises UnknownInstrument, ModeMismatch, InstrumentNotOfCustomer, VaultUnavailable."""
     try:
-        found = await s.reader.instrument(principal.merchant, instrument_id)
+        found = await cards.instrument(s, principal.merchant, instrument_id)
     except MalformedId:
         found = None
     if found is None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from scrooge import metrics
+from scrooge.flows.cards import Listening
 from scrooge.flows.escalate import Aging, escalate
 from scrooge.flows.receive import apply_one
 from scrooge.flows.scrooge import Scrooge
@@ -53,6 +54,13 @@ async def show_backlog(s: Scrooge, spawn: Spawn) -> int:
     return 0
 
 
+LISTENING = Listening()
+
+
+async def hear_of_cards(s: Scrooge, spawn: Spawn) -> int:
+    return BATCH if await LISTENING.turn(s) else 0
+
+
 AGING = Aging()
 
 
@@ -71,6 +79,7 @@ JOBS = (
     Job("spread_events", 0.3, spread_events),
     Job("send_webhooks", 0.2, send_webhooks),
     Job("replay_events", 1.0, replay_events),
+    Job("hear_of_cards", 1.0, hear_of_cards),
     Job("show_backlog", 5.0, show_backlog),
     Job("show_doubts", 5.0, show_doubts),
     Job("break_overdue", 30.0, break_overdue),
