@@ -19,7 +19,7 @@ LAYERS = [
     {"storage", "connectors", "webhooks"},
     {"ledger", "routing"},
     {"domain"},
-    {"admission"},
+    {"admission", "sweep"},
     {"postgres"},  # PostgreSQL itself, whoever's tables are in it
     {
         "money",
