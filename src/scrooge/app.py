@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scrooge import logs
 from scrooge.api.app import create_api
+from scrooge.connectors.client import client
 from scrooge.connectors.registry import connectors
-from scrooge.connectors.send import client
 from scrooge.connectors.vault_client import vault_of
 from scrooge.errors import Problem, SettingsError
 from scrooge.flows.scrooge import Scrooge

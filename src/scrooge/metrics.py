@@ -8,6 +8,12 @@ REQUESTS = Counter("scrooge_requests_total", "HTTP requests answered", ["route",
 REQUEST_SECONDS = Histogram("scrooge_request_seconds", "Time to answer", ["route"], buckets=SECONDS)
 ATTEMPTS = Counter("scrooge_attempts_total", "Answers heard from PSPs", ["connector", "operation", "outcome"])
 PSP_SECONDS = Histogram("scrooge_psp_seconds", "Time a PSP took to answer", ["connector", "operation"], buckets=SECONDS)
+VAULT_FILLS = Counter(
+    "scrooge_vault_fills_total",
+    "Requests that went by way of the vault, by its answer or the code of its refusal",
+    ["result"],
+)
+VAULT_SECONDS = Histogram("scrooge_vault_seconds", "Time the way by the vault added to the PSP's own", buckets=SECONDS)
 PSP_SHED = Counter(
     "scrooge_psp_shed_total", "Requests refused before anything was recorded", ["account", "lane", "reason"]
 )

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from msgspec import Struct
 
-from scrooge.connectors.send import client
+from scrooge.connectors.client import client
 
 
 class Seen(Struct, frozen=True):

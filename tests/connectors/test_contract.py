@@ -13,8 +13,8 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from scrooge.connectors.connector import PLACEHOLDERS, Command, Fill, Request, render
-from scrooge.connectors.send import Answer, Wire, send
+from scrooge.connectors.connector import PLACEHOLDERS, Command, Fill, Request, Wire, render
+from scrooge.connectors.send import Answer, send
 from scrooge.domain.attempt import Operation, State, advance
 from scrooge.domain.declines import Decline
 from scrooge.domain.outcome import Rejected, Unknown

@@ -14,9 +14,9 @@ import uvicorn
 from msgspec import structs
 
 from scrooge.connectors.adyen import ADYEN
-from scrooge.connectors.connector import Command, Connector, Endpoint, Notification
+from scrooge.connectors.connector import Command, Connector, Endpoint, Notification, Wire
 from scrooge.connectors.registry import connectors
-from scrooge.connectors.send import Wire, send
+from scrooge.connectors.send import send
 from scrooge.connectors.stripe import STRIPE
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import (

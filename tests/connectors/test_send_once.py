@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from scrooge.connectors.connector import Command, Request
+from scrooge.connectors.client import client
+from scrooge.connectors.connector import Command, Request, Wire
 from scrooge.connectors.registry import connectors
-from scrooge.connectors.send import Health, Wire, client, send
+from scrooge.connectors.send import Health, send
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Rejected, Unknown
 from scrooge.money import Money

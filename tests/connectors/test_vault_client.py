@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 from msgspec import structs
 
-from scrooge.connectors.send import client
+from scrooge.connectors.client import client
 from scrooge.connectors.vault_client import VaultNotReached, VaultSilent, ask_vault, vault_of
 from scrooge.errors import SettingsError
 from scrooge.service import identity, new_seed

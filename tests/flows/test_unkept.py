@@ -9,7 +9,8 @@ from msgspec import structs
 from tests.flows.test_races import principal, s  # noqa: F401 - a fixture
 from tests.world import World
 
-from scrooge.connectors.send import Answer, Wire
+from scrooge.connectors.connector import Wire
+from scrooge.connectors.send import Answer
 from scrooge.domain.attempt import State
 from scrooge.domain.outcome import Approved
 from scrooge.errors import DatabaseUnavailable, RequestInProgress, SettingsError

@@ -31,8 +31,8 @@ CORE = (
     ),
     Mutant(
         "replay-not-sent-means-rejected", "ruling 1: a replay that cannot connect concludes that nothing happened", SEND,
-        "outcome, health = Rejected(reason) if first else Unknown(reason), Health.FAILED",
-        "outcome, health = Rejected(reason), Health.FAILED",
+        "outcome, health = nothing_left(reason, first), Health.FAILED",
+        "outcome, health = nothing_left(reason, True), Health.FAILED",
         ("tests/connectors/test_contract.py", SIMULATION),
     ),
     Mutant(
@@ -60,7 +60,8 @@ CORE = (
         SIM,
     ),
     Mutant(
-        "http-client-retries", "the HTTP client silently repeats a request on a stale connection", SEND,
+        "http-client-retries", "the HTTP client silently repeats a request on a stale connection",
+        "src/scrooge/connectors/client.py",
         "session._retry_connection = False",
         "session._retry_connection = True",
         ("tests/connectors/test_client.py",),

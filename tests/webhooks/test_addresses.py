@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from scrooge.api.app import create_api
 from scrooge.app import open_scrooge
-from scrooge.connectors.send import client, socket_for
+from scrooge.connectors.client import client, socket_for
 from scrooge.settings import Settings
 from scrooge.storage.access import create_caller, create_key, create_merchant
 from scrooge.urls import is_public, may_call

@@ -166,6 +166,16 @@ class Connector(Struct, frozen=True, kw_only=True):
     authorization_seconds: int = 7 * 86_400  # how long an approval holds when the reply does not say
 
 
+class Wire(Struct, frozen=True):
+    """Where and as whom to send: one connector account at one PSP."""
+
+    connector: Connector
+    base_url: str
+    credentials: Mapping[str, str]
+    merchant: str = ""  # whose account it is
+    live: bool = False
+
+
 def render(connector: Connector, command: Command) -> Request:
     """The request of an operation. Raises UnsupportedOperation or what the connector refuses to build."""
     endpoint = connector.endpoints.get(command.operation)

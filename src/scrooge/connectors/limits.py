@@ -118,7 +118,8 @@ class Slot:
         self.limits.step_out()
         try:
             answer = await sending
-            if bulkhead is not None and (patient or answer.health is not Health.LATE):
+            told = answer.health is not Health.UNHEARD and (patient or answer.health is not Health.LATE)
+            if bulkhead is not None and told:
                 now, failed = time.monotonic(), answer.health in {Health.FAILED, Health.LATE}
                 congested = failed or answer.health is Health.BUSY
                 bulkhead.pace.heard(answer.seconds, congested, bulkhead.gate.count, now)

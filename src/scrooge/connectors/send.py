@@ -1,11 +1,9 @@
-"""The one place that talks to PSPs, and the one place that may conclude `Unknown`.
+"""The one place that talks to PSPs, itself or by way of the vault, and the one place that may conclude `Unknown`.
 
 There are no retries here, at any layer: asking again is a decision of flows/resolve.py.
 """
 
-import socket
 import time
-from collections.abc import Mapping
 from enum import Enum
 
 import aiohttp
@@ -13,18 +11,18 @@ import msgspec
 import structlog
 from msgspec import Struct, structs
 
-from scrooge.connectors.connector import Command, Connector, Endpoint, Headers, Request
+from scrooge.connectors import hop
+from scrooge.connectors.client import NEVER_SENT, bounded
+from scrooge.connectors.connector import Command, Connector, Endpoint, Headers, Request, Wire
 from scrooge.connectors.kit import KeyConflict, StillRunning
+from scrooge.connectors.vault_client import Vault, VaultNotReached, VaultSilent, ask_vault
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Approved, Outcome, Rejected, Unknown
+from scrooge.metrics import VAULT_FILLS, VAULT_SECONDS
 from scrooge.unanswered import why
-from scrooge.urls import is_metadata
 
 log = structlog.get_logger()
 
-# aiohttp raises these before any byte of the request has left us, so nothing can have happened there.
-NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
-REPLY_MAX = 1 << 20  # bytes
 EXPLAINED: dict[type[Exception], str] = {
     StillRunning: "the first request is still running",
     KeyConflict: "the key was used for another request",
@@ -38,6 +36,7 @@ class Health(Enum):
     BUSY = "busy"  # it asks us to send less
     FAILED = "failed"  # not reached, 5xx, or nothing readable
     LATE = "late"  # nothing in the time it had
+    UNHEARD = "unheard"  # it was not asked, or the vault between us could not tell
 
 
 class Answer(Struct, frozen=True):
@@ -49,37 +48,6 @@ class Answer(Struct, frozen=True):
     health: Health = Health.GOOD
 
 
-class Wire(Struct, frozen=True):
-    """Where and as whom to send: one connector account at one PSP."""
-
-    connector: Connector
-    base_url: str
-    credentials: Mapping[str, str]
-
-
-def client() -> aiohttp.ClientSession:
-    """The HTTP client for PSPs: keep-alive pools, no redirects, no proxy from the environment, no retries.
-
-    How many requests are under way is limited by the bulkheads, before anything is recorded; not here, after.
-    """
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15, socket_factory=socket_for),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=True,
-        trust_env=False,
-    )
-    session._retry_connection = False  # aiohttp would silently repeat a GET on a stale connection.
-    return session
-
-
-def socket_for(where: aiohttp.AddrInfoType) -> socket.socket:
-    """A PSP is never where clouds hand out credentials, whatever the name of its address resolves to."""
-    family, kind, protocol, _, address = where
-    if is_metadata(str(address[0])):
-        raise PermissionError("a PSP is not a metadata service")
-    return socket.socket(family, kind, protocol)
-
-
 async def send(
     http: aiohttp.ClientSession,
     wire: Wire,
@@ -89,12 +57,15 @@ async def send(
     *,
     first: bool,
     timeout: float,  # noqa: ASYNC109 - it is the HTTP client's to keep
+    vault: Vault | None = None,
 ) -> Answer:
-    """Ask once. `timeout` is in seconds and covers everything.
+    """Ask once. `timeout` is in seconds and covers everything. What carries a card goes by way of the vault.
 
     Only the first send of a request may conclude `Rejected`: on a replay, an error that is not proven to be
     the stored original answer says nothing about what the first one did.
     """
+    if request.fill is not None:
+        return await send_by_vault(http, vault, wire, endpoint, command, request, first, timeout)
     started = time.monotonic()
     status: int | None = None
     try:
@@ -115,7 +86,7 @@ async def send(
         outcome, health = read(wire.connector, endpoint, command, status, names, body, first)
     except NEVER_SENT as error:
         reason = f"not sent: {why(error)}"
-        outcome, health = Rejected(reason) if first else Unknown(reason), Health.FAILED
+        outcome, health = nothing_left(reason, first), Health.FAILED
         log.warning("psp_not_reached", error=type(error).__name__, reference=command.reference)
     except Exception as error:  # The request may have arrived: whatever went wrong, we do not know.
         outcome = Unknown(why(error))
@@ -124,14 +95,55 @@ async def send(
     return Answer(outcome, time.monotonic() - started, status, health)
 
 
-async def bounded(reply: aiohttp.ClientResponse) -> bytes:
-    """The whole body, unless it is longer than any PSP's answer."""
-    body = bytearray()
-    async for chunk in reply.content.iter_chunked(65536):
-        body += chunk
-        if len(body) > REPLY_MAX:
-            raise ValueError("the reply is too long")
-    return bytes(body)
+async def send_by_vault(
+    http: aiohttp.ClientSession,
+    vault: Vault | None,
+    wire: Wire,
+    endpoint: Endpoint,
+    command: Command,
+    request: Request,
+    first: bool,
+    timeout: float,  # noqa: ASYNC109 - it is the HTTP client's to keep
+) -> Answer:
+    """The same through the vault, which puts the card in. Trouble of its own says nothing about the PSP."""
+    started = time.monotonic()
+    seconds: float | None = None
+    status: int | None = None
+    health, result = Health.UNHEARD, "silent"
+    try:
+        if vault is None:
+            raise VaultNotReached("no vault is set")
+        asked = hop.question(wire, request, command.reference, timeout)
+        reply = await ask_vault(http, vault, "POST", hop.FILLS, asked, timeout=timeout)
+        match hop.heard(reply.status, reply.body):
+            case hop.Answered(status, given, text, seconds):
+                names = {name.lower(): value for name, value in given.items()}
+                outcome, health = read(wire.connector, endpoint, command, status, names, text.encode(), first)
+                result = "answered"
+            case hop.NotSent(reason):
+                outcome, health, result = nothing_left(f"not sent: {reason}", first), Health.FAILED, "not_sent"
+            case hop.Lost(reason, late):
+                outcome, health, result = Unknown(reason), Health.LATE if late else Health.FAILED, "lost"
+            case hop.Refused(code):
+                outcome, result = nothing_left(f"not sent: the vault refused: {code}", first), code
+    except VaultNotReached as error:
+        outcome, result = nothing_left(f"not sent: the vault: {error}", first), "not_reached"
+    except (VaultSilent, hop.Unbelievable) as error:
+        outcome = Unknown(f"the vault: {error}")
+    except Exception as error:  # The vault may have sent it: whatever went wrong, we do not know.
+        log.error("vault_answer_unreadable", error=type(error).__name__, reference=command.reference)
+        outcome = Unknown("the vault's answer could not be used")
+    whole = time.monotonic() - started
+    VAULT_FILLS.labels(result).inc()
+    if seconds is not None:
+        VAULT_SECONDS.observe(max(0.0, whole - seconds))
+    log.info("vault_filled", result=result, reference=command.reference, http_status=status)
+    return Answer(outcome, whole if seconds is None else seconds, status, health)
+
+
+def nothing_left(reason: str, first: bool) -> Outcome:
+    """Not a byte has left for the PSP: now. What became of an earlier send of it, this does not say."""
+    return Rejected(reason) if first else Unknown(reason)
 
 
 def read(

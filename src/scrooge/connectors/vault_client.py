@@ -8,7 +8,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
-from scrooge.connectors.send import NEVER_SENT, bounded
+from scrooge.connectors.client import NEVER_SENT, bounded
 from scrooge.errors import SettingsError
 from scrooge.service import SIGNATURE, Identity, NotAuthentic, check_answer, identity, public_key
 from scrooge.settings import Settings

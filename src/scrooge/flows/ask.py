@@ -79,7 +79,7 @@ async def ask(
     left = slot.timeout(left)
     reach("send.before")
     reach("send.written", ON_ITS_WAY)
-    sending = send(s.http, wire, endpoint, command, request, first=first, timeout=left)
+    sending = send(s.http, wire, endpoint, command, request, first=first, timeout=left, vault=s.vault)
     answer: Answer = await slot.ask(sending, patient=left > whole * 0.75)
     reach("send.after")
     note(p, a, account.connector, answer, first)

@@ -16,26 +16,23 @@ from scrooge.errors import (
     InstrumentNotOfCustomer,
     MalformedId,
     ModeMismatch,
-    NoRoute,
     NotFound,
     Problem,
     PspOverloaded,
-    PspUnavailable,
     ReferenceExists,
     RequestInProgress,
     SettingsError,
-    UnknownConnectorAccount,
     UnknownInstrument,
 )
 from scrooge.flows import cards
 from scrooge.flows.ask import SECOND, account_of, ask, command_of
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import GRACE, NOT_KEPT, apply_or_unknown, change_of, latest, saved, time_to_ask
+from scrooge.flows.route import route_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, bucket_of, new_id
 from scrooge.money import Money
 from scrooge.postgres.database import redone
-from scrooge.routing.choose import Candidate, Route, choose
 from scrooge.storage import changes, payments
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
@@ -209,12 +206,13 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
     """The payment with one more authorization at an account, and its request, built before it is recorded."""
     account = await s.directory.known(account_id)
     assert account is not None
-    [credential] = [c for c in instrument.credentials if c.connector_account == account_id]
+    token = next((c for c in instrument.credentials if c.connector_account == account_id), None)
     number, sent_at = len(p.attempts) + 1, now()
-    token = secrets.token_hex(16)
+    return_token = secrets.token_hex(16)
     p = decide(
         p, Operation.AUTHORIZE, None, id=new_id("att", bucket_in(p.id)), number=number,
-        connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}", return_token=token,
+        connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
+        return_token=return_token,
         sent_at=sent_at,
     )  # fmt: skip
     attempt: Attempt = p.attempts[-1]
@@ -222,9 +220,11 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
         p,
         attempt,
         account,
-        psp_token=credential.psp_token,
-        psp_customer=credential.psp_customer,
-        return_url=f"{s.settings.base()}/return/{p.id}.{token}",
+        psp_token=token.psp_token if token else None,
+        psp_customer=token.psp_customer if token else None,
+        vault_card=instrument.id if instrument.vault else None,
+        network_transaction_id=instrument.network_transaction_id,
+        return_url=f"{s.settings.base()}/return/{p.id}.{return_token}",
     )
     request = render(s.directory.wire(account).connector, command)
     deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
@@ -270,23 +270,3 @@ async def instrument_of(s: Scrooge, principal: Principal, instrument_id: str, cu
     if customer is not None and customer != found.customer:
         raise InstrumentNotOfCustomer("the instrument belongs to another customer", param="customer")
     return found
-
-
-async def route_of(s: Scrooge, principal: Principal, instrument: Instrument, only: str | None) -> Route:
-    """Raises NoRoute and PspUnavailable, saying why for each account, and UnknownConnectorAccount."""
-    if only is not None and await s.directory.account(only, principal.merchant) is None:
-        raise UnknownConnectorAccount("no such connector account", param="connector_account")
-    candidates = []
-    for credential in instrument.credentials:
-        account = await s.directory.account_by_id(credential.connector_account)
-        if account is not None:
-            can_authorize = Operation.AUTHORIZE in s.connectors[account.connector].endpoints
-            active, pressure = account.state == "active", s.limits.pressure(account.id)
-            candidates.append(Candidate(account.id, account.name, active, account.livemode, can_authorize, pressure))
-    route = choose(candidates, principal.livemode, only)
-    considered = dict(route.considered)
-    if not route.accounts and route.pressed:
-        raise PspUnavailable("no PSP can take this payment just now", retry_after=2, considered=considered)
-    if not route.accounts:
-        raise NoRoute("no connector account can take this payment", param="instrument", considered=considered)
-    return route

@@ -108,7 +108,9 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
         endpoint = connector.continuation if continued else connector.endpoints[attempt.operation]
         await still_ours(s, lease)
         replayed = await ask(s, p, attempt.id, endpoint, request, first=False, again=True)
-        if not isinstance(replayed, Unknown) or not (replayed.stored or attempt.asks >= REPLAYS):
+        # A card goes without its security code the second time: a PSP that knows the key may say no more than that.
+        replays = REPLAYS if request.fill is None else 0
+        if not isinstance(replayed, Unknown) or not (replayed.stored or attempt.asks >= replays):
             return replayed
     if inquiry is None and lost and replayed is None and attempt.operation is Operation.AUTHORIZE:
         return await taken_back(s, p, attempt, connector, lease)

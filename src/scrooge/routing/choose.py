@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Candidate(Struct, frozen=True):
-    """What routing knows of one account that has a credential for the instrument."""
+    """What routing knows of one account that has a credential for the instrument, or may be sent its card."""
 
     account: str
     name: str
@@ -14,6 +14,7 @@ class Candidate(Struct, frozen=True):
     livemode: bool
     can_authorize: bool
     pressure: str | None = None  # why it would refuse a payment just now
+    obstacle: str | None = None  # why the card in the vault cannot go there
 
 
 class Route(Struct, frozen=True):
@@ -25,7 +26,7 @@ class Route(Struct, frozen=True):
 
 
 def choose(candidates: Iterable[Candidate], livemode: bool, only: str | None = None) -> Route:
-    """The order is the one in which the instrument's credentials were given. `only` names one account."""
+    """In the order given: the instrument's credentials as they came, then accounts by age. `only` names one account."""
     accounts: list[str] = []
     considered: dict[str, str] = {}
     pressed = 0
@@ -48,4 +49,4 @@ def refusal(c: Candidate, livemode: bool, only: str | None) -> str | None:
         return "paused or draining"
     if not c.can_authorize:
         return "its connector cannot authorize"
-    return None
+    return c.obstacle

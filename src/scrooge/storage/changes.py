@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from scrooge.connectors.connector import Request
 from scrooge.domain.attempt import Attempt, Operation, State
@@ -173,10 +173,11 @@ def seconds_until(at: int | None) -> float | None:
 
 
 def request_row(request: Request) -> dict[str, Any]:
-    return {
+    row = {
         "method": request.method, "path": request.path, "body": request.body.decode(),
         "content_type": request.content_type, "idempotency_key": request.idempotency_key,
     }  # fmt: skip
+    return row if request.fill is None else row | {"fill": structs.asdict(request.fill)}
 
 
 async def open_break(

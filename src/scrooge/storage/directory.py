@@ -12,8 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from scrooge.connectors.connector import Connector
-from scrooge.connectors.send import Wire
+from scrooge.connectors.connector import Connector, Wire
 from scrooge.errors import (
     BadCredentials,
     DatabaseUnavailable,
@@ -167,7 +166,7 @@ class Directory:
         url = account.base_url
         if url is None:
             url = (connector.live_url if account.livemode else connector.test_url).format_map(credentials)
-        wire = Wire(connector, connector.base_url(url), credentials)
+        wire = Wire(connector, connector.base_url(url), credentials, account.merchant, account.livemode)
         self.wires[account.id] = (made_of, wire)
         return wire
 

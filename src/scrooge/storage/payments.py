@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from scrooge.connectors.connector import Request
+from scrooge.connectors.connector import Fill, Request
 from scrooge.domain.attempt import Attempt, Closed, Operation, State
 from scrooge.domain.outcome import NextAction
 from scrooge.domain.payment import Payment
@@ -134,7 +134,8 @@ async def request_of(db: Any, payment_id: str, attempt_id: str) -> tuple[Request
     """The bytes that were recorded for an attempt, and how many seconds ago."""
     row = await run(db, Q["request_of"], *key_of(payment_id), hex_of(attempt_id))
     r = msgspec.json.decode(row["request"])
-    request = Request(r["method"], r["path"], r["body"].encode(), r["content_type"], r["idempotency_key"])
+    fill = Fill(**r["fill"]) if r.get("fill") else None
+    request = Request(r["method"], r["path"], r["body"].encode(), r["content_type"], r["idempotency_key"], fill)
     return request, row["age"]
 
 

@@ -1,0 +1,74 @@
+"""Bugs on the way by the vault: what is known and what is unknown, across one more hop."""
+
+from tests.mutants.mutant import Mutant
+
+SEND, RULES = "src/scrooge/connectors/send.py", "src/scrooge/connectors/hop.py"
+CLIENT, LIMITS = "src/scrooge/connectors/vault_client.py", "src/scrooge/connectors/limits.py"
+TABLE = ("tests/connectors/test_hop.py",)
+
+HOP = (
+    Mutant(
+        "silent-vault-means-rejected",
+        "no answer of the vault that can be believed is taken for a refusal",
+        SEND,
+        'outcome = Unknown(f"the vault: {error}")',
+        'outcome = Rejected(f"the vault: {error}")',
+        TABLE,
+    ),
+    Mutant(
+        "lost-behind-the-vault-means-rejected",
+        "sent by the vault and not answered counts as never sent",
+        SEND,
+        "outcome, health, result = Unknown(reason), Health.LATE",
+        "outcome, health, result = Rejected(reason), Health.LATE",
+        TABLE,
+    ),
+    Mutant(
+        "vault-refusal-settles-a-replay",
+        "that the vault refuses now is taken for what the first send did",
+        SEND,
+        'nothing_left(f"not sent: the vault refused: {code}", first)',
+        'nothing_left(f"not sent: the vault refused: {code}", True)',
+        TABLE,
+    ),
+    Mutant(
+        "vault-not-reached-settles-a-replay",
+        "ruling 1, one hop further",
+        SEND,
+        'nothing_left(f"not sent: the vault: {error}", first)',
+        'nothing_left(f"not sent: the vault: {error}", True)',
+        TABLE,
+    ),
+    Mutant(
+        "unsigned-answer-believed",
+        "whoever is between core and vault may say that a payment was approved",
+        CLIENT,
+        "        check_answer(vault.key, signature, token_id, answer.status, answer.body)\n",
+        "        assert token_id, signature\n",
+        TABLE,
+    ),
+    Mutant(
+        "used-token-means-not-sent",
+        "a request repeated on its way is charged, and refused the second time",
+        RULES,
+        "status < 400 or status == UNAUTHENTICATED or",
+        "status < 400 or",
+        TABLE,
+    ),
+    Mutant(
+        "silent-refusal-means-not-sent",
+        "a refusal that does not say whether anything was sent is believed",
+        RULES,
+        "refusal.sent is not False",
+        "refusal.sent is True",
+        TABLE,
+    ),
+    Mutant(
+        "vault-trouble-opens-the-breaker",
+        "a vault that fails stops payments by token at every PSP",
+        LIMITS,
+        "told = answer.health is not Health.UNHEARD and (",
+        "told = (",
+        TABLE,
+    ),
+)
