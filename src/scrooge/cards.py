@@ -50,6 +50,7 @@ RANGES: tuple[tuple[int, int, tuple[int, ...], str], ...] = (
 )
 LENGTHS = {f"{prefix}": frozenset(lengths) for low, high, lengths, _ in RANGES for prefix in range(low, high + 1)}
 BRANDS = {f"{prefix}": brand for low, high, _, brand in RANGES for prefix in range(low, high + 1)}
+MASK = "[card number]"
 CODE_LENGTHS = {"amex": (4,)}  # of the security code; three digits everywhere else
 
 
@@ -107,3 +108,12 @@ def luhn(digits: str) -> bool:
     """ISO/IEC 7812-1 annex B."""
     even = digits[-2::-2].translate(LUHN_DOUBLED)
     return (sum(map(int, digits[-1::-2])) + sum(map(int, even))) % 10 == 0
+
+
+def redacted(text: str) -> str:
+    """The text without its card numbers; the same object when it has none."""
+    if not has_row(text):
+        return text
+    if len(text) > TEXT_MAX or not text.isascii():
+        return MASK if holds_card_number(text) else text
+    return DIGITS.sub(lambda row: MASK if any(map(is_card_number, numbers(row[0]))) else row[0], text)

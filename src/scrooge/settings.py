@@ -71,12 +71,7 @@ CHOICES = {
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:
     """Raises SettingsError, naming the variable and what it takes."""
-    found: dict[str, object] = {}
-    for name, annotation in Settings.__annotations__.items():
-        text = environment.get(variable(name), "")
-        if text:
-            found[name] = parse(name, annotation, text)
-    settings = Settings(**found)  # type: ignore[arg-type]
+    settings = Settings(**given(Settings, "SCROOGE_", LIMITS, CHOICES, environment))  # type: ignore[arg-type]
     if settings.database_url is not None and not settings.database_url.startswith(("postgresql://", "postgres://")):
         raise SettingsError("SCROOGE_DATABASE_URL must begin with postgresql://")
     return settings
@@ -86,13 +81,30 @@ def variable(name: str) -> str:
     return f"SCROOGE_{name.upper()}"
 
 
-def parse(name: str, annotation: object, text: str) -> object:
-    kinds = str(annotation)
-    if name in CHOICES and text not in CHOICES[name]:
-        raise SettingsError(f"{variable(name)} must be one of {', '.join(CHOICES[name])}; got {text!r}")
+def given(
+    kind: type[Struct],
+    prefix: str,
+    limits: Mapping[str, tuple[float, float]],
+    choices: Mapping[str, tuple[str, ...]],
+    environment: Mapping[str, str],
+) -> dict[str, object]:
+    """The fields of a settings struct that the environment sets. Raises SettingsError."""
+    found: dict[str, object] = {}
+    for name, annotation in kind.__annotations__.items():
+        setting = f"{prefix}{name.upper()}"
+        text = environment.get(setting, "")
+        if not text:
+            continue
+        if name in choices and text not in choices[name]:
+            raise SettingsError(f"{setting} must be one of {', '.join(choices[name])}; got {text!r}")
+        found[name] = parse(setting, str(annotation), text, limits.get(name, (0, float("inf"))))
+    return found
+
+
+def parse(setting: str, kinds: str, text: str, limits: tuple[float, float]) -> object:
     if kinds == "<class 'bool'>":
         if text not in {"0", "1"}:
-            raise SettingsError(f"{variable(name)} must be 0 or 1; got {text!r}")
+            raise SettingsError(f"{setting} must be 0 or 1; got {text!r}")
         return text == "1"
     if "Path" in kinds:
         return Path(text).expanduser()
@@ -100,9 +112,9 @@ def parse(name: str, annotation: object, text: str) -> object:
         try:
             number = float(text) if "float" in kinds else int(text)
         except ValueError:
-            raise SettingsError(f"{variable(name)} must be a number; got {text!r}") from None
-        low, high = LIMITS.get(name, (0, float("inf")))
+            raise SettingsError(f"{setting} must be a number; got {text!r}") from None
+        low, high = limits
         if not low <= number <= high:
-            raise SettingsError(f"{variable(name)} must be between {low} and {high}; got {text!r}")
+            raise SettingsError(f"{setting} must be between {low} and {high}; got {text!r}")
         return number
     return text

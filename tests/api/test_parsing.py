@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scrooge import reading
 from scrooge.api import bodies, parsing
 from scrooge.errors import InvalidField, MalformedJson, MissingField, Problem, UnknownField
 
@@ -39,13 +40,13 @@ def problem_of(parse: Callable[[], object]) -> Problem | None:
 
 @given(st.binary(), st.sampled_from(BODIES))
 def test_any_bytes_are_a_struct_or_a_problem(raw: bytes, kind: type[bodies.Body]):
-    problem = problem_of(lambda: parsing.decode(raw, kind))
+    problem = problem_of(lambda: reading.decode(raw, kind))
     assert problem is None or isinstance(problem, MalformedJson | InvalidField | UnknownField | MissingField)
 
 
 @given(JSON, st.sampled_from(BODIES))
 def test_any_json_is_a_struct_or_a_problem(value: object, kind: type[bodies.Body]):
-    problem = problem_of(lambda: parsing.decode(json.dumps(value).encode(), kind))
+    problem = problem_of(lambda: reading.decode(json.dumps(value).encode(), kind))
     assert problem is None or problem.status in {400, 422}
 
 
@@ -63,29 +64,29 @@ PLACES = ["reference", "instrument", "initiator", "capture", "purpose", "return_
 @pytest.mark.parametrize("value", [SECRET * 200, [SECRET], {SECRET[:3]: [SECRET]}, f"\x7f{SECRET}", f"{SECRET}\n"])
 def test_a_refusal_never_repeats_a_value(place: str, value: object):
     with pytest.raises(Problem) as refused:
-        parsing.decode(json.dumps({**GOOD, place: value}).encode(), bodies.CreatePayment)
+        reading.decode(json.dumps({**GOOD, place: value}).encode(), bodies.CreatePayment)
     assert SECRET not in refused.value.detail
     assert (refused.value.param or "").startswith(place)
 
 
 def test_a_choice_that_does_not_exist_is_answered_with_those_that_do():
     with pytest.raises(InvalidField) as refused:
-        parsing.decode(json.dumps({**GOOD, "capture": "later"}).encode(), bodies.CreatePayment)
+        reading.decode(json.dumps({**GOOD, "capture": "later"}).encode(), bodies.CreatePayment)
     assert refused.value.detail == "Expected one of automatic, manual"
 
 
 @given(st.permutations(list(GOOD)), st.sampled_from([None, 1, 4]), st.booleans())
 def test_order_and_spacing_are_no_other_payload(order: list[str], indent: int | None, escaped: bool):
     text = json.dumps({name: GOOD[name] for name in order}, indent=indent, ensure_ascii=escaped)
-    same = parsing.decode(text.encode(), bodies.CreatePayment)
-    whole = parsing.decode(json.dumps(GOOD).encode(), bodies.CreatePayment)
+    same = reading.decode(text.encode(), bodies.CreatePayment)
+    whole = reading.decode(json.dumps(GOOD).encode(), bodies.CreatePayment)
     assert parsing.fingerprint("POST", "/v1/payments", same) == parsing.fingerprint("POST", "/v1/payments", whole)
 
 
 @given(st.sampled_from(["reference", "instrument"]), st.text(string.ascii_letters, min_size=1, max_size=20))
 def test_another_value_is_another_payload(name: str, value: str):
     one, other = (
-        parsing.decode(json.dumps(body).encode(), bodies.CreatePayment) for body in (GOOD, {**GOOD, name: value})
+        reading.decode(json.dumps(body).encode(), bodies.CreatePayment) for body in (GOOD, {**GOOD, name: value})
     )
     prints = {parsing.fingerprint("POST", "/v1/payments", body) for body in (one, other)}
     assert len(prints) == 2
@@ -95,5 +96,5 @@ def test_another_value_is_another_payload(name: str, value: str):
 def test_a_name_given_twice_is_refused_at_any_depth():
     raw = json.dumps(GOOD).replace('"a": "1"', '"a": "1", "a": "2"').encode()
     with pytest.raises(InvalidField) as refused:
-        parsing.decode(raw, bodies.CreatePayment)
+        reading.decode(raw, bodies.CreatePayment)
     assert refused.value.param == "a"

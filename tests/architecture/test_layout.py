@@ -34,6 +34,7 @@ LAYERS = [
         "unanswered",
         "cards",
         "service",
+        "reading",
     },
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

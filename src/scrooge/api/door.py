@@ -6,6 +6,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from scrooge import reading
 from scrooge.admission import Aside, Rank
 from scrooge.api import parsing
 from scrooge.api.auth import authenticate
@@ -73,8 +74,8 @@ class Door:
         if not route.raw:
             query, filters = parsing.query_of(text, route.query)
         with Aside(self.s.admission, rank):
-            raw = await parsing.read_body(receive, headers, self.s.settings.body_max_bytes)
-        key = parsing.idempotency_key(headers, required=route.idempotent) if principal else ""
+            raw = await reading.read_body(receive, headers, self.s.settings.body_max_bytes)
+        key = reading.idempotency_key(headers, required=route.idempotent) if principal else ""
         body = None if route.raw else body_of(route, headers, raw)
         target: str = scope["path"]
         keyed = Keyed(key, parsing.fingerprint(route.method, target, body), until) if route.idempotent else None
@@ -115,8 +116,8 @@ def body_of(route: Route, headers: dict[str, str], raw: bytes) -> Body | None:
     refuse_in_body(raw)
     if not raw and not any(f.required for f in msgspec.structs.fields(route.body)):
         return route.body()
-    parsing.require_json(headers)
-    return parsing.decode(raw, route.body)
+    reading.require_json(headers)
+    return reading.decode(raw, route.body)
 
 
 async def tell(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:

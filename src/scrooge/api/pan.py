@@ -1,13 +1,12 @@
 """Card numbers belong in the vault: here they are found, refused, and neither logged nor shown."""
 
-from collections.abc import Iterator
-from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
 from scrooge.cards import has_row, holds_card_number
 from scrooge.errors import PanRefused
+from scrooge.reading import leaves
 
 # The one look that every body gets: one without so many digits next to each other, but for spaces and dashes, has no
 # card number, unless it hides one in escapes.
@@ -47,18 +46,3 @@ def refuse_in_target(path: str, query: str) -> None:
 def refuse(param: str | None) -> None:
     where = f"{param!r} looks like" if param else "the request holds what looks like"
     raise PanRefused(f"{where} a card number; send an instrument made from a token", param=param)
-
-
-def leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every text and number of a JSON document with its dotted path; keys are texts of their parent."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield path, name
-            yield from leaves(inner, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
-        for position, inner in enumerate(value):
-            yield from leaves(inner, f"{path}.{position}" if path else str(position))
-    elif isinstance(value, float):
-        yield path, f"{value:.0f}" if abs(value) < 1e20 else ""
-    elif not isinstance(value, bool) and value is not None:
-        yield path, str(value)

@@ -1,0 +1,95 @@
+-- claim_keys :many
+-- ($1 vault keys, $2 idempotency keys, $3 fingerprints, $4 buckets, $5 cards) The card that each key stands for: the
+-- one that is offered, or the one of an earlier request.
+WITH wanted AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::smallint[], $5::uuid[])
+                  AS w(vault_key_id, key, fingerprint, bucket, card_id)
+), claimed AS (
+    INSERT INTO idempotency_keys (vault_key_id, key, fingerprint, bucket, card_id)
+    SELECT * FROM wanted
+    ON CONFLICT (vault_key_id, key) DO NOTHING
+    RETURNING vault_key_id, key
+)
+SELECT w.card_id AS offered, (c.key IS NOT NULL) AS fresh
+  FROM wanted w LEFT JOIN claimed c ON c.vault_key_id = w.vault_key_id AND c.key = w.key;
+
+-- key :one
+SELECT fingerprint, bucket, card_id FROM idempotency_keys WHERE vault_key_id = $1 AND key = $2;
+
+-- add :none
+INSERT INTO cards (bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp, sealed, key_id, fingerprint,
+                   fingerprint_key)
+SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::boolean[], $5::text[], $6::text[], $7::text[],
+                     $8::text[], $9::text[], $10::bytea[], $11::bigint[], $12::bytea[], $13::bigint[]);
+
+-- add_codes :none
+INSERT INTO security_codes (bucket, card_id, sealed, expires_at)
+SELECT bucket, card_id, sealed, now() + make_interval(mins => $4)
+  FROM unnest($1::smallint[], $2::uuid[], $3::bytea[]) AS c(bucket, card_id, sealed)
+ON CONFLICT (bucket, card_id) DO UPDATE SET sealed = excluded.sealed, expires_at = excluded.expires_at;
+
+-- read :one
+SELECT * FROM cards WHERE bucket = $1 AND id = $2;
+
+-- claim_fills :many
+-- ($1 places, $2 buckets, $3 cards, $4 merchants, $5 modes, $6 tokens, $7 when they run out) What each fill gets: its
+-- card and, once, the card's security code; `fresh` is false for a token that was used before.
+WITH wanted AS (
+    SELECT * FROM unnest($1::integer[], $2::smallint[], $3::uuid[], $4::uuid[], $5::boolean[], $6::text[], $7::timestamptz[])
+                  AS w(place, bucket, card_id, merchant_id, livemode, token, expires_at)
+), used AS (
+    INSERT INTO service_tokens (id, expires_at)
+    SELECT token, expires_at FROM wanted
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+), found AS (
+    SELECT w.place, w.token, c.*
+      FROM wanted w
+      JOIN cards c ON c.bucket = w.bucket AND c.id = w.card_id AND c.merchant_id = w.merchant_id
+                  AND c.livemode = w.livemode
+), taken AS (
+    DELETE FROM security_codes s
+     USING found f, used u
+     WHERE s.bucket = f.bucket AND s.card_id = f.id AND u.id = f.token AND f.status = 'active'
+    RETURNING s.bucket, s.card_id, CASE WHEN s.expires_at > now() THEN s.sealed END AS sealed
+)
+SELECT w.place, (u.id IS NOT NULL) AS fresh, f.status, f.sealed, f.brand, t.sealed AS code
+  FROM wanted w
+  LEFT JOIN used u ON u.id = w.token
+  LEFT JOIN found f ON f.place = w.place
+  LEFT JOIN taken t ON t.bucket = f.bucket AND t.card_id = f.id;
+
+-- use_token :one
+INSERT INTO service_tokens (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING RETURNING id;
+
+-- shred :one
+-- The row stays, for what it says of the card; what could be opened is gone.
+UPDATE cards
+   SET status = $4, sealed = NULL, key_id = NULL, fingerprint = NULL, fingerprint_key = NULL, changed_at = now(),
+       changed_xid = pg_current_xact_id()
+ WHERE bucket = $1 AND id = $2 AND merchant_id = $3 AND status = 'active'
+RETURNING id;
+
+-- shred_code :none
+DELETE FROM security_codes WHERE bucket = $1 AND card_id = $2;
+
+-- reseal :one
+-- ($3 as it was sealed when it was read) Compare-and-set: nobody else changed it meanwhile.
+UPDATE cards
+   SET exp = $4, sealed = $5, key_id = $6, changed_at = now(), changed_xid = pg_current_xact_id()
+ WHERE bucket = $1 AND id = $2 AND sealed = $3
+RETURNING id;
+
+-- changes :many
+-- ($1 xid and $2 id to go on after, $3 rows) None of a transaction that may still commit earlier ones.
+SELECT changed_xid::text AS xid, bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp, status, fingerprint,
+       created_at, changed_at
+  FROM cards
+ WHERE (changed_xid, id) > ($1::text::xid8, $2::uuid) AND changed_xid < pg_snapshot_xmin(pg_current_snapshot())
+ ORDER BY changed_xid, id
+ LIMIT $3;
+
+-- tidy :none
+WITH codes AS (DELETE FROM security_codes WHERE expires_at < now()),
+     tokens AS (DELETE FROM service_tokens WHERE expires_at < now() - interval '1 minute')
+DELETE FROM idempotency_keys WHERE created_at < now() - interval '31 days';

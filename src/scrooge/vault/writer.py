@@ -1,0 +1,141 @@
+"""What the vault writes most, many callers to a commit: fills granted, cards kept, acts noted; each with its audit.
+
+Nothing is granted and nothing was kept until the commit that holds its record is done.
+"""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from scrooge.ids import bucket_in, hex_of
+from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.lane import Lane
+from scrooge.postgres.rows import key_of, moment
+from scrooge.vault import audit
+from scrooge.vault.audit import SHARDS, Act
+
+Q = load(Path(__file__).with_name("cards.sql"))
+SECOND = 1_000_000
+
+
+class Fill(Struct, frozen=True, kw_only=True):
+    """A card asked for. `token` is the service token's id, good once, remembered until `expires_at` (Unix seconds)."""
+
+    instrument: str
+    merchant: str
+    livemode: bool
+    token: str
+    expires_at: int
+    act: Act
+
+
+class Granted(Struct, frozen=True):
+    """`outcome` is "done" or the code of a refusal; then there is nothing else."""
+
+    outcome: str
+    sealed: bytes = b""
+    code: bytes | None = None
+
+
+class Keep(Struct, frozen=True, kw_only=True):
+    """A card to keep, under an idempotency key of a caller."""
+
+    vault_key: str
+    key: str
+    asked: bytes  # fingerprint of the whole request
+    id: str
+    merchant: str
+    livemode: bool
+    customer: str
+    brand: str
+    iin: str
+    last4: str
+    exp: str
+    sealed: bytes
+    key_id: int
+    fingerprint: bytes
+    fingerprint_key: int
+    code: bytes | None
+    act: Act
+
+
+class Writer:
+    """The lanes of this process, each on one of its kind's streams."""
+
+    def __init__(self, db: Database, code_minutes: int) -> None:
+        self.code_minutes = code_minutes
+        shard = f"{secrets.randbelow(SHARDS):02d}"
+        self.streams = {name: f"{name}:{shard}" for name in ("fill", "tokenize", "note")}
+        # One fill of a card in a batch: the security code is for the first.
+        self.fills: Lane[Fill, Granted] = Lane("vault_fill", db, self.grant, lambda f: f.instrument)
+        self.keeps: Lane[Keep, bool] = Lane("vault_tokenize", db, self.keep, lambda k: (k.vault_key, k.key))
+        self.notes: Lane[tuple[str, Act], bool] = Lane("vault_note", db, self.note, lambda n: n[0])
+
+    async def noted(self, act: Act) -> None:
+        """An act that changes nothing else, like a refusal. Raises DatabaseUnavailable."""
+        await self.notes.put((secrets.token_hex(8), act))
+
+    async def grant(self, connection: Any, fills: list[Fill]) -> Mapping[str, Granted]:
+        async with connection.transaction():
+            rows = await run(
+                connection, Q["claim_fills"], list(range(len(fills))), [bucket_in(f.instrument) for f in fills],
+                [hex_of(f.instrument) for f in fills], [hex_of(f.merchant) for f in fills],
+                [f.livemode for f in fills], [f.token for f in fills],
+                [moment(f.expires_at * SECOND) for f in fills],
+            )  # fmt: skip
+            found = {fills[row["place"]].instrument: granted(row) for row in rows}
+            acts = [with_outcome(f.act, found[f.instrument].outcome) for f in fills]
+            await audit.append(connection, self.streams["fill"], acts)
+        return found
+
+    async def keep(self, connection: Any, cards: list[Keep]) -> Mapping[tuple[str, str], bool]:
+        """Whether each is new: of a key that was used before the caller finds the earlier card."""
+        async with connection.transaction():
+            rows = await run(
+                connection, Q["claim_keys"], [hex_of(k.vault_key) for k in cards], [k.key for k in cards],
+                [k.asked for k in cards], *keys_of(cards),
+            )  # fmt: skip
+            fresh = {row["offered"].hex for row in rows if row["fresh"]}
+            new = [k for k in cards if hex_of(k.id) in fresh]
+            if new:
+                await run(connection, Q["add"], *keys_of(new), [hex_of(k.merchant) for k in new], *columns(new))
+            coded = [k for k in new if k.code is not None]
+            if coded:
+                await run(connection, Q["add_codes"], *keys_of(coded), [k.code for k in coded], self.code_minutes)
+            acts = [k.act if hex_of(k.id) in fresh else with_outcome(k.act, "replayed") for k in cards]
+            await audit.append(connection, self.streams["tokenize"], acts)
+        return {(k.vault_key, k.key): hex_of(k.id) in fresh for k in cards}
+
+    async def note(self, connection: Any, notes: list[tuple[str, Act]]) -> Mapping[str, bool]:
+        async with connection.transaction():
+            await audit.append(connection, self.streams["note"], [act for _, act in notes])
+        return {name: True for name, _ in notes}
+
+
+COLUMNS = ("livemode", "customer", "brand", "iin", "last4", "exp", "sealed", "key_id", "fingerprint", "fingerprint_key")
+
+
+def columns(cards: list[Keep]) -> list[list[Any]]:
+    return [[getattr(k, name) for k in cards] for name in COLUMNS]
+
+
+def keys_of(cards: list[Keep]) -> tuple[list[int], list[str]]:
+    pairs = [key_of(k.id) for k in cards]
+    return [bucket for bucket, _ in pairs], [number for _, number in pairs]
+
+
+def granted(row: Any) -> Granted:
+    if not row["fresh"]:
+        return Granted("service_token_refused")
+    if row["status"] is None:
+        return Granted("not_found")
+    if row["status"] != "active":
+        return Granted("card_gone")
+    return Granted("done", row["sealed"], row["code"])
+
+
+def with_outcome(act: Act, outcome: str) -> Act:
+    return Act(who=act.who, act=act.act, object=act.object, outcome=outcome, origin=act.origin, detail=act.detail)
