@@ -35,6 +35,10 @@ POINTS = {
     "reverse.before": "about to commit that money goes back which nobody wanted",
     "reverse.after": "committed, nothing sent",
     "resolve.applied": "asked, and the answer applied",
+    "vault.grant.before": "the vault is about to commit that a card goes into a request",
+    "vault.grant.after": "committed, the card is still in the vault",
+    "vault.send.written": "the filled request is on its way, its answer is not here",
+    "vault.send.after": "the PSP's answer is at the vault, the core does not have it",
 }
 ON_ITS_WAY = 0.008  # seconds: the event loop writes to a socket after the code that asked for it
 

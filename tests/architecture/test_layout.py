@@ -53,6 +53,8 @@ PLACES = {
         "flows/scrooge.py",
         "webhooks/addresses.py",
         "webhooks/sender.py",
+        "vault/egress.py",
+        "vault/vault.py",
         "sandbox/",
         "cli/",
     ),

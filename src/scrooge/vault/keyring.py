@@ -41,6 +41,14 @@ class Keyring:
         """The same for the same card of a merchant, until the key is changed; means nothing to another merchant."""
         return self.macs[live].compute_mac(f"{merchant}|{number}".encode())
 
+    def is_fingerprint(self, live: bool, merchant: str, number: str, made: bytes) -> bool:
+        """Was it made of this, under the present key or an earlier one?"""
+        try:
+            self.macs[live].verify_mac(made, f"{merchant}|{number}".encode())
+        except tink.TinkError:
+            return False
+        return True
+
 
 def key_id(made: bytes) -> int:
     """Of the key that made a ciphertext or a fingerprint."""

@@ -25,6 +25,8 @@ class VaultSettings(Struct, frozen=True, kw_only=True):
     service_key: str | None = None  # our own private key: answers to the core are signed with it
     core_keys: str | None = None  # the core's public keys, comma-separated
     test_urls: str | None = None  # where test cards may be sent beside the PSPs' test hosts, comma-separated
+    templates: Path | None = None  # the signed list of requests that cards may go into
+    templates_key: str | None = None  # the public key that signs it
     code_minutes: int = 10  # how long a security code waits for its authorization
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -59,9 +61,7 @@ def load(environment: Mapping[str, str] = os.environ) -> VaultSettings:
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
         raise SettingsError("SCROOGE_VAULT_DATABASE_URL must begin with postgresql://")
     if url is not None and url == environment.get("SCROOGE_DATABASE_URL"):
-        raise SettingsError(
-            "SCROOGE_VAULT_DATABASE_URL is the core's: the vault needs a database of its own"
-        )
+        raise SettingsError("SCROOGE_VAULT_DATABASE_URL is the core's: the vault needs a database of its own")
     if (settings.tls_certificate is None) is not (settings.tls_key is None):
         raise SettingsError("SCROOGE_VAULT_TLS_CERTIFICATE and SCROOGE_VAULT_TLS_KEY come together")
     return settings

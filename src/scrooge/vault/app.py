@@ -1,0 +1,105 @@
+"""The vault as a program: its doors, and how it starts and stops."""
+
+import gc
+import os
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from scrooge import logs
+from scrooge.errors import Problem, SettingsError
+from scrooge.vault import fills, instruments, records
+from scrooge.vault.doors import door, json_answer
+from scrooge.vault.schema import migrate_vault
+from scrooge.vault.settings import VaultSettings, load
+from scrooge.vault.vault import Vault, open_vault
+
+log = structlog.get_logger()
+NOT_SENT = {"sent": False}  # of every refusal of a fill: nothing has left for a PSP
+
+
+def create_app(v: Vault) -> ASGIApp:
+    one, card = "/v1/instruments/{instrument}", "/v1/cards/{instrument}"
+    app = Starlette(
+        routes=[
+            Route("/v1/instruments", door("tokenize", instruments.create), methods=["POST"]),
+            Route(one, door("instrument_read", instruments.read), methods=["GET"]),
+            Route(one, door("delete", instruments.delete), methods=["DELETE"]),
+            Route("/v1/fills", door("fill", fills.fill, **NOT_SENT), methods=["POST"]),
+            Route("/v1/changes", door("changes_read", records.changes), methods=["GET"]),
+            Route(card, door("card_read", records.read), methods=["GET"]),
+            Route(card, door("card_changed", records.change), methods=["PATCH"]),
+            Route(card, door("card_deleted", records.delete), methods=["DELETE"]),
+            Route("/healthz", alive),
+            Route("/readyz", ready),
+            Route("/metrics", metrics),
+        ]
+    )
+    app.router.redirect_slashes = False
+    app.state.vault = v
+    return app
+
+
+async def alive(_: Request) -> Response:
+    return json_answer(200, {"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """Can it keep and open cards: database, schema, keys."""
+    v: Vault = request.app.state.vault
+    try:
+        async with v.db.connection() as connection:
+            await connection.fetchval("SELECT 1")
+        behind = (await migrate_vault(v.settings.database_url or "", check=True)).behind
+    except Exception as error:
+        return json_answer(503, {"status": "unavailable", "reason": type(error).__name__})
+    if behind:
+        return json_answer(503, {"status": "unavailable", "reason": "scrooge vault migrate"})
+    return json_answer(200, {"status": "ok"})
+
+
+async def metrics(_: Request) -> Response:
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+class Serving:
+    """Opens everything when the server starts, and closes it when the last request has been answered."""
+
+    def __init__(self, settings: VaultSettings) -> None:
+        self.settings = settings
+        self.app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.live(receive, send)
+        else:
+            assert self.app is not None, "requests come after the start"
+            await self.app(scope, receive, send)
+
+    async def live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with open_vault(self.settings) as v:
+                self.app = create_app(v)
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(20_000)
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except (SettingsError, Problem) as error:
+            log.error("cannot_start", reason=str(error))
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def serving() -> Serving:
+    """The ASGI application of one process, from the environment."""
+    settings = load(os.environ)
+    logs.configure(settings.log_level, settings.log_format)
+    return Serving(settings)

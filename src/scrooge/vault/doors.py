@@ -1,0 +1,151 @@
+"""Around every request to the vault: who asks, problems instead of exceptions, refusals on record, signed answers."""
+
+import functools
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from scrooge import reading
+from scrooge.cards import redacted
+from scrooge.errors import (
+    AuditUnavailable,
+    DatabaseUnavailable,
+    InternalError,
+    Problem,
+    ScopeMissing,
+    ServiceTokenRefused,
+    Unauthenticated,
+)
+from scrooge.ids import new_id
+from scrooge.logs import frames_of
+from scrooge.metrics import REQUEST_SECONDS, REQUESTS
+from scrooge.service import SIGNATURE, Claims, NotAuthentic, check_token
+from scrooge.vault.audit import Act
+from scrooge.vault.vault import Caller, Vault
+
+log = structlog.get_logger()
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+B = TypeVar("B", bound=Struct)
+
+
+class Call:
+    """One request, and what is known of it so far."""
+
+    def __init__(self, v: Vault, request: Request, body: bytes) -> None:
+        self.v, self.request, self.body = v, request, body
+        self.request_id = new_id("req", 0)
+        self.who, self.object = "nobody", "-"
+        self.claims: Claims | None = None
+        self.noted = False  # its audit is written already
+        self.members: dict[str, Any] = {}  # of every problem of this route
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {k.lower(): v for k, v in self.request.headers.items()}
+
+    @property
+    def origin(self) -> str:
+        return self.request.client.host if self.request.client else "local"
+
+    def act(self, name: str, outcome: str = "done", **detail: str | int | bool | None) -> Act:
+        return Act(who=self.who, act=name, object=self.object, outcome=outcome, origin=self.origin, detail=detail)
+
+    def json(self, kind: type[B]) -> B:
+        """Raises the Problems of a body that is not as it should be."""
+        reading.require_json(self.headers)
+        return reading.decode(self.body, kind)
+
+    async def merchant(self, scope: str) -> Caller:
+        """Raises Unauthenticated, ScopeMissing."""
+        kind, _, secret = self.headers.get("authorization", "").partition(" ")
+        caller = await self.v.caller(secret.strip()) if kind.lower() == "bearer" and secret.startswith("vk_") else None
+        if caller is None:
+            raise Unauthenticated("send Authorization: Bearer and a vault key (vk_...)")
+        self.who = f"key:{caller.key_id}"
+        if scope not in caller.scopes:
+            raise ScopeMissing(f"this key lacks the scope {scope}", scope=scope)
+        return caller
+
+    def core(self) -> Claims:
+        """The core's token is good for this request; that it is used for the first time its user finds out.
+
+        Raises ServiceTokenRefused.
+        """
+        kind, _, token = self.headers.get("authorization", "").partition(" ")
+        target = self.request.url.path + (f"?{self.request.url.query}" if self.request.url.query else "")
+        try:
+            if kind.lower() != "bearer":
+                raise NotAuthentic("no token")
+            self.claims = check_token(token.strip(), self.v.core_keys, f"{self.request.method} {target}", self.body)
+        except NotAuthentic as error:
+            raise ServiceTokenRefused(str(error)) from None
+        self.who = "core"
+        return self.claims
+
+
+Endpoint = Callable[[Call], Awaitable[Response]]
+
+
+def door(name: str, endpoint: Endpoint, **members: Any) -> Callable[[Request], Awaitable[Response]]:
+    """`name` is the act as the audit and the metrics call it; `members` are on each of its problems."""
+
+    @functools.wraps(endpoint)
+    async def answer(request: Request) -> Response:
+        v: Vault = request.app.state.vault
+        started = time.perf_counter()
+        call = Call(v, request, b"")
+        call.members = members
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=call.request_id)
+        try:
+            call.body = await reading.read_body(request.receive, call.headers, v.settings.body_max_bytes)
+            response = await endpoint(call)
+        except Problem as problem:
+            response = await refused(call, name, problem)
+        except Exception as error:  # Where it happened, but not what it says: messages may carry what was sent.
+            log.error("internal_error", error=type(error).__name__, frames=frames_of(error))
+            response = await refused(call, name, InternalError("something is wrong with the vault"))
+        for header, value in HEADERS.items():
+            response.headers.setdefault(header, value)
+        response.headers["Scrooge-Request-Id"] = call.request_id
+        if call.claims is not None:
+            signature = v.identity.signature(call.claims.id, response.status_code, bytes(response.body))
+            response.headers[SIGNATURE] = signature
+        seconds = time.perf_counter() - started
+        REQUESTS.labels(name, request.method, str(response.status_code)).inc()
+        REQUEST_SECONDS.labels(name).observe(seconds)
+        log.info("request", act=name, status=response.status_code, milliseconds=round(seconds * 1000, 2), who=call.who)
+        return response
+
+    return answer
+
+
+async def refused(call: Call, name: str, problem: Problem) -> Response:
+    """A refusal is an act too. Where it cannot be written, that is the answer: nothing happened either way."""
+    if isinstance(problem, DatabaseUnavailable):
+        problem = AuditUnavailable("the vault's database cannot be written, so nothing was done", retry_after=1)
+    elif not call.noted:
+        try:
+            await call.v.writer.noted(call.act(name, problem.code, param=problem.param))
+        except DatabaseUnavailable:
+            problem = AuditUnavailable("the refusal could not be recorded", retry_after=1)
+    document = problem.document(redacted(call.request.url.path[:200]), call.request_id) | call.members
+    headers = {"Retry-After": "1"} if problem.status == 503 else {}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(msgspec.json.encode(document), problem.status, headers, media_type="application/problem+json")
+
+
+def json_answer(status: int, document: Any, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(document), status, headers, media_type="application/json")

@@ -1,0 +1,128 @@
+"""A card goes into a request of the core's, on its way to the PSP; the answer comes back without it."""
+
+from typing import Annotated
+
+import structlog
+from msgspec import Meta, Struct
+from starlette.responses import Response
+
+from scrooge.connectors.connector import CardTemplate
+from scrooge.crash import ON_ITS_WAY, reach
+from scrooge.errors import CardGone, MalformedId, NotFound, Problem, ServiceTokenRefused, TemplateMismatch
+from scrooge.ids import number_of
+from scrooge.vault import egress
+from scrooge.vault.checks import Card
+from scrooge.vault.doors import Call, json_answer
+from scrooge.vault.egress import Sent
+from scrooge.vault.filling import clean, clean_text, filled
+from scrooge.vault.instruments import context, opened
+from scrooge.vault.keyring import CannotOpen
+from scrooge.vault.writer import Fill
+
+log = structlog.get_logger()
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_-]+$")]
+Word = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
+Header = Annotated[str, Meta(max_length=4096, pattern=r"^[ -~]*$")]
+# These are the HTTP client's own; a caller who could set them could smuggle a request into ours.
+NOT_GIVEN = frozenset({"host", "content-length", "transfer-encoding", "connection", "content-type", "te", "upgrade"})
+
+
+class AskFill(Struct, forbid_unknown_fields=True):
+    """What the core's connector rendered, with placeholders; `timeout` in seconds is the PSP's."""
+
+    attempt: Word
+    merchant: Word
+    instrument: Word
+    connector: Name
+    template: Name
+    live: bool
+    method: Word
+    path: Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^/[!-~]*$")]
+    content_type: Annotated[str, Meta(max_length=128)]
+    body: str
+    timeout: Annotated[float, Meta(gt=0, le=60)]
+    headers: Annotated[dict[Word, Header], Meta(max_length=32)] = {}
+    names: Annotated[dict[Name, Annotated[str, Meta(max_length=64)]], Meta(max_length=8)] = {}
+    base_url: Annotated[str, Meta(max_length=512)] | None = None
+
+    def __repr__(self) -> str:
+        return "AskFill()"
+
+
+REFUSED: dict[str, Problem] = {
+    "service_token_refused": ServiceTokenRefused("this token was used before"),
+    "not_found": NotFound("no such instrument of this merchant", param="instrument"),
+    "card_gone": CardGone("the card was deleted or shredded", param="instrument"),
+}
+
+
+async def fill(call: Call) -> Response:
+    """Everything that can be refused is, before the card is granted; what is granted is on record before it leaves."""
+    claims = call.core()
+    ask = call.json(AskFill)
+    check_ids(ask)
+    call.object = ask.instrument
+    book = call.v.book
+    template = book.template(ask.connector, ask.template, ask.live)
+    check_request(template, ask)
+    base_url = book.base_url(ask.connector, ask.live, ask.base_url, ask.names)
+    dry = Card("0000000000000000", 1, 2000)
+    filled(template, ask.body, dry, None)  # A body that cannot be filled must not use up the security code.
+    reach("vault.grant.before")
+    call.noted = True
+    act = call.act("fill", connector=ask.connector, template=ask.template, attempt=ask.attempt, live=ask.live)
+    granted = await call.v.writer.fills.put(
+        Fill(
+            instrument=ask.instrument, merchant=ask.merchant, livemode=ask.live, token=claims.id,
+            expires_at=claims.expires_at, act=act,
+        )
+    )  # fmt: skip
+    assert granted is not None
+    if granted.outcome != "done":
+        problem = REFUSED[granted.outcome]
+        raise type(problem)(problem.detail, param=problem.param)
+    reach("vault.grant.after")
+    card, code = open_card(call, ask, granted.sealed, granted.code)
+    body = filled(template, ask.body, card, code)
+    headers = {**ask.headers, "Content-Type": ask.content_type}
+    reach("vault.send.written", ON_ITS_WAY)
+    sent = await egress.send(call.v.http, ask.method, base_url + ask.path, headers, body, ask.timeout)
+    reach("vault.send.after")
+    return json_answer(200, without_card(template, sent, card))
+
+
+def check_ids(ask: AskFill) -> None:
+    """Raises NotFound."""
+    for value, prefix in ((ask.instrument, "ins"), (ask.merchant, "mer")):
+        try:
+            number_of(value, prefix)
+        except MalformedId:
+            raise NotFound("no such instrument of this merchant", param="instrument") from None
+
+
+def check_request(template: CardTemplate, ask: AskFill) -> None:
+    """Raises TemplateMismatch."""
+    for name in ("method", "path", "content_type"):
+        if getattr(ask, name) != getattr(template, name):
+            raise TemplateMismatch(f"the {name} is not the template's", param=name)
+    if NOT_GIVEN & {name.lower() for name in ask.headers}:
+        raise TemplateMismatch("a header that only the vault sets", param="headers")
+
+
+def open_card(call: Call, ask: AskFill, sealed: bytes, code: bytes | None) -> tuple[Card, str | None]:
+    try:
+        card = opened(call, ask.instrument, ask.merchant, ask.live, sealed)
+    except CannotOpen:
+        log.critical("card_cannot_be_opened", instrument=ask.instrument)
+        raise CardGone("the card cannot be opened with the vault's keys", param="instrument") from None
+    found = call.v.codes.open(context(ask.instrument, ask.merchant, ask.live), code) if code else None
+    if code and found is None:
+        log.warning("security_code_gone", instrument=ask.instrument)
+    return card, found
+
+
+def without_card(template: CardTemplate, sent: Sent, card: Card) -> Sent:
+    headers = {name: clean_text(value, card) for name, value in sent.headers.items()}
+    return Sent(
+        sent.outcome, sent.seconds, sent.status, headers, clean(template, sent.body, card), sent.reason, sent.late
+    )

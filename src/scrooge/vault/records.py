@@ -1,0 +1,134 @@
+"""What the core may know of cards, and tell about them: never a number."""
+
+import base64
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.responses import Response
+
+from scrooge.errors import CardGone, InvalidField, MalformedId, NotFound, ServiceTokenRefused
+from scrooge.ids import number_of
+from scrooge.postgres.database import run
+from scrooge.postgres.rows import instant, key_of, microseconds, moment, public
+from scrooge.vault import audit
+from scrooge.vault.checks import Card, check_expiry
+from scrooge.vault.doors import Call, json_answer
+from scrooge.vault.instruments import opened, sealed, shred
+from scrooge.vault.keyring import key_id
+from scrooge.vault.vault import CARDS
+
+SECOND = 1_000_000
+NOTHING = "0", "00000000-0000-0000-0000-000000000000"
+PAGE_MAX = 500
+
+
+class ChangeCard(Struct, forbid_unknown_fields=True):
+    """A new expiry, as an account updater tells it: YYYY-MM."""
+
+    exp: Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+
+
+async def read(call: Call) -> Response:
+    await authenticated(call)
+    return json_answer(200, shown(await row_of(call)))
+
+
+async def change(call: Call) -> Response:
+    await authenticated(call)
+    asked = call.json(ChangeCard)
+    row = await row_of(call)
+    if row["status"] != "active":
+        raise CardGone("the card was deleted or shredded")
+    year, month = map(int, asked.exp.split("-"))
+    check_expiry(month, year, datetime.now(UTC).date(), "exp")
+    if (year, month) < tuple(map(int, row["exp"].split("-"))):
+        raise InvalidField("the expiry is earlier than the one that is known", param="exp")
+    card_id, merchant = public("ins", row["id"]) or "", public("mer", row["merchant_id"]) or ""
+    before = opened(call, card_id, merchant, row["livemode"], row["sealed"])
+    card = Card(before.number, month, year, before.holder)
+    content = sealed(call, card_id, merchant, row["livemode"], card)
+    async with call.v.db.transaction() as connection:
+        bucket, number = key_of(card_id)
+        kept = await run(connection, CARDS["reseal"], bucket, number, row["sealed"], card.exp, content, key_id(content))
+        if kept is None:
+            raise InvalidField("somebody else changed the card at this moment; send it again", param="exp")
+        await audit.append(connection, audit.CONTROL, [call.act("card_changed", exp=card.exp)])
+    call.noted = True
+    return json_answer(200, shown(await run(call.v.db, CARDS["read"], bucket, number)))
+
+
+async def delete(call: Call) -> Response:
+    """Done or done before: the same answer, so that it can be asked for until it is heard."""
+    await authenticated(call)
+    row = await row_of(call)
+    await shred(call, public("ins", row["id"]) or "", public("mer", row["merchant_id"]) or "", "card_deleted")
+    return json_answer(200, shown(await run(call.v.db, CARDS["read"], row["bucket"], row["id"])))
+
+
+async def changes(call: Call) -> Response:
+    await authenticated(call)
+    query = call.request.query_params
+    after, limit = query.get("after", ""), query.get("limit", "100")
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= PAGE_MAX):
+        raise InvalidField(f"expected a number from 1 to {PAGE_MAX}", param="limit")
+    place = place_of(after) if after else NOTHING
+    rows = await run(call.v.db, CARDS["changes"], *place, int(limit))
+    cursor = after
+    if rows:
+        cursor = base64.urlsafe_b64encode(msgspec.json.encode([rows[-1]["xid"], str(rows[-1]["id"])])).decode()
+    document = {"data": [shown(r) for r in rows], "next_cursor": cursor or None, "has_more": len(rows) == int(limit)}
+    return json_answer(200, document)
+
+
+def place_of(cursor: str) -> tuple[str, str]:
+    """Raises InvalidField."""
+    try:
+        xid, card = msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[str, str])
+        int(xid)
+        int(card.replace("-", ""), 16)
+    except (ValueError, msgspec.DecodeError):
+        raise InvalidField("not a cursor of this feed", param="after") from None
+    return xid, card
+
+
+async def authenticated(call: Call) -> None:
+    """Raises ServiceTokenRefused, also for a token that was used before."""
+    claims = call.core()
+    if await run(call.v.db, CARDS["use_token"], claims.id, moment(claims.expires_at * SECOND)) is None:
+        raise ServiceTokenRefused("this token was used before")
+
+
+async def row_of(call: Call) -> Any:
+    """Raises NotFound."""
+    card_id = call.request.path_params["instrument"]
+    try:
+        number_of(card_id, "ins")
+    except MalformedId:
+        raise NotFound("no such card") from None
+    call.object = card_id
+    row = await run(call.v.db, CARDS["read"], *key_of(card_id))
+    if row is None:
+        raise NotFound("no such card")
+    return row
+
+
+def shown(row: Any) -> dict[str, Any]:
+    """Status "expired" also where the last day has just passed: the row is shredded a little later."""
+    year, month = map(int, row["exp"].split("-"))
+    today: date = datetime.now(UTC).date()
+    past = (year, month) < (today.year, today.month)
+    return {
+        "id": public("ins", row["id"]),
+        "merchant": public("mer", row["merchant_id"]),
+        "livemode": row["livemode"],
+        "customer": row["customer"],
+        "brand": row["brand"],
+        "iin": row["iin"],
+        "last4": row["last4"],
+        "exp": row["exp"],
+        "fingerprint": row["fingerprint"].hex() if row["fingerprint"] else None,
+        "status": "expired" if past and row["status"] == "active" else row["status"],
+        "created_at": instant(microseconds(row["created_at"]) or 0),
+    }
