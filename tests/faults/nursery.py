@@ -1,4 +1,5 @@
-"""Real processes of ours, born quickly: one process imports everything and forks `serve`, `worker` and `sandbox` from it.
+"""Real processes of ours, born quickly: one process imports everything and forks `serve`, `worker`, `vault`
+and `sandbox` from it.
 
 Run as a program it takes one JSON line per birth and tells each death; it ends, with all its children, with its input.
 """
@@ -20,9 +21,11 @@ def live(order: dict[str, Any]) -> None:
     """What a newborn does with its life. Everything was imported before; only the settings are its own."""
     from scrooge import crash
     from scrooge.app import run_serve, run_worker
+    from scrooge.cli.vault import run_vault
     from scrooge.sandbox.config import SandboxConfig
     from scrooge.sandbox.server import run
     from scrooge.settings import load
+    from scrooge.vault.settings import load as load_vault
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
@@ -37,6 +40,8 @@ def live(order: dict[str, Any]) -> None:
         run_serve(load(), 1)
     elif order["kind"] == "worker":
         run_worker(load())
+    elif order["kind"] == "vault":
+        run_vault(load_vault())
     else:
         run(SandboxConfig(**order["sandbox"]))
 
@@ -65,7 +70,9 @@ def nurse() -> None:
     import uvicorn.protocols.http.httptools_impl  # noqa: F401
 
     import scrooge.app
-    import scrooge.sandbox.server  # noqa: F401
+    import scrooge.cli.vault
+    import scrooge.sandbox.server
+    import scrooge.vault.app  # noqa: F401
 
     fds: dict[int, int] = {}
     tell({"ready": os.getpid()})

@@ -32,7 +32,8 @@ audit = typer.Typer(no_args_is_help=True, help="The vault's audit.")
 app.add_typer(callers, name="callers")
 app.add_typer(templates, name="templates")
 T = TypeVar("T")
-NO_ACCESS_LOG = {"access_log": False, "log_config": None, "server_header": False, "proxy_headers": False, "ws": "none"}
+DRAIN_SECONDS = 25
+QUIET = {"access_log": False, "log_config": None, "server_header": False, "proxy_headers": False, "ws": "none"}
 
 
 @app.callback(invoke_without_command=True)
@@ -40,26 +41,28 @@ def vault(context: typer.Context, as_json: Json = False) -> None:
     """Run the card vault. Its settings are SCROOGE_VAULT_ variables."""
     if context.invoked_subcommand is not None:
         return
-    from scrooge.listening import listen, listeners
-
     lifeline.hold()
     settings = load()
     logs.configure(settings.log_level, settings.log_format)
     with vault_place(settings) as settings:
         require_vault_schema(settings)
         require_free(settings.host, settings.port, "SCROOGE_VAULT_PORT")
-        adopt(
-            {
-                "SCROOGE_VAULT_DATABASE_URL": settings.database_url,
-                "SCROOGE_VAULT_EMBEDDED": "1" if settings.embedded else None,
-            }
-        )
+        embedded_now = "1" if settings.embedded else None
+        adopt({"SCROOGE_VAULT_DATABASE_URL": settings.database_url, "SCROOGE_VAULT_EMBEDDED": embedded_now})
         started({"vault_url": settings.base(), "pid": os.getpid()}, as_json)
-        options: dict[str, Any] = {**NO_ACCESS_LOG, "factory": True, "loop": "uvloop", "timeout_keep_alive": 75}
-        if settings.tls_certificate is not None:
-            options |= {"ssl_certfile": str(settings.tls_certificate), "ssl_keyfile": str(settings.tls_key)}
-        sockets = listeners(settings.host, settings.port)
-        ended_well(lambda: listen("scrooge.vault.app:serving", sockets, 1, timeout_graceful_shutdown=25, **options))
+        ended_well(lambda: run_vault(settings))
+
+
+def run_vault(settings: VaultSettings) -> None:
+    """Blocks until SIGTERM or SIGINT; requests that were accepted are finished first. One process: a security code can
+    be opened by the process that sealed it, and by no other."""
+    from scrooge.listening import listen, listeners
+
+    options: dict[str, Any] = {**QUIET, "factory": True, "loop": "uvloop", "timeout_keep_alive": 75}
+    if settings.tls_certificate is not None:
+        options |= {"ssl_certfile": str(settings.tls_certificate), "ssl_keyfile": str(settings.tls_key)}
+    sockets = listeners(settings.host, settings.port)
+    listen("scrooge.vault.app:serving", sockets, 1, timeout_graceful_shutdown=DRAIN_SECONDS, **options)
 
 
 @app.command()

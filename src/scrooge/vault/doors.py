@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import asyncpg
 import msgspec
 import structlog
 from msgspec import Struct
@@ -113,6 +114,9 @@ def door(name: str, endpoint: Endpoint, **members: Any) -> Callable[[Request], A
             response = await endpoint(call)
         except Problem as problem:
             response = await refused(call, name, problem)
+        except asyncpg.PostgresError as error:  # What the database will not write has not happened.
+            log.error("vault_not_written", error=type(error).__name__, sqlstate=error.sqlstate)
+            response = await refused(call, name, unwritten())
         except Exception as error:  # Where it happened, but not what it says: messages may carry what was sent.
             log.error("internal_error", error=type(error).__name__, frames=frames_of(error))
             response = await refused(call, name, InternalError("something is wrong with the vault"))
@@ -134,17 +138,21 @@ def door(name: str, endpoint: Endpoint, **members: Any) -> Callable[[Request], A
 async def refused(call: Call, name: str, problem: Problem) -> Response:
     """A refusal is an act too. Where it cannot be written, that is the answer: nothing happened either way."""
     if isinstance(problem, DatabaseUnavailable):
-        problem = AuditUnavailable("the vault's database cannot be written, so nothing was done", retry_after=1)
-    elif not call.noted:
+        problem = unwritten()
+    elif not call.noted and not isinstance(problem, AuditUnavailable):
         try:
             await call.v.writer.noted(call.act(name, problem.code, param=problem.param))
-        except DatabaseUnavailable:
-            problem = AuditUnavailable("the refusal could not be recorded", retry_after=1)
+        except (DatabaseUnavailable, asyncpg.PostgresError):
+            problem = unwritten()
     document = problem.document(redacted(call.request.url.path[:200]), call.request_id) | call.members
     headers = {"Retry-After": "1"} if problem.status == 503 else {}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(msgspec.json.encode(document), problem.status, headers, media_type="application/problem+json")
+
+
+def unwritten() -> AuditUnavailable:
+    return AuditUnavailable("the vault cannot write its records, so nothing was done", retry_after=1)
 
 
 def json_answer(status: int, document: Any, headers: dict[str, str] | None = None) -> Response:

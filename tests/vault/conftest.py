@@ -1,0 +1,65 @@
+"""The vault that these tests share, and a PSP that writes down what reaches it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.conftest import free_port
+from tests.vault.house import House, house
+
+
+class Psp:
+    """Answers every request with what a test says, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.seen: list[tuple[str, dict[str, str], str]] = []
+        self.reply: Any = {"id": "pi_1", "object": "payment_intent"}
+        self.status = 200
+        self.headers: dict[str, str] = {}
+        self.behavior = "answer"
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        headers = {k.lower(): v for k, v in request.headers.items()}
+        self.seen.append((f"{request.method} {request.path_qs}", headers, (await request.read()).decode()))
+        if self.behavior == "drop":
+            assert request.transport is not None
+            request.transport.close()
+        elif self.behavior == "sleep":
+            await asyncio.sleep(30)
+        if isinstance(self.reply, bytes):
+            return web.Response(body=self.reply, status=self.status, headers=self.headers)
+        return web.json_response(self.reply, status=self.status, headers=self.headers)
+
+
+@pytest.fixture(scope="session")
+async def psp_server() -> AsyncIterator[Psp]:
+    psp = Psp()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", psp.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", psp.port).start()
+    yield psp
+    await runner.cleanup()
+
+
+@pytest.fixture
+def psp(psp_server: Psp) -> Psp:
+    """As nobody had used it."""
+    psp_server.seen.clear()
+    psp_server.reply, psp_server.status, psp_server.headers = {"id": "pi_1", "object": "payment_intent"}, 200, {}
+    psp_server.behavior = "answer"
+    return psp_server
+
+
+@pytest.fixture(scope="session")
+async def vault(
+    server_url: str, psp_server: Psp, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:  # fmt: skip
+    async with house(server_url, tmp_path_factory.mktemp("vault"), psp_server.url) as h:
+        yield h
