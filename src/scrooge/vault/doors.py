@@ -115,7 +115,7 @@ def door(name: str, endpoint: Endpoint, **members: Any) -> Callable[[Request], A
         except Problem as problem:
             response = await refused(call, name, problem)
         except asyncpg.PostgresError as error:  # What the database will not write has not happened.
-            log.error("vault_not_written", error=type(error).__name__, sqlstate=error.sqlstate)
+            log.error("vault_not_written", error=type(error).__name__)
             response = await refused(call, name, unwritten())
         except Exception as error:  # Where it happened, but not what it says: messages may carry what was sent.
             log.error("internal_error", error=type(error).__name__, frames=frames_of(error))

@@ -5,7 +5,7 @@ import time
 import aiohttp
 from msgspec import Struct
 
-from scrooge.connectors.send import NEVER_SENT, bounded
+from scrooge.connectors.client import NEVER_SENT, bounded
 from scrooge.unanswered import why
 
 DROPPED = frozenset({"transfer-encoding", "content-encoding", "content-length", "connection", "set-cookie", "date"})

@@ -14,9 +14,9 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
+from scrooge.connectors.client import client
 from scrooge.connectors.connector import Connector
 from scrooge.connectors.registry import connectors
-from scrooge.connectors.send import client
 from scrooge.errors import DatabaseUnavailable, SettingsError
 from scrooge.ids import hex_of, new_id, number_of
 from scrooge.postgres.database import Database, connect, load, run
