@@ -30,9 +30,10 @@ class NotAuthentic(Exception):
 
 
 class Claims(Struct, frozen=True):
-    """What a good token said: its one-time id, and until when it must be remembered (Unix seconds)."""
+    """What a good token said: its one-time id, when it was made, until when it must be remembered (Unix seconds)."""
 
     id: str
+    issued_at: int
     expires_at: int
 
 
@@ -102,7 +103,7 @@ def check_token(token: str, keys: list[Ed25519PublicKey], act: str, body: bytes)
         raise NotAuthentic("the token is for another request")
     if not isinstance(claims["jti"], str) or not 16 <= len(claims["jti"]) <= 64:
         raise NotAuthentic("the token has no usable id")
-    return Claims(claims["jti"], int(claims["exp"]) + CLOCK_SKEW_SECONDS)
+    return Claims(claims["jti"], int(claims["iat"]), int(claims["exp"]) + CLOCK_SKEW_SECONDS)
 
 
 def check_answer(key: Ed25519PublicKey, signature: str, token_id: str, status: int, body: bytes) -> None:

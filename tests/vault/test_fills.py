@@ -1,10 +1,13 @@
 """A card goes to the PSP and to nobody else; what comes back has none; what cannot be is refused before it leaves."""
 
+import time
 from urllib.parse import parse_qs
 
+import jwt
 import msgspec
 import pytest
 
+from scrooge import service
 from scrooge.ids import hex_of, new_id
 
 LEFT = "SELECT sealed FROM security_codes WHERE card_id = $1::uuid"
@@ -204,7 +207,8 @@ async def test_a_service_token_is_good_once(vault, psp):
     token, _ = vault.core.token("POST /v1/fills", msgspec.json.encode(asked))
     assert (await vault.core_asks("POST", "/v1/fills", asked, token=token))[0] == 200
     status, refused = await vault.core_asks("POST", "/v1/fills", asked, token=token)
-    assert (status, refused["code"], refused["sent"]) == (401, "service_token_refused", False)
+    assert (status, refused["code"]) == (401, "service_token_refused")
+    assert "sent" not in refused, "the first copy was sent: nothing may be concluded from the second"
     assert len(psp.seen) == 1
     assert ("fill", "service_token_refused") in await vault.acts(made["id"])
 
@@ -219,7 +223,8 @@ async def test_nobody_but_the_core_may_have_a_card_filled(vault, psp, token):
         token, _ = identity(new_seed(), "x").token("POST /v1/fills", msgspec.json.encode(asked))
     for credential in (token or "none", vault.vault_key):
         status, refused = await vault.core_asks("POST", "/v1/fills", asked, token=credential)
-        assert (status, refused["code"], refused["sent"]) == (401, "service_token_refused", False)
+        assert (status, refused["code"]) == (401, "service_token_refused")
+        assert "sent" not in refused
     assert psp.seen == []
 
 
@@ -244,3 +249,27 @@ async def test_a_vault_that_dies_tells_nothing_that_is_not_so(vault, psp, point)
     _, sent = await vault.core_asks("POST", "/v1/fills", vault.fill(made["id"], psp.url))
     assert sent["outcome"] == "answered"
     assert "payment_method_data[card][cvc]" not in parse_qs(psp.seen[-1][2])
+
+
+async def test_a_failure_after_the_send_never_says_that_nothing_was_sent(vault, psp):
+    """A reply so deep that reading it fails: the money may have moved."""
+    made = await vault.tokenize()
+    psp.reply = b'{"a":' * 5000 + b"1" + b"}" * 5000
+    status, answer = await vault.core_asks("POST", "/v1/fills", vault.fill(made["id"], psp.url))
+    assert len(psp.seen) == 1
+    assert answer.get("sent") is None
+    assert status == 200 or answer["code"] == "internal_error"
+
+
+async def test_what_was_long_on_its_way_is_not_sent_and_nothing_is_concluded_from_it(vault, psp):
+    made = await vault.tokenize()
+    asked = vault.fill(made["id"], psp.url, timeout=1.0)
+    made_at = int(time.time()) - 10
+    claims = {
+        "iss": "scrooge", "aud": "scrooge-vault", "iat": made_at, "exp": made_at + 30, "jti": "z" * 20 + made["id"][-8:],
+        "act": "POST /v1/fills", "dgs": service.digest(msgspec.json.encode(asked)),
+    }  # fmt: skip
+    token = jwt.encode(claims, vault.core.key, algorithm="EdDSA")
+    status, refused = await vault.core_asks("POST", "/v1/fills", asked, token=token)
+    assert (status, refused["code"], refused.get("sent")) == (503, "fill_too_late", None)
+    assert psp.seen == []

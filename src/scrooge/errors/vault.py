@@ -57,6 +57,12 @@ class HostRefused(Problem):
     status = 403
 
 
+class FillTooLate(Problem):
+    """The request waited so long on its way that the core has given up; it was not sent."""
+
+    status = 503
+
+
 class CardGone(Problem):
     """The card was deleted or has been shredded."""
 

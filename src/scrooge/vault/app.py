@@ -20,7 +20,6 @@ from scrooge.vault.settings import VaultSettings, load
 from scrooge.vault.vault import Vault, open_vault
 
 log = structlog.get_logger()
-NOT_SENT = {"sent": False}  # of every refusal of a fill: nothing has left for a PSP
 
 
 def create_app(v: Vault) -> ASGIApp:
@@ -30,7 +29,7 @@ def create_app(v: Vault) -> ASGIApp:
             Route("/v1/instruments", door("tokenize", instruments.create), methods=["POST"]),
             Route(one, door("instrument_read", instruments.read), methods=["GET"]),
             Route(one, door("delete", instruments.delete), methods=["DELETE"]),
-            Route("/v1/fills", door("fill", fills.fill, **NOT_SENT), methods=["POST"]),
+            Route("/v1/fills", door("fill", fills.fill), methods=["POST"]),
             Route("/v1/changes", door("changes_read", records.changes), methods=["GET"]),
             Route(card, door("card_read", records.read), methods=["GET"]),
             Route(card, door("card_changed", records.change), methods=["PATCH"]),

@@ -49,7 +49,8 @@ class Call:
         self.who, self.object = "nobody", "-"
         self.claims: Claims | None = None
         self.noted = False  # its audit is written already
-        self.members: dict[str, Any] = {}  # of every problem of this route
+        self.members: dict[str, Any] = {}  # of every problem from here on
+        self.began = time.monotonic()
 
     @property
     def headers(self) -> dict[str, str]:
@@ -98,15 +99,14 @@ class Call:
 Endpoint = Callable[[Call], Awaitable[Response]]
 
 
-def door(name: str, endpoint: Endpoint, **members: Any) -> Callable[[Request], Awaitable[Response]]:
-    """`name` is the act as the audit and the metrics call it; `members` are on each of its problems."""
+def door(name: str, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    """`name` is the act as the audit and the metrics call it."""
 
     @functools.wraps(endpoint)
     async def answer(request: Request) -> Response:
         v: Vault = request.app.state.vault
         started = time.perf_counter()
         call = Call(v, request, b"")
-        call.members = members
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=call.request_id)
         try:

@@ -1,5 +1,6 @@
 """A card goes into a request of the core's, on its way to the PSP; the answer comes back without it."""
 
+import time
 from typing import Annotated
 
 import structlog
@@ -8,8 +9,9 @@ from starlette.responses import Response
 
 from scrooge.connectors.connector import CardTemplate
 from scrooge.crash import ON_ITS_WAY, reach
-from scrooge.errors import CardGone, MalformedId, NotFound, Problem, ServiceTokenRefused, TemplateMismatch
+from scrooge.errors import CardGone, FillTooLate, MalformedId, NotFound, Problem, ServiceTokenRefused, TemplateMismatch
 from scrooge.ids import number_of
+from scrooge.service import CLOCK_SKEW_SECONDS
 from scrooge.vault import egress
 from scrooge.vault.checks import Card
 from scrooge.vault.doors import Call, json_answer
@@ -49,6 +51,7 @@ class AskFill(Struct, forbid_unknown_fields=True):
         return "AskFill()"
 
 
+NOT_SENT = {"sent": False}
 REFUSED: dict[str, Problem] = {
     "service_token_refused": ServiceTokenRefused("this token was used before"),
     "not_found": NotFound("no such instrument of this merchant", param="instrument"),
@@ -57,9 +60,17 @@ REFUSED: dict[str, Problem] = {
 
 
 async def fill(call: Call) -> Response:
-    """Everything that can be refused is, before the card is granted; what is granted is on record before it leaves."""
+    """Everything that can be refused is, before the card is granted; what is granted is on record before it leaves.
+
+    From "sent": false the core concludes that no money moved. So it is said only where no copy of this request can have
+    been sent: not where its token was used, or is late, for another copy may have come before; and never after the send.
+    """
     claims = call.core()
+    call.members = NOT_SENT
     ask = call.json(AskFill)
+    if time.time() - claims.issued_at > ask.timeout + CLOCK_SKEW_SECONDS:
+        call.members = {}
+        raise FillTooLate("the core no longer waits for this")
     check_ids(ask)
     call.object = ask.instrument
     book = call.v.book
@@ -80,13 +91,19 @@ async def fill(call: Call) -> Response:
     assert granted is not None
     if granted.outcome != "done":
         problem = REFUSED[granted.outcome]
+        if isinstance(problem, ServiceTokenRefused):
+            call.members = {}
         raise type(problem)(problem.detail, param=problem.param)
     reach("vault.grant.after")
     card, code = open_card(call, ask, granted.sealed, granted.code)
     body = filled(template, ask.body, card, code)
     headers = {**ask.headers, "Content-Type": ask.content_type}
+    left = ask.timeout - (time.monotonic() - call.began)
+    if left <= 0:
+        return json_answer(200, Sent("not_sent", 0.0, reason="no time was left"))
+    call.members = {}
     reach("vault.send.written", ON_ITS_WAY)
-    sent = await egress.send(call.v.http, ask.method, base_url + ask.path, headers, body, ask.timeout)
+    sent = await egress.send(call.v.http, ask.method, base_url + ask.path, headers, body, left)
     reach("vault.send.after")
     return json_answer(200, without_card(template, sent, card))
 
