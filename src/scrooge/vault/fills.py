@@ -62,8 +62,8 @@ REFUSED: dict[str, Problem] = {
 async def fill(call: Call) -> Response:
     """Everything that can be refused is, before the card is granted; what is granted is on record before it leaves.
 
-    From "sent": false the core concludes that no money moved. So it is said only where no copy of this request can have
-    been sent: not where its token was used, or is late, for another copy may have come before; and never after the send.
+    From "sent": false the core concludes that no money moved. So it is said only where no copy of this request can
+    have been sent: not where its token was used or is late (another copy may have come before), nor after the send.
     """
     claims = call.core()
     call.members = NOT_SENT
