@@ -30,6 +30,7 @@ PREFIXES = frozenset(
         "brk",
         "aud",
         "dec",
+        "ern",
         "req",
         "ret",
         "whe",

@@ -77,6 +77,12 @@ OUTBOX_AGE = Gauge(
 )
 BREAKS_OPEN = Gauge("scrooge_breaks_open", "Breaks waiting for an operator", multiprocess_mode="max")
 JOB_FAILURES = Counter("scrooge_job_failures_total", "Background work that failed and comes back later", ["job"])
+ERRANDS = Counter("scrooge_errands_total", "Turns of errands at PSPs and at the vault", ["kind", "result"])
+ERRANDS_OPEN = Gauge(
+    "scrooge_errands_open", "Errands that are not done: due, or parked as tried too often", ["state"],
+    multiprocess_mode="max",
+)  # fmt: skip
+OLDEST_ERRAND = Gauge("scrooge_oldest_errand_seconds", "Age of the oldest errand not done", multiprocess_mode="max")
 VAULT_CARDS = Counter("scrooge_vault_cards_total", "Changes of the vault's cards", ["result"])
 VAULT_SILENT = Gauge(
     "scrooge_vault_silent_seconds", "How long the card vault has told nothing", multiprocess_mode="max"

@@ -48,6 +48,7 @@ PLACES = {
     "aiohttp": (
         "connectors/client.py",
         "connectors/send.py",
+        "connectors/errand.py",
         "connectors/vault_client.py",
         "unanswered.py",
         "flows/scrooge.py",

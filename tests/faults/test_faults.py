@@ -2,8 +2,7 @@
 
 import pytest
 
-from scrooge import crash
-from tests.faults.cells import DIMENSIONS, Cell, all_pairs, covering, pairs_of, why_not
+from tests.faults.cells import DIMENSIONS, OF_PAYMENTS, Cell, all_pairs, covering, pairs_of, why_not
 from tests.faults.cuts import Where
 from tests.faults.report import Plan, report
 from tests.faults.suite import makers, run, stage
@@ -26,7 +25,7 @@ CUTS = [
 def slice_of(draw: list[Cell]) -> list[Cell]:
     """One cell per point, in as few episodes as hold them all."""
     found = []
-    for n, point in enumerate(crash.POINTS):
+    for n, point in enumerate(OF_PAYMENTS):
         turns = [*EPISODES[n % len(EPISODES) :], *EPISODES, TWICE]
         operation, behavior = next(
             e for e in turns if why_not({"point": point, "operation": e[0], "behavior": e[1]}) is None
@@ -44,7 +43,7 @@ async def test_whatever_dies_or_is_cut_the_money_is_right():
     document = report(Plan(cells, [], [str(where) for where in CUTS], []), {}, outcome, SEED)
     assert document["violations"] == []
     assert document["unreached"] == []
-    assert document["deaths"] >= len(crash.POINTS)
+    assert document["deaths"] >= len(OF_PAYMENTS)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

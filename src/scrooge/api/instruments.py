@@ -5,7 +5,7 @@ import time
 from scrooge.api import answers, bodies, pages
 from scrooge.api.call import Answer, Call
 from scrooge.errors import InvalidField, ModeMismatch, NotFound, UnknownConnectorAccount
-from scrooge.flows import cards
+from scrooge.flows import cards, errands
 from scrooge.ids import bucket_of, new_id, number_of
 from scrooge.postgres.rows import instant
 from scrooge.storage import instruments
@@ -48,7 +48,7 @@ async def read(call: Call) -> Answer:
 
 async def delete(call: Call) -> Answer:
     instrument = await instrument_of(call)
-    if not await instruments.delete(call.s.db, instrument.merchant, instrument.id):
+    if not await errands.forget(call.s, instrument.merchant, instrument.id):
         raise NotFound("no such instrument")
     return Answer(200, answers.Deleted(id=instrument.id, object="instrument", deleted=True))
 

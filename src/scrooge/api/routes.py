@@ -86,7 +86,7 @@ ROUTES = (
           answers={200: a.Instrument}, problems=(e.NotFound, e.VaultUnavailable), summary="Read an instrument"),
     Route(method="DELETE", path="/v1/instruments/{instrument}", handler=instruments.delete,
           scope="instruments:write", answers={200: a.Deleted}, problems=(e.NotFound, e.VaultUnavailable),
-          summary="Forget an instrument's tokens for good"),
+          summary="Forget an instrument, here and wherever a credential of it is kept"),
     # --- events ---
     Route(method="GET", path="/v1/events", handler=events.feed, scope="events:read", query=b.EventFilter,
           answers={200: r.EventList}, summary="Read what happened, in order, each event once"),

@@ -224,6 +224,9 @@ def working(found: condition.Work) -> Iterator[Finding]:
     yield Finding("partitions", found.next_month, partitions, "" if found.next_month else "scrooge worker")
     breaks = f"{found.breaks} open" if found.breaks else "none"
     yield Finding("breaks", not found.breaks, breaks, "scrooge check" if found.breaks else "")
+    errands = f"{found.errands_parked} given up" if found.errands_parked else "none given up"
+    fix = "see the breaks errand_parked: what a PSP or the vault refuses to forget" if found.errands_parked else ""
+    yield Finding("errands", not found.errands_parked, errands, fix)
     create = "scrooge keys create --caller checkout --scopes '*'"
     yield Finding("API keys", bool(found.keys), f"{found.keys} active", "" if found.keys else create)
     post = "POST /v1/connector-accounts"

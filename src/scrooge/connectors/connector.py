@@ -97,6 +97,24 @@ class Endpoint(Struct, frozen=True):
     read: Callable[[Command, int, Headers, Json], Outcome]
 
 
+class Kept(Struct, frozen=True, kw_only=True):
+    """A token that a PSP keeps for us, and whose it is there."""
+
+    psp_token: str
+    psp_customer: str | None
+    merchant_account: str
+
+
+class Forget(Struct, frozen=True):
+    """Ends a token at the PSP. `read` gets status and document and says whether it is gone, now or before.
+
+    A refusal that may pass is a no; what it cannot read it raises.
+    """
+
+    build: Callable[[Kept], Request]
+    read: Callable[[int, Json], bool]
+
+
 class Recovery(Struct, frozen=True):
     """How to find out what happened when an answer was lost. Seconds throughout.
 
@@ -163,6 +181,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     # Takes back, by our own reference, an authorization whose outcome nobody can find out any more; a notification says
     # that it did. Its reply concludes nothing and names nothing.
     reversal: Endpoint | None = None
+    forget: Forget | None = None  # None: tokens are ended at the PSP's own site, by hand
     authorization_seconds: int = 7 * 86_400  # how long an approval holds when the reply does not say
 
 

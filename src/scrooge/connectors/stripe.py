@@ -41,6 +41,7 @@ from scrooge.connectors.stripe_replies import (
     read_void,
     void,
 )
+from scrooge.connectors.stripe_tokens import FORGET
 from scrooge.domain.attempt import Operation
 from scrooge.errors import AmountNotRepresentable, UnsupportedOperation
 from scrooge.money import Money
@@ -261,6 +262,7 @@ STRIPE = Connector(
         Operation.REFUND: Endpoint(find_refund, asking(found_refund)),
     },
     abandon=Endpoint(end, read_abandoned),
+    forget=FORGET,
     replayed=replayed,
     verify=verify,
     notifications=notifications,

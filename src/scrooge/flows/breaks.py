@@ -15,6 +15,7 @@ from scrooge.metrics import BREAKS
 from scrooge.storage import breaks, changes
 from scrooge.storage.breaks import Break
 from scrooge.storage.directory import Principal
+from scrooge.storage.errands import Errand
 from scrooge.storage.inbox import Unread
 
 log = structlog.get_logger()
@@ -79,6 +80,21 @@ async def unresolved(s: Scrooge, p: Payment, a: Attempt) -> None:
         attempt=a.id,
         connector_account=a.connector_account,
     )  # fmt: skip
+
+
+async def errand_parked(connection: Any, errand: Errand, reason: str) -> None:
+    """Tried often enough, and from now on once a day: somebody has to look at what stands in its way."""
+    BREAKS.labels("errand_parked").inc()
+    log.error("errand_parked", errand=errand.id, kind=errand.kind, instrument=errand.instrument, reason=reason)
+    await changes.open_break(
+        connection,
+        "errand_parked",
+        f"errand_parked:{errand.id}",
+        {"why": reason, "kind": errand.kind, "instrument": errand.instrument, "tries": errand.tries},
+        merchant=errand.merchant,
+        livemode=errand.livemode,
+        connector_account=errand.connector_account,
+    )
 
 
 async def unwanted(connection: Any, kind: str, p: Payment, a: Attempt) -> None:

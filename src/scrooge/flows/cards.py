@@ -5,6 +5,7 @@ adds what we do not know at all. So no answer that comes late can undo what the 
 """
 
 import time
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -13,7 +14,7 @@ from scrooge.connectors.vault_client import VaultSilent, ask_vault
 from scrooge.errors import MalformedId, VaultUnavailable
 from scrooge.flows.scrooge import Scrooge
 from scrooge.metrics import VAULT_CARDS, VAULT_SILENT
-from scrooge.storage import cards
+from scrooge.storage import cards, instruments
 from scrooge.storage.cards import Card
 from scrooge.storage.instruments import Instrument
 
@@ -27,7 +28,7 @@ class Page(msgspec.Struct, frozen=True):
     """Of the vault's feed; each card is read by itself, so that an odd one holds up no other."""
 
     data: list[msgspec.Raw]
-    next_cursor: str
+    next_cursor: str | None
     has_more: bool
 
 
@@ -77,11 +78,15 @@ class Listening:
             return False
         self.heard_at = time.monotonic()
         VAULT_SILENT.set(0)
-        if not page.data and page.next_cursor == before:
+        cursor = page.next_cursor or before
+        if cursor == before:
             return False
         told = [card for raw in page.data if (card := read(raw)) is not None]
+        merchants = {card.id: card.merchant for card in told}
         async with s.db.transaction() as connection:
-            heard = await cards.hear(connection, told, before, page.next_cursor)
+            heard = await cards.hear(connection, told, before, cursor)
+            for deleted in heard or ():  # At the vault, by their merchant: so nothing else of them may stay.
+                await instruments.delete(connection, merchants[deleted], deleted)
         if heard is not None:
             VAULT_CARDS.labels("heard").inc(len(told))
         return page.has_more
@@ -90,7 +95,7 @@ class Listening:
 async def changes(s: Scrooge, after: str) -> Page:
     """Raises VaultSilent."""
     assert s.vault is not None
-    path = f"/v1/changes?after={after}&limit={PAGE}" if after else f"/v1/changes?limit={PAGE}"
+    path = f"/v1/changes?limit={PAGE}" + (f"&after={quote(after, safe='=-_')}" if after else "")
     reply = await ask_vault(s.http, s.vault, "GET", path, timeout=ASK_SECONDS)
     if reply.status != 200:
         log.error("vault_changes_refused", status=reply.status)

@@ -61,7 +61,7 @@ class Answered(Record, frozen=True, kw_only=True):
 
 
 class Token(Record, frozen=True, kw_only=True):
-    """A stored card; `owner` is the payer's name at the merchant."""
+    """A stored card; `owner` is the payer's name at the merchant. One that is `gone` pays for nothing any more."""
 
     connector: str
     number: str
@@ -69,6 +69,7 @@ class Token(Record, frozen=True, kw_only=True):
     year: int
     owner: str | None = None
     created: int = 0
+    gone: bool = False
 
 
 class Challenge(Record, frozen=True, kw_only=True):

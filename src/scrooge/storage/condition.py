@@ -35,6 +35,7 @@ class Work(Struct, frozen=True):
     overdue: int
     unread: int
     breaks: int
+    errands_parked: int
     accounts: int
     keys: int
     next_month: bool

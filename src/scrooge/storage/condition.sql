@@ -13,6 +13,7 @@ SELECT current_setting('server_version_num')::integer AS version, current_settin
 SELECT (SELECT count(*) FROM attempts WHERE ask_at < now() - interval '2 minutes') AS overdue,
        (SELECT count(*) FROM inbox WHERE state = 'unread' AND due_at < now() - interval '2 minutes') AS unread,
        (SELECT count(*) FROM breaks WHERE closed_at IS NULL) AS breaks,
+       (SELECT count(*) FROM errands WHERE state = 'parked') AS errands_parked,
        (SELECT count(*) FROM connector_accounts) AS accounts,
        (SELECT count(*) FROM api_keys WHERE revoked_at IS NULL) AS keys,
        to_regclass('payments' || to_char(now() AT TIME ZONE 'UTC' + interval '1 month', '_YYYY_MM')) IS NOT NULL

@@ -11,6 +11,8 @@ from scrooge.ids import hex_of
 from scrooge.postgres.database import Database, load, run
 from scrooge.postgres.lane import Lane
 from scrooge.postgres.rows import key_of, microseconds, public
+from scrooge.storage import errands
+from scrooge.storage.errands import FORGET_CARD, FORGET_TOKEN, Errand
 
 Q = load(Path(__file__).with_suffix(".sql"))
 LAST = "f" * 32
@@ -109,14 +111,27 @@ async def of_customer(
     return found, found[-1].id if len(rows) > limit else None
 
 
-async def delete(db: Database, merchant: str, instrument_id: str) -> bool:
-    """The tokens go for good; the row stays, for the payments that name it. False when there is none."""
+async def delete(connection: Any, merchant: str, instrument_id: str) -> bool:
+    """In the caller's transaction: no payment finds it any more, and every credential is an errand until it is gone
+    where it is kept. The row stays, for the payments that name it. False when there is none."""
     bucket, number = key_of(instrument_id)
-    async with db.transaction() as connection:
-        row = await run(connection, Q["delete"], bucket, number, hex_of(merchant))
-        if row is not None:
-            await run(connection, Q["delete_credentials"], bucket, number)
-    return row is not None
+    row = await run(connection, Q["delete"], bucket, number, hex_of(merchant))
+    if row is None:
+        return False
+    about = {"merchant": merchant, "livemode": row["livemode"], "instrument": instrument_id}
+    due = [Errand(kind=FORGET_CARD, **about)] if row["at_vault"] else []
+    for c in await run(connection, Q["delete_credentials"], bucket, number):
+        due.append(
+            Errand(
+                kind=FORGET_TOKEN,
+                connector_account=public("con", c["connector_account_id"]),
+                psp_token=c["psp_token"],
+                psp_customer=c["psp_customer"] or row["customer"],
+                **about,
+            )
+        )
+    await errands.add(connection, due)
+    return True
 
 
 def instrument_of(row: Any) -> Instrument:

@@ -32,7 +32,9 @@ SELECT i.*,
 -- delete :one
 UPDATE instruments SET deleted_at = now()
  WHERE bucket = $1 AND id = $2 AND merchant_id = $3 AND deleted_at IS NULL
-RETURNING id;
+RETURNING livemode, customer, vault AND card_status <> 'deleted' AS at_vault;
 
--- delete_credentials :none
-DELETE FROM credentials WHERE bucket = $1 AND instrument_id = $2;
+-- delete_credentials :many
+DELETE FROM credentials
+ WHERE bucket = $1 AND instrument_id = $2
+RETURNING connector_account_id, psp_token, psp_customer;

@@ -6,14 +6,16 @@ from msgspec import Struct
 
 from scrooge import metrics
 from scrooge.flows.cards import Listening
+from scrooge.flows.errands import run
 from scrooge.flows.escalate import Aging, escalate
 from scrooge.flows.receive import apply_one
 from scrooge.flows.scrooge import Scrooge
-from scrooge.storage import inbox, work
+from scrooge.storage import errands, inbox, work
 from scrooge.workers.ask import Asking
 from scrooge.workers.webhooks import forget_webhooks, replay_events, send_webhooks, show_webhooks, spread_events
 
 BATCH = 64
+ERRANDS_A_TURN = 16
 KEYS_A_TURN = 1000
 MONTHS_AHEAD = 3
 
@@ -61,6 +63,21 @@ async def hear_of_cards(s: Scrooge, spawn: Spawn) -> int:
     return BATCH if await LISTENING.turn(s) else 0
 
 
+async def run_errands(s: Scrooge, spawn: Spawn) -> int:
+    claimed = await errands.claim(s.db, ERRANDS_A_TURN)
+    for errand in claimed:
+        spawn(run(s, errand))
+    return 0  # There is no hurry.
+
+
+async def show_errands(s: Scrooge, spawn: Spawn) -> int:
+    seen = await errands.backlog(s.db)
+    metrics.ERRANDS_OPEN.labels("due").set(seen["due"])
+    metrics.ERRANDS_OPEN.labels("parked").set(seen["parked"])
+    metrics.OLDEST_ERRAND.set(seen["oldest_seconds"])
+    return 0
+
+
 AGING = Aging()
 
 
@@ -80,6 +97,8 @@ JOBS = (
     Job("send_webhooks", 0.2, send_webhooks),
     Job("replay_events", 1.0, replay_events),
     Job("hear_of_cards", 1.0, hear_of_cards),
+    Job("run_errands", 0.5, run_errands),
+    Job("show_errands", 5.0, show_errands),
     Job("show_backlog", 5.0, show_backlog),
     Job("show_doubts", 5.0, show_doubts),
     Job("break_overdue", 30.0, break_overdue),

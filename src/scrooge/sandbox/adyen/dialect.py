@@ -9,10 +9,11 @@ import msgspec
 from ..wire import Call, Dialect, Reply
 from ..world import World
 from . import fields as f
-from . import management, modifications, payments
+from . import management, modifications, payments, tokens
 from .errors import Refused
 
 _CHECKOUT = re.compile(r"/v\d+/(payments|payments/details|cancels|payments/(\w+)/(\w+))")
+_STORED = re.compile(r"/v\d+/storedPaymentMethods(?:/([^/]+))?")
 _MANAGEMENT = re.compile(r"/management/v\d+/merchants/([^/]+)/webhooks(?:/([^/]+)(/generateHmac)?)?")
 _CHANGES: dict[str, Callable[[World, f.Json, str], f.Json]] = {
     "captures": modifications.capture,
@@ -30,6 +31,8 @@ def answer(world: World, call: Call) -> Reply:
         document = _json(call)
         if match := _MANAGEMENT.fullmatch(call.path):
             return _managed(world, call, document, *match.groups())
+        if match := _STORED.fullmatch(call.path):
+            return _stored(world, call, match[1])
         match = _CHECKOUT.fullmatch(call.path) if call.method == "POST" else None
         if match is None:
             raise Refused(404, "000", f"Not found: {call.method} {call.path}", "validation")
@@ -49,6 +52,15 @@ def _checked_out(world: World, call: Call, document: f.Json, path: str, id_: str
     if act is None or id_ is None:
         raise Refused(404, "000", f"Not found: {call.path}", "validation")
     return _ok(act(world, document, id_), 201)
+
+
+def _stored(world: World, call: Call, id_: str | None) -> Reply:
+    if call.method == "GET" and id_ is None:
+        return _ok(tokens.listed(world, call))
+    if call.method == "DELETE" and id_ is not None:
+        tokens.remove(world, call, id_)
+        return Reply(204, b"")
+    raise Refused(404, "000", f"Not found: {call.method} {call.path}", "validation")
 
 
 def _managed(world: World, call: Call, document: f.Json, account: str, id_: str | None, hmac: str | None) -> Reply:

@@ -274,6 +274,6 @@ def _stored(world: World, id_: str, document: f.Json) -> Token:
         return Token(id=id_, connector="adyen", number=number, month=3, year=2034)
     stored = world.state.get(Token, id_)
     owner = document.get("shopperReference")
-    if stored is None or stored.connector != "adyen" or stored.owner != owner:
+    if stored is None or stored.connector != "adyen" or stored.owner != owner or stored.gone:
         raise Refused(422, "800", "Contract not found")
     return stored

@@ -65,6 +65,7 @@ ROUTES: dict[tuple[str, ...], Route] = {
     ),
     ("GET", "payment_methods", "*"): _route(methods.read_method),
     ("POST", "payment_methods", "*", "attach"): _route(methods.attach_method, "customer"),
+    ("POST", "payment_methods", "*", "detach"): _route(methods.detach_method),
     ("POST", "customers"): _route(methods.create_customer, "email name description metadata phone payment_method"),
     ("GET", "customers", "*"): _route(methods.read_customer),
     ("POST", "webhook_endpoints"): _route(

@@ -15,7 +15,7 @@ from . import form as f
 from .documents import Document, intent_document
 from .errors import Refused, decline_error
 from .events import announce
-from .methods import find_method, method_from
+from .methods import method_from, usable_method
 from .records import Charge, Intent, Who
 
 _AMOUNT_MAX = 99_999_999
@@ -80,7 +80,7 @@ def confirm(world: World, who: Who, form: f.Form, id_: str) -> Document:
     )
     method = _method(world, form)
     if method is None and intent.payment_method:
-        method = find_method(world, intent.payment_method)
+        method = usable_method(world, intent.payment_method)
     if method is None:
         raise Refused.invalid("payment_method", "There is no payment method to confirm with.")
     facts = intent.facts | {name: f.text(form, name) for name in _FACTS if name in form}
@@ -228,7 +228,7 @@ def _method(world: World, form: f.Form) -> Token | None:
     if "payment_method_data" in form:
         return method_from(world, f.mapping(form, "payment_method_data"), "payment_method_data")
     id_ = f.text(form, "payment_method")
-    return find_method(world, id_) if id_ else None
+    return usable_method(world, id_) if id_ else None
 
 
 def find_intent(world: World, who: Who, id_: str) -> Intent:

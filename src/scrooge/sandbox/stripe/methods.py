@@ -23,14 +23,27 @@ _CARD_FIELDS = frozenset({"number", "exp_month", "exp_year", "cvc", "networks", 
 _DATA_FIELDS = frozenset({"type", "card", "billing_details", "metadata", "allow_redisplay", "radar_options"})
 
 
-def find_method(world: World, id_: str) -> Token:
+def find_method(world: World, id_: str, status: int = 400) -> Token:
     """A stored payment method or one of Stripe's public test ones; raises Refused."""
     if method := world.state.get(Token, id_):
         if method.connector == "stripe":
             return method
     elif number := PUBLIC_TOKENS["stripe"].get(id_):
         return Token(id=id_, connector="stripe", number=number, month=12, year=2034)
-    raise Refused.missing("PaymentMethod", id_, "payment_method", status=400)
+    raise Refused.missing("PaymentMethod", id_, "payment_method", status=status)
+
+
+def usable_method(world: World, id_: str) -> Token:
+    """One that may be paid with; raises Refused."""
+    method = find_method(world, id_)
+    if method.gone:
+        message = (
+            "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared "
+            "with a connected account without Customer attachment, or was detached from a Customer. It may not be used "
+            "again. To use a PaymentMethod multiple times, you must attach it to a Customer first."
+        )
+        raise Refused(400, "invalid_request_error", message)
+    return method
 
 
 def method_from(world: World, form: f.Form, where: str) -> Token:
@@ -83,7 +96,7 @@ def create_method(world: World, _who: Who, form: f.Form, _: str) -> Document:
 
 def read_method(world: World, _who: Who, _form: f.Form, id_: str) -> Document:
     """GET /v1/payment_methods/{id}."""
-    return method_document(find_method(world, id_))
+    return method_document(find_method(world, id_, 404))
 
 
 def attach_method(world: World, who: Who, form: f.Form, id_: str) -> Document:
@@ -93,6 +106,17 @@ def attach_method(world: World, who: Who, form: f.Form, id_: str) -> Document:
     if id_ in PUBLIC_TOKENS["stripe"]:
         method = structs.replace(method, id=f"pm_{token()}", created=int(time.time()))
     method = structs.replace(method, owner=customer.id)
+    world.state.put(method)
+    return method_document(method)
+
+
+def detach_method(world: World, _who: Who, _form: f.Form, id_: str) -> Document:
+    """POST /v1/payment_methods/{id}/detach: nobody can pay with it any more. It stays readable, without a customer."""
+    method = find_method(world, id_, 404)
+    if method.owner is None:
+        message = "The payment method you provided is not attached to a customer so detachment is impossible."
+        raise Refused(400, "invalid_request_error", message)
+    method = structs.replace(method, owner=None, gone=True)
     world.state.put(method)
     return method_document(method)
 

@@ -2,49 +2,21 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import structs
 from tests.conftest import free_port
-from tests.played_vault import PlayedVault, played_vault
+from tests.played_vault import PlayedVault
 
-from scrooge.app import open_scrooge
 from scrooge.errors import InstrumentNotOfCustomer, ModeMismatch, UnknownInstrument, VaultUnavailable
 from scrooge.flows.authorize import instrument_of
 from scrooge.flows.cards import Listening, asked
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import bucket_of, new_id
-from scrooge.settings import Settings
 from scrooge.storage import cards, instruments
-from scrooge.storage.access import create_caller, create_merchant
 from scrooge.storage.cards import Card
 from scrooge.storage.directory import Principal
-
-
-@pytest.fixture
-async def played() -> AsyncIterator[PlayedVault]:
-    async with played_vault() as played:
-        yield played
-
-
-@pytest.fixture
-async def s(fresh_database_url: str, played: PlayedVault, tmp_path: Path) -> AsyncIterator[Scrooge]:
-    settings = Settings(
-        database_url=fresh_database_url, data_dir=tmp_path, vault_url=played.url, service_key=played.core_seed,
-        vault_public_key=played.us.public,
-    )  # fmt: skip
-    async with open_scrooge(settings) as s:
-        yield s
-
-
-@pytest.fixture
-async def who(s: Scrooge) -> Principal:
-    merchant = await create_merchant(s.db, "tests")
-    caller = await create_caller(s.db, merchant, "checkout")
-    return Principal(new_id("key", 0), merchant, "tests", caller, "checkout", frozenset({"*"}), False)
 
 
 def card(who: Principal, **more: Any) -> dict[str, Any]:

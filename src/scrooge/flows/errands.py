@@ -1,0 +1,118 @@
+"""Errands at PSPs and at the vault: they move no money, must not be forgotten, and come after everything that does.
+
+An errand is a row, written in the transaction that makes it necessary; it ends only by an answer that is definitive.
+Done twice it does no harm, so it is claimed for a while, not for good: whoever dies with one has lost a turn.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from scrooge.connectors.connector import Kept
+from scrooge.connectors.errand import exchange
+from scrooge.connectors.vault_client import ask_vault
+from scrooge.crash import reach
+from scrooge.errors import DatabaseUnavailable
+from scrooge.flows import breaks
+from scrooge.flows.scrooge import Scrooge
+from scrooge.metrics import ERRANDS
+from scrooge.storage import errands, instruments
+from scrooge.storage.errands import FORGET_CARD, FORGET_TOKEN, RENEW_CARD, Errand
+from scrooge.unanswered import why
+
+log = structlog.get_logger()
+SECONDS = 10.0  # nobody waits for it
+PARK_TRIES = 16  # with the spacing of claims: a day and a half
+
+
+class NotYet(Exception):
+    """What was to be done is not, or nobody can tell; in words for an operator, without a secret."""
+
+
+async def forget(s: Scrooge, merchant: str, instrument_id: str) -> bool:
+    """The instrument is gone for payments at once; for every place that keeps a credential of it there is an errand."""
+    reach("forget.before")
+    async with s.db.transaction() as connection:
+        gone = await instruments.delete(connection, merchant, instrument_id)
+        reach("forget.written")
+    reach("forget.after")
+    return gone
+
+
+async def run(s: Scrooge, errand: Errand) -> None:
+    """One turn of an errand; what is not done comes back by itself, later and later, and once a day for ever."""
+    reach("errand.claimed")
+    try:
+        note = await KINDS[errand.kind](s, errand)
+    except DatabaseUnavailable:
+        raise
+    except Exception as error:
+        reason = str(error) if isinstance(error, NotYet) else why(error)
+        ERRANDS.labels(errand.kind, "not_yet").inc()
+        log.warning("errand_not_done", errand=errand.id, kind=errand.kind, tries=errand.tries, reason=reason)
+        if errand.tries < PARK_TRIES:
+            await errands.leave(s.db, errand, reason)
+            return
+        async with s.db.transaction() as connection:
+            if await errands.park(connection, errand, reason):
+                await breaks.errand_parked(connection, errand, reason)
+        return
+    reach("errand.done")
+    await errands.finish(s.db, errand, note)
+    ERRANDS.labels(errand.kind, "done").inc()
+    log.info("errand_done", errand=errand.id, kind=errand.kind, instrument=errand.instrument, note=note)
+
+
+# --- each kind: what it did, in words; raises NotYet ----------------------------------------
+
+
+async def forget_card(s: Scrooge, errand: Errand) -> str:
+    status = await at_vault(s, "DELETE", f"/v1/cards/{errand.instrument}")
+    if status == 404:
+        return "the vault has no such card"
+    if status != 200:
+        raise NotYet(f"the vault answered HTTP {status}")
+    return "the vault deleted the card"
+
+
+async def renew_card(s: Scrooge, errand: Errand) -> str:
+    body = msgspec.json.encode({"exp": errand.exp})
+    status = await at_vault(s, "PATCH", f"/v1/cards/{errand.instrument}", body)
+    if status == 200:
+        return "the vault has the new expiry"
+    if status in {404, 409, 410, 422}:  # The card is gone, or the vault knows better: there is nothing to do.
+        return f"the vault refused the expiry with HTTP {status}"
+    raise NotYet(f"the vault answered HTTP {status}")
+
+
+async def at_vault(s: Scrooge, method: str, path: str, body: bytes = b"") -> int:
+    if s.vault is None:
+        raise NotYet("no vault is set: SCROOGE_VAULT_URL")
+    return (await ask_vault(s.http, s.vault, method, path, body, timeout=SECONDS)).status
+
+
+async def forget_token(s: Scrooge, errand: Errand) -> str:
+    """A token that another instrument names too stays: its payer has not gone."""
+    assert errand.connector_account is not None
+    assert errand.psp_token is not None
+    await s.directory.refresh()
+    account = await s.directory.account_by_id(errand.connector_account)
+    assert account is not None, "connector accounts are never deleted"
+    ending = s.connectors[account.connector].forget
+    if ending is None:
+        return f"{account.connector} ends tokens at its own site only"
+    if await errands.token_in_use(s.db, account.id, errand.psp_token):
+        return "another instrument has the same token"
+    kept = Kept(psp_token=errand.psp_token, psp_customer=errand.psp_customer, merchant_account=account.merchant_account)
+    status, document = await exchange(s.http, s.directory.wire(account), ending.build(kept), SECONDS)
+    if not ending.read(status, document):
+        raise NotYet(f"{account.connector} answered HTTP {status}")
+    return f"gone at {account.connector}"
+
+
+KINDS: dict[str, Callable[[Scrooge, Errand], Awaitable[str]]] = {
+    FORGET_CARD: forget_card,
+    FORGET_TOKEN: forget_token,
+    RENEW_CARD: renew_card,
+}
