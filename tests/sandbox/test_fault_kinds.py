@@ -15,6 +15,7 @@ from .test_faults import lost
 from .test_idempotency import FORM
 
 LAG_MS = 3_000
+NUMBER = "4000009912345678"
 
 
 class Psp(NamedTuple):
@@ -96,6 +97,38 @@ def test_a_wrong_amount_is_told_and_the_right_one_moves(sandbox: Server, psp: Ps
     told = json.loads(psp.pay("wrong")[1])["amount"]
     assert (told if psp.name == "stripe" else told["value"]) == 1399
     assert [line["minor"] for line in psp.truth()] == [1299]
+
+
+@pytest.mark.parametrize("connector", ["stripe", "adyen"])
+def test_a_psp_that_repeats_the_card_does_so_in_its_answers_and_its_notification(
+    sandbox: Server, key: str, merchant: str, adyen_client: Any, receiver: Receiver, connector: str
+):
+    sandbox.fault(connector, "echo_card")
+    headers = {"idempotency-key": f"echo-{merchant}"}
+    if connector == "adyen":
+        listening(adyen_client, merchant, receiver.url)
+        card = {"type": "scheme", "number": NUMBER, "expiryMonth": "03", "expiryYear": "2034", "cvc": "739"}
+        body = json.dumps(adyen_payment(merchant, "echo") | {"paymentMethod": card})
+        headers |= {"x-api-key": "k", "content-type": "application/json"}
+        path = "/adyen/v72/payments"
+    else:
+        params: Any = {"enabled_events": ["*"], "url": receiver.url}
+        stripe_at(sandbox, key).v1.webhook_endpoints.create(params=params)
+        card = {"number": NUMBER, "exp_month": "3", "exp_year": "2034", "cvc": "739"}
+        form = {f"payment_method_data[card][{name}]": value for name, value in card.items()}
+        less = {name: value for name, value in FORM.items() if name != "payment_method"}
+        body = urllib.parse.urlencode(less | form | {"payment_method_data[type]": "card"})
+        headers |= {"authorization": f"Bearer {key}", "content-type": "application/x-www-form-urlencoded"}
+        path = "/stripe/v1/payment_intents"
+    for _ in range(2):
+        connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=60)
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+        assert answer.status == 200, told
+        assert (told["echoed"]["number"], told["echoed"]["cvc"]) == (NUMBER, "739")
+    receiver.wait(1)
+    assert receiver.documents()[0]["echoed"]["value"] == int(NUMBER)
 
 
 def test_broken_idempotency_moves_the_money_again_under_the_same_key(sandbox: Server, psp: Psp):

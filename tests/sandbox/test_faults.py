@@ -256,4 +256,5 @@ def test_the_contracts_kinds_are_all_here():
         "inquiry_lag",
         "broken_idempotency",
         "outage",
+        "echo_card",
     }

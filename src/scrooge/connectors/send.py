@@ -11,6 +11,7 @@ import msgspec
 import structlog
 from msgspec import Struct, structs
 
+from scrooge.cards import redacted
 from scrooge.connectors import hop
 from scrooge.connectors.client import NEVER_SENT, bounded
 from scrooge.connectors.connector import Command, Connector, Endpoint, Headers, Request, Wire
@@ -22,6 +23,7 @@ from scrooge.metrics import VAULT_FILLS, VAULT_SECONDS
 from scrooge.unanswered import why
 
 log = structlog.get_logger()
+WORDS = ("reason", "raw_code", "raw_message")  # of outcomes: what a PSP wrote freely
 
 EXPLAINED: dict[type[Exception], str] = {
     StillRunning: "the first request is still running",
@@ -179,7 +181,14 @@ def read(
         outcome = checked(command, outcome)
     elif isinstance(outcome, Rejected) and not first and not connector.replayed(headers):
         outcome = Unknown(f"on a replay: {outcome.reason}", outcome.psp_reference)
-    return outcome, health
+    return without_cards(outcome), health
+
+
+def without_cards(outcome: Outcome) -> Outcome:
+    """What a PSP wrote freely is kept and shown: a card number in it is taken out."""
+    words = {name: getattr(outcome, name, "") for name in WORDS}
+    clean = {name: redacted(text) for name, text in words.items() if text and redacted(text) is not text}
+    return structs.replace(outcome, **clean) if clean else outcome
 
 
 def checked(command: Command, outcome: Approved) -> Outcome:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import structlog
 from msgspec import structs
 
+from scrooge.cards import redacted_document
 from scrooge.connectors.connector import Notification
 from scrooge.connectors.send import checked
 from scrooge.crash import reach
@@ -52,11 +53,19 @@ async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, 
         NOTIFICATIONS.labels(account.connector, "refused").inc()
         log.warning("notification_refused", connector_account=account.id)
         raise NotificationRefused("the signature does not verify")
+    clean = raw
     try:
-        items = [mine(n, account) for n in connector.notifications(raw)]
+        read = connector.notifications(raw)
+        clean = redacted_document(raw, {text for n in read for text in ids_of(n)})
+        if clean is not raw:
+            log.critical("card_number_in_notification", connector_account=account.id)
+            read = connector.notifications(clean)
+        items = [mine(n, account) for n in read]
     except Exception as error:  # Authentic, so it must not be lost, whatever it is.
         log.error("notification_unreadable", connector_account=account.id, error=type(error).__name__)
+        clean = redacted_document(raw)
         items = [unreadable(raw)]
+    raw = clean
     reach("inbox.before")
     try:
         new = await inbox.keep(s.inbox, account.id, items, raw)
@@ -68,6 +77,11 @@ async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, 
     NOTIFICATIONS.labels(account.connector, "stored").inc(new)
     NOTIFICATIONS.labels(account.connector, "repeated").inc(len(items) - new)
     return connector.accepted
+
+
+def ids_of(n: Notification) -> set[str | None]:
+    """What names things, which no redaction may touch."""
+    return {n.event_id, n.reference, n.psp_reference, n.parent_psp_reference, n.merchant_account}
 
 
 def unreadable(raw: bytes) -> Notification:

@@ -5,6 +5,7 @@ import asyncio
 from msgspec import structs
 from starlette.types import Receive, Scope, Send
 
+from .echo import read_card, with_card
 from .faults import Fault
 from .records import Answered
 from .wire import Call, Dialect, Reply, cut, read_call, send_half, send_reply
@@ -86,7 +87,17 @@ class Edge:
 
     def _executed(self, call: Call, slot: str) -> Reply:
         """Do it, and keep the answer in the same commit as the effect."""
-        return self._stored(call, slot, self.dialect.answer(self.world, call))
+        world = self.world
+        world.echo = read_card(call.body) if self.dialect.moves_money(call) else None
+        if world.echo is not None and not self._strikes("echo_card"):
+            world.echo = None
+        try:
+            reply = self.dialect.answer(world, call)
+            if world.echo is not None:
+                reply = structs.replace(reply, body=with_card(reply.body, world.echo))
+        finally:
+            world.echo = None
+        return self._stored(call, slot, reply)
 
     def _crashed_after(self, call: Call, slot: str) -> Reply:
         """The money moves, then the PSP falls over; what the key keeps is the PSP's own habit."""

@@ -15,6 +15,7 @@ WIRE = (
     "reset_midway",
     "garbage",
     "wrong_amount",
+    "echo_card",
     "broken_idempotency",
     "outage",
 )

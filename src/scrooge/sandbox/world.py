@@ -10,6 +10,7 @@ import msgspec
 
 from . import records as r
 from .config import SandboxConfig
+from .echo import Echo, with_card
 from .faults import Faults
 from .state import State
 
@@ -29,6 +30,7 @@ class World:
         self.truth: list[bytes] = [_line(line) for line in self.state.all(r.Truth)]
         self.in_use: set[str] = set()  # idempotency keys of requests that are being answered
         self.alarm: Callable[[r.Task | r.Notice], None] = lambda _: None
+        self.echo: Echo | None = None  # the card that the request being answered has to see again
         self._chance = Random(config.seed)  # noqa: S311 - simulated latency, not a secret
 
     def latency_seconds(self) -> float:
@@ -78,6 +80,8 @@ class World:
         strikes = self.faults.strikes
         if strikes(connector, "lost_notification"):
             return
+        if self.echo is not None:
+            body = with_card(body, self.echo)
         wait = self.config.notify_delay_ms / 1000
         for kind in ("late_notification", "reordered_notifications"):
             if fault := strikes(connector, kind):

@@ -15,6 +15,7 @@ from scrooge import logs
 from scrooge.errors import Problem, SettingsError
 from scrooge.vault import fills, instruments, records
 from scrooge.vault.doors import door, json_answer
+from scrooge.vault.hardening import harden
 from scrooge.vault.schema import migrate_vault
 from scrooge.vault.settings import VaultSettings, load
 from scrooge.vault.vault import Vault, open_vault
@@ -99,6 +100,7 @@ class Serving:
 
 def serving() -> Serving:
     """The ASGI application of one process, from the environment."""
+    harden()
     settings = load(os.environ)
     logs.configure(settings.log_level, settings.log_format)
     return Serving(settings)

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
-from scrooge.cards import MASK, redacted
+from scrooge.cards import CODE_NAMES, MASK, redacted
 from scrooge.connectors.connector import PLACEHOLDERS, CardTemplate
 from scrooge.errors import TemplateMismatch
 from scrooge.vault.checks import Card
@@ -14,8 +14,6 @@ JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 FIELDS = ("number", "exp_month", "exp_year", "holder", "security_code")
 NEEDED = frozenset({"number", "exp_month", "exp_year"})
 STANDING = frozenset(PLACEHOLDERS.values())
-# Names under which a reply may repeat a security code: of three digits anywhere else nobody can say what they are.
-CODE_NAMES = frozenset({"cvc", "cvv", "cvv2", "cid", "securitycode", "security_code", "verification_value"})
 
 
 def values_of(card: Card, code: str | None) -> dict[str, str]:

@@ -24,7 +24,7 @@ def harden() -> Hardened:
     """Without an effect where the system has no such thing: then the answer says so."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        # A core_pattern that is a pipe does not ask for the limit; this is asked always. It also gives /proc/PID to root.
+        # A core_pattern that is a pipe does not ask for the limit, but for this. It also gives /proc/PID to root.
         ctypes.CDLL(None, use_errno=True).prctl(SET_DUMPABLE, 0, 0, 0, 0)
     return state()
 

@@ -1,0 +1,54 @@
+"""A card number that a PSP writes into a notification or into its words for a decline is not kept."""
+
+import json
+
+import pytest
+
+from scrooge.cards import redacted_document
+from scrooge.connectors.send import without_cards
+from scrooge.domain.declines import Decline
+from scrooge.domain.outcome import Approved, Declined, Rejected
+
+NUMBER = "4000009912345678"
+
+
+def in_escapes(document: object) -> str:
+    return json.dumps(document).replace("4", "\\u0034")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        NUMBER,
+        int(NUMBER),
+        f"card {NUMBER[:4]} {NUMBER[4:8]} {NUMBER[8:12]} {NUMBER[12:]} was refused",
+        f"<Card pan={NUMBER}/>",
+        {"cvc": "739"},
+        {"securityCode": "739", "deep": [{"card": "-".join((NUMBER[:4], NUMBER[4:8], NUMBER[8:12], NUMBER[12:]))}]},
+        {NUMBER: True},
+    ],
+)
+def test_a_document_from_outside_is_kept_without_its_card_and_otherwise_as_it_was(written):
+    for escaped in (json.dumps, *([] if isinstance(written, int) else [in_escapes])):
+        raw = escaped({"id": "evt_1", "data": {"amount": 1299, "echoed": written}}).encode()
+        clean = redacted_document(raw)
+        assert NUMBER not in clean.decode().replace(" ", "").replace("-", "")
+        assert "739" not in clean.decode()
+        assert json.loads(clean)["id"] == "evt_1"
+        assert json.loads(clean)["data"]["amount"] == 1299
+
+
+def test_what_has_no_card_is_the_same_object_and_the_psps_ids_stay():
+    for raw in (b'{"id":"evt_1","amount":1299,"at":"2026-11-21T21:54:58Z"}', b"not json", b'{"cvcCheck":"pass"}'):
+        assert redacted_document(raw) is raw
+    raw = json.dumps({"pspReference": NUMBER, "note": NUMBER}).encode()
+    assert json.loads(redacted_document(raw, {NUMBER})) == {"pspReference": NUMBER, "note": NUMBER}
+    assert NUMBER not in redacted_document(b"card=" + NUMBER.encode()).decode()
+
+
+def test_a_psps_words_are_kept_without_the_card():
+    declined = without_cards(Declined(Decline.UNMAPPED, "05", f"card {NUMBER} is lost", psp_reference="pi_1"))
+    assert declined == Declined(Decline.UNMAPPED, "05", "card [card number] is lost", psp_reference="pi_1")
+    assert NUMBER not in str(without_cards(Rejected(f"422: {NUMBER}")))
+    approved = Approved("pi_1")
+    assert without_cards(approved) is approved
