@@ -82,7 +82,8 @@ def nurse() -> Nurse:
 
 
 def born(kind: str, *, env: dict[str, str] | None = None, log: Path | None = None, **sandbox: Any) -> Born:
-    """`kind` is serve, worker, vault or sandbox; `sandbox` its configuration. Without a log it writes where we do."""
+    """`kind` is serve, worker, vault, sandbox or command; `sandbox` its configuration. Without a log it writes where we
+    do."""
     return nurse().bear(
         {"kind": kind, "env": {**os.environ, **(env or {})}, "log": log and str(log), "sandbox": sandbox}
     )

@@ -84,6 +84,9 @@ ERRANDS_OPEN = Gauge(
 )  # fmt: skip
 OLDEST_ERRAND = Gauge("scrooge_oldest_errand_seconds", "Age of the oldest errand not done", multiprocess_mode="max")
 VAULT_CARDS = Counter("scrooge_vault_cards_total", "Changes of the vault's cards", ["result"])
+VAULT_SHREDDED = Counter(
+    "scrooge_vault_shredded_total", "Cards that the vault shredded by itself or forgot", ["reason"]
+)
 VAULT_SILENT = Gauge(
     "scrooge_vault_silent_seconds", "How long the card vault has told nothing", multiprocess_mode="max"
 )

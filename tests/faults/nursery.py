@@ -42,8 +42,21 @@ def live(order: dict[str, Any]) -> None:
         run_worker(load())
     elif order["kind"] == "vault":
         run_vault(load_vault())
+    elif order["kind"] == "command":
+        command(**order["sandbox"])
     else:
         run(SandboxConfig(**order["sandbox"]))
+
+
+def command(arguments: list[str], out: str, input: str | None = None) -> None:
+    """`scrooge ARGUMENTS`, its result into a file and what it says otherwise into the log."""
+    from scrooge.cli.main import main
+
+    os.dup2(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+    if input is not None:
+        os.dup2(os.open(input, os.O_RDONLY), 0)
+    sys.argv = ["scrooge", *arguments]
+    main()
 
 
 def born(order: dict[str, Any]) -> int:
@@ -56,10 +69,11 @@ def born(order: dict[str, Any]) -> int:
         live(order)
         code = 0
     except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
         os._exit(code)
 
 
@@ -70,7 +84,7 @@ def nurse() -> None:
     import uvicorn.protocols.http.httptools_impl  # noqa: F401
 
     import scrooge.app
-    import scrooge.cli.vault
+    import scrooge.cli.main
     import scrooge.sandbox.server
     import scrooge.vault.app  # noqa: F401
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scrooge.cli import cards, database, doctor, keys, ledger, processes, vault
+from scrooge.cli import cards, database, doctor, keys, ledger, processes, vault, vault_cards
 from scrooge.cli.bench import command as bench
 from scrooge.cli.demo import command as demo
 from scrooge.cli.output import FAILED, WRONG_USAGE, say
@@ -31,6 +31,8 @@ app.command()(doctor.doctor)
 app.command("test-cards")(cards.list_cards)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
+vault.app.command()(vault_cards.status)
+vault.app.command()(vault_cards.forget)
 app.add_typer(vault.app, name="vault")
 app.add_typer(vault.audit, name="audit")
 

@@ -53,21 +53,32 @@ WITH wanted AS (
      WHERE s.bucket = f.bucket AND s.card_id = f.id AND u.id = f.token AND f.status = 'active'
     RETURNING s.bucket, s.card_id, CASE WHEN s.expires_at > now() THEN s.sealed END AS sealed
 )
-SELECT w.place, (u.id IS NOT NULL) AS fresh, f.status, f.sealed, f.brand, t.sealed AS code
+SELECT w.place, (u.id IS NOT NULL) AS fresh, f.status, f.sealed, f.brand, t.sealed AS code,
+       (f.used_at IS NULL OR f.used_at < now() - interval '1 day') AS idle
   FROM wanted w
   LEFT JOIN used u ON u.id = w.token
   LEFT JOIN found f ON f.place = w.place
   LEFT JOIN taken t ON t.bucket = f.bucket AND t.card_id = f.id;
 
+-- used :none
+-- Once a day for a card is enough to know whether it is of use. Whoever holds the row writes the same, or ends it.
+WITH idle AS (
+    SELECT c.bucket, c.id
+      FROM unnest($1::smallint[], $2::uuid[]) AS k(bucket, id)
+      JOIN cards c ON c.bucket = k.bucket AND c.id = k.id
+       FOR NO KEY UPDATE OF c SKIP LOCKED
+)
+UPDATE cards c SET used_at = now() FROM idle WHERE c.bucket = idle.bucket AND c.id = idle.id;
+
 -- use_token :one
 INSERT INTO service_tokens (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING RETURNING id;
 
 -- shred :one
--- The row stays, for what it says of the card; what could be opened is gone.
+-- The row stays, for what it says of the card; what could be opened is gone. One that retention shredded is deleted too.
 UPDATE cards
    SET status = $4, sealed = NULL, key_id = NULL, fingerprint = NULL, fingerprint_key = NULL, changed_at = now(),
        changed_xid = pg_current_xact_id()
- WHERE bucket = $1 AND id = $2 AND merchant_id = $3 AND status = 'active'
+ WHERE bucket = $1 AND id = $2 AND merchant_id = $3 AND status <> 'deleted'
 RETURNING id;
 
 -- shred_code :none

@@ -28,6 +28,8 @@ class VaultSettings(Struct, frozen=True, kw_only=True):
     templates: Path | None = None  # the signed list of requests that cards may go into
     templates_key: str | None = None  # the public key that signs it
     code_minutes: int = 10  # how long a security code waits for its authorization
+    retention_days: int = 180  # a card is shredded so long after it has expired
+    unused_days: int = 0  # and when nobody used it for so long; 0: never for that
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     body_max_bytes: int = 64 * 1024
@@ -47,6 +49,8 @@ LIMITS = {
     "port": (0, 65535),
     "database_pool": (3, 200),
     "code_minutes": (1, 15),
+    "retention_days": (0, 3650),
+    "unused_days": (0, 3650),
     "body_max_bytes": (4096, 1024 * 1024),
 }
 CHOICES = {"log_level": ("debug", "info", "warning", "error"), "log_format": ("json", "console")}

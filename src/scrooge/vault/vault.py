@@ -22,7 +22,7 @@ from scrooge.ids import hex_of, new_id, number_of
 from scrooge.postgres.database import Database, connect, load, run
 from scrooge.postgres.rows import public
 from scrooge.service import Identity, identity, public_key
-from scrooge.vault import audit
+from scrooge.vault import audit, retention
 from scrooge.vault.audit import Act
 from scrooge.vault.codes import Codes
 from scrooge.vault.keyring import Keyring, open_keyring
@@ -112,13 +112,15 @@ async def open_vault(settings: VaultSettings) -> AsyncIterator[Vault]:
     db = await connect(settings.database_url, size=settings.database_pool, role=ROLE)
     http = client()
     v = Vault(settings, db, keyring, http, installed, book, own, keys)
-    tidying = asyncio.create_task(v.tidy())
+    rules = retention.Rules(settings.retention_days, settings.unused_days)
+    tidying = [asyncio.create_task(v.tidy()), asyncio.create_task(retention.keep_up(db, rules))]
     try:
         await remember(v, "started")
         yield v
         await remember(v, "stopped")
     finally:
-        tidying.cancel()
+        for task in tidying:
+            task.cancel()
         await http.close()
         await db.close()
 

@@ -87,6 +87,10 @@ class Writer:
                 [moment(f.expires_at * SECOND) for f in fills],
             )  # fmt: skip
             found = {fills[row["place"]].instrument: granted(row) for row in rows}
+            idle = [r["place"] for r in rows if r["idle"] and found[fills[r["place"]].instrument].outcome == "done"]
+            if idle:
+                pairs = [key_of(fills[place].instrument) for place in idle]
+                await run(connection, Q["used"], *map(list, zip(*pairs, strict=True)))
             acts = [with_outcome(f.act, found[f.instrument].outcome) for f in fills]
             await audit.append(connection, self.streams["fill"], acts)
         return found

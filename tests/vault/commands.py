@@ -1,0 +1,45 @@
+"""`scrooge vault ...` as an operator runs it: a process of its own."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.births import Born, born
+
+
+class Command:
+    """One that has been started."""
+
+    def __init__(self, env: dict[str, str], arguments: tuple[str, ...], who: str, given: Path | None = None) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="scrooge-command-"))
+        self.out, self.log = folder / "out", folder / "log"
+        self.log.touch()
+        self.process: Born = born(
+            "command", env={**env, "LOGNAME": who}, log=self.log,
+            arguments=list(arguments), out=str(self.out), input=given and str(given),
+        )  # fmt: skip
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    async def ended(self, code: int | None = 0) -> str:
+        """What it printed; `code` None: however it ended."""
+        got = await asyncio.to_thread(self.process.wait, 120)
+        assert code is None or got == code, f"ended with {got}: {self.said}"
+        return self.out.read_text() if self.out.exists() else ""
+
+
+async def scrooge(env: dict[str, str], *arguments: str, code: int = 0, who: str = "alice") -> Any:
+    """The document that `--json` printed."""
+    return msgspec.json.decode(await Command(env, (*arguments, "--json"), who).ended(code))
+
+
+async def refused(env: dict[str, str], *arguments: str, code: int = 2, who: str = "alice") -> str:
+    """What was said of a command that was not done."""
+    command = Command(env, arguments, who)
+    await command.ended(code)
+    return command.said
