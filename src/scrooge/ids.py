@@ -36,6 +36,7 @@ PREFIXES = frozenset(
         "whe",
         "whd",
         "whr",
+        "cse",
     ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U

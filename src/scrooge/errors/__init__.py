@@ -4,6 +4,12 @@
 `docs/errors.md` lists them all. An exception that is not a Problem is a bug and becomes a bare 500.
 """
 
+from scrooge.errors.capture import (
+    OriginRefused,
+    SessionExhausted,
+    SessionExpired,
+    SessionUsed,
+)
 from scrooge.errors.money import (
     AmountExceedsRoom,
     AmountMustBePositive,
@@ -143,6 +149,7 @@ __all__ = [
     "NotFound",
     "NothingToAuthenticate",
     "NotificationRefused",
+    "OriginRefused",
     "Overloaded",
     "PanRefused",
     "Problem",
@@ -155,6 +162,9 @@ __all__ = [
     "ScopeMissing",
     "SecondApproverRequired",
     "ServiceTokenRefused",
+    "SessionExhausted",
+    "SessionExpired",
+    "SessionUsed",
     "SettingsError",
     "TemplateMismatch",
     "TestCardInLiveMode",

@@ -15,6 +15,7 @@ from scrooge import logs
 from scrooge.errors import Problem, SettingsError
 from scrooge.vault import fills, instruments, records
 from scrooge.vault.doors import door, json_answer
+from scrooge.vault.form import sessions
 from scrooge.vault.hardening import harden
 from scrooge.vault.schema import migrate_vault
 from scrooge.vault.settings import VaultSettings, load
@@ -30,6 +31,10 @@ def create_app(v: Vault) -> ASGIApp:
             Route("/v1/instruments", door("tokenize", instruments.create), methods=["POST"]),
             Route(one, door("instrument_read", instruments.read), methods=["GET"]),
             Route(one, door("delete", instruments.delete), methods=["DELETE"]),
+            Route("/v1/capture-sessions", door("session", sessions.create), methods=["POST"]),
+            Route("/v1/capture-sessions/{token}/card", door("session_card", sessions.take), methods=["POST"]),
+            Route("/form/{token}", door("form", sessions.show), methods=["GET"]),
+            Route("/scrooge.js", sessions.script, methods=["GET"]),
             Route("/v1/fills", door("fill", fills.fill), methods=["POST"]),
             Route("/v1/changes", door("changes_read", records.changes), methods=["GET"]),
             Route(card, door("card_read", records.read), methods=["GET"]),
