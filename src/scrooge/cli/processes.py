@@ -1,4 +1,4 @@
-"""`serve`, `worker` and `sandbox`: the long-running processes.
+"""`serve`, `worker`, `sandbox` and `shop`: the long-running processes.
 
 Each imports what it runs when it runs, so that no command waits for the programs of the others.
 """
@@ -84,6 +84,20 @@ def sandbox(
         seed=seed,
         latency_ms=latency_ms,
     )
+    ended_well(lambda: run(config))
+
+
+def shop(
+    file: Annotated[Path, typer.Option("--config", help="What the shop knows: URLs and keys, as the demo writes it.")],
+    as_json: Json = False,
+) -> None:
+    """Run the demo's sample shop: a checkout page with the vault's card form in it."""
+    from scrooge.sandbox.shop.server import read_config, run
+
+    lifeline.hold()
+    config = read_config(file)
+    require_free(config.host, config.port, "SCROOGE_SHOP_PORT")
+    started({"shop_url": f"http://{config.host}:{config.port}", "pid": os.getpid()}, as_json)
     ended_well(lambda: run(config))
 
 
