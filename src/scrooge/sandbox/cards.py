@@ -75,6 +75,7 @@ _ROWS = """
 4000000000009979 visa       declined:stolen_card             visa_chargeDeclinedStolenCard
 4000000000000069 visa       declined:expired_card            chargeDeclinedExpiredCard
 4000000000000127 visa       declined:incorrect_cvc           chargeDeclinedIncorrectCvc
+4000000000000101 visa       approved                         cvcCheckFail      cvcCheckFail
 4000000000000119 visa       declined:processing_error        chargeDeclinedProcessingError
 4000000000006975 visa       declined:limit_exceeded visa_chargeDeclinedVelocityLimitExceeded
 4100000000000019 visa       declined:suspected_fraud         radarBlock
@@ -92,6 +93,8 @@ _ROWS = """
 4000009900000079 visa       pending_declined                 sandbox_pendingDeclined
 4000009900000087 visa       expires                          sandbox_expires
 """
+
+_CODE_FAILS = "4000000000000101"
 
 # Other public names Stripe has for the same cards.
 _STRIPE_ALIASES = {
@@ -165,6 +168,23 @@ def find_card(number: str) -> Card | None:
     if not (number.isdigit() and 12 <= len(number) <= 19 and luhn(number)):
         return None
     return Card(number, brand_of(number), "approved")
+
+
+def check_code(number: str, code: str) -> str:
+    """What the issuer says about a security code: "pass", "fail", or nothing where none was given.
+
+    Any code is right but for two cards. https://docs.stripe.com/testing
+    """
+    if not code:
+        return ""
+    card = find_card(number)
+    wrong = number == _CODE_FAILS or (card is not None and card.decline == "incorrect_cvc")
+    return "fail" if wrong else "pass"
+
+
+def is_code(number: str, code: str) -> bool:
+    """Has a security code the form it has with this brand?"""
+    return code.isascii() and code.isdigit() and len(code) == (4 if brand_of(number) == "amex" else 3)
 
 
 def is_past(month: int, year: int) -> bool:

@@ -70,6 +70,7 @@ class Token(Record, frozen=True, kw_only=True):
     owner: str | None = None
     created: int = 0
     gone: bool = False
+    code_check: str = "pass"  # of the security code: pass, fail, or "" where none was given
 
 
 class Challenge(Record, frozen=True, kw_only=True):

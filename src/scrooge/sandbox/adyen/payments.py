@@ -11,6 +11,7 @@ from ..currencies import shown, to_minor
 from ..issuer import Ask, Verdict, no
 from ..records import Authorization, Challenge, Token
 from ..world import World, short_reference, token
+from . import codes
 from . import fields as f
 from .errors import Refused, missing, raw_refusal, refusal
 from .notifications import News, announce, brand
@@ -44,6 +45,7 @@ def pay(world: World, document: f.Json, origin: str) -> f.Json:
         visible_at=world.visible_at("adyen"),
         shopper_reference=f.optional(document, "shopperReference"),
         stores=document.get("storePaymentMethod") is True,
+        code_result=method.code_check,
     )
     return authorize(world, payment, _ask(document, interaction), origin)
 
@@ -72,6 +74,8 @@ def authorize(world: World, payment: Payment, ask: Ask, origin: str) -> f.Json:
     assert card is not None, "a payment's number was checked when it was made"
     if is_past(payment.month, payment.year):
         card = structs.replace(card, outcome="declined", decline="expired_card")
+    elif codes.refused(payment.code_result):
+        card = structs.replace(card, outcome="declined", decline="incorrect_cvc")
     verdict = acquirer.authorize(world, _authorization(payment), card, ask)
     if verdict.answer == "challenge":
         return _challenge(world, payment, origin)
@@ -169,6 +173,7 @@ def _more(world: World, payment: Payment, verdict: Verdict) -> dict[str, str]:
         "cardBin": payment.number[:6],
         "expiryDate": f"{payment.month}/{payment.year}",
         "paymentMethodVariant": brand(payment.number),
+        "cvcResult": payment.code_result,
     }
     if verdict.decline:
         return more | raw_refusal(verdict.decline)
@@ -176,7 +181,6 @@ def _more(world: World, payment: Payment, verdict: Verdict) -> dict[str, str]:
         "authCode": auth.network_transaction_id[-6:],
         "networkTxReference": auth.network_transaction_id,
         "refusalReasonRaw": "AUTHORISED",
-        "cvcResult": "1 Matches",
         "avsResult": "4 AVS not supported for this card type",
     }
     if payment.stores and payment.shopper_reference:
@@ -253,6 +257,9 @@ def _method(world: World, document: f.Json) -> Token:
         raise Refused(422, "101", "Invalid card number")
     if not (month.isdigit() and 1 <= int(month) <= 12 and year.isdigit() and len(year) == 4):
         raise Refused(422, "129", "Expiry Date Invalid")
+    code = _plain(given, "cvc", "encryptedSecurityCode")
+    if code and not codes.is_code(code):
+        raise Refused(422, "103", "CVC is not the right length")
     return Token(
         id="",
         connector="adyen",
@@ -260,6 +267,7 @@ def _method(world: World, document: f.Json) -> Token:
         month=int(month),
         year=int(year),
         created=int(time.time()),
+        code_check=codes.result(number, code),
     )
 
 
@@ -271,7 +279,8 @@ def _plain(given: f.Json, name: str, encrypted: str) -> str:
 
 def _stored(world: World, id_: str, document: f.Json) -> Token:
     if number := PUBLIC_TOKENS["adyen"].get(id_):
-        return Token(id=id_, connector="adyen", number=number, month=3, year=2034)
+        check = codes.result(number, "737")
+        return Token(id=id_, connector="adyen", number=number, month=3, year=2034, code_check=check)
     stored = world.state.get(Token, id_)
     owner = document.get("shopperReference")
     if stored is None or stored.connector != "adyen" or stored.owner != owner or stored.gone:

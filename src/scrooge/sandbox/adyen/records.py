@@ -20,6 +20,7 @@ class Payment(Record, frozen=True, kw_only=True):
     stores: bool = False
     challenge: str | None = None
     result: str = ""  # the last resultCode
+    code_result: str = "1 Matches"  # of the security code, in Adyen's words
 
     def index_keys(self) -> tuple[tuple[str, ...], ...]:
         """By the merchant's reference, for technical cancels."""

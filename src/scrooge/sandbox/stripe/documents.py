@@ -156,7 +156,7 @@ def _card_details(auth: Authorization, charge: Charge) -> Document:
         "authorization_code": auth.network_transaction_id[-6:] or None,
         "brand": _brand(auth.number),
         "capture_before": None if auth.sale else charge.capture_before,
-        "checks": _checks(auth.number),
+        "checks": _checks(charge.code_check),
         "country": "US",
         "exp_month": charge.month,
         "exp_year": charge.year,
@@ -199,13 +199,11 @@ def _brand(number: str) -> str:
     return card.brand if card else brand_of(number)
 
 
-def _checks(number: str) -> Document:
-    card = find_card(number)
-    wrong = card is not None and card.decline == "incorrect_cvc"
+def _checks(code_check: str) -> Document:
     return {
         "address_line1_check": None,
         "address_postal_code_check": None,
-        "cvc_check": "fail" if wrong else "pass",
+        "cvc_check": code_check or None,
     }
 
 
@@ -241,7 +239,7 @@ def method_document(method: Token) -> Document:
         "billing_details": _BILLING,
         "card": {
             "brand": brand,
-            "checks": _checks(method.number),
+            "checks": _checks(method.code_check),
             "country": "US",
             "exp_month": method.month,
             "exp_year": method.year,

@@ -138,6 +138,7 @@ def charge(world: World, who: Who, intent: Intent, method: Token, ask: Ask) -> t
         capture_before=now + _LIFE_SECONDS,
         decline=verdict.decline.name if verdict.decline else None,
         authenticated=ask.authenticated,
+        code_check=method.code_check,
     )
     world.state.put(record)
     if card.outcome == "expires" and not auth.sale:
@@ -173,6 +174,7 @@ def conclude(world: World, who: Who, intent: Intent, verdict: Verdict, *, raisin
         intent = structs.replace(intent, status="processing")
         world.later("stripe.conclude", intent.id)
     elif verdict.answer == "approved":
+        keep_method(world, intent)
         manual = intent.capture_method == "manual"
         intent = structs.replace(intent, status="requires_capture" if manual else "succeeded")
     world.state.put(intent)
@@ -184,6 +186,14 @@ def conclude(world: World, who: Who, intent: Intent, verdict: Verdict, *, raisin
     if type_ := types.get(intent.status):
         announce(world, who, type_, intent_document(world, intent))
     return intent
+
+
+def keep_method(world: World, intent: Intent) -> None:
+    """A payment method that is to be used again belongs to the customer from now on, where one was named."""
+    customer = intent.facts.get("customer")
+    method = world.state.get(Token, intent.payment_method or "")
+    if customer and method is not None and intent.facts.get("setup_future_usage"):
+        world.state.put(structs.replace(method, owner=customer))
 
 
 def _declined(world: World, who: Who, intent: Intent, verdict: Verdict, *, raising: bool) -> Intent:

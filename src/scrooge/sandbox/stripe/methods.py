@@ -4,7 +4,7 @@ import time
 
 from msgspec import structs
 
-from ..cards import PUBLIC_TOKENS, find_card, is_past
+from ..cards import PUBLIC_TOKENS, check_code, find_card, is_code, is_past
 from ..records import Token
 from ..world import World, token
 from . import form as f
@@ -29,7 +29,8 @@ def find_method(world: World, id_: str, status: int = 400) -> Token:
         if method.connector == "stripe":
             return method
     elif number := PUBLIC_TOKENS["stripe"].get(id_):
-        return Token(id=id_, connector="stripe", number=number, month=12, year=2034)
+        check = check_code(number, "123")
+        return Token(id=id_, connector="stripe", number=number, month=12, year=2034, code_check=check)
     raise Refused.missing("PaymentMethod", id_, "payment_method", status=status)
 
 
@@ -76,6 +77,16 @@ def method_from(world: World, form: f.Form, where: str) -> Token:
             param=f"{where}[card][{name}]",
             keep=True,
         )
+    code = str(card.get("cvc") or "")
+    if code and not is_code(number, code):
+        raise Refused(
+            402,
+            "card_error",
+            "Your card's security code is invalid.",
+            code="invalid_cvc",
+            param="cvc",
+            keep=True,
+        )
     method = Token(
         id=f"pm_{token()}",
         connector="stripe",
@@ -83,6 +94,7 @@ def method_from(world: World, form: f.Form, where: str) -> Token:
         month=month,
         year=year,
         created=int(time.time()),
+        code_check=check_code(number, code),
     )
     world.state.put(method)
     return method

@@ -68,6 +68,7 @@ class Charge(Record, frozen=True, kw_only=True):
     capture_before: int
     decline: str | None = None
     authenticated: bool = False
+    code_check: str = "pass"
 
 
 class Refund(Record, frozen=True, kw_only=True):
