@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 SEND, RULES = "src/scrooge/connectors/send.py", "src/scrooge/connectors/hop.py"
+KIT, ROWS = "src/scrooge/connectors/kit.py", "src/scrooge/storage/changes.py"
 CLIENT, LIMITS = "src/scrooge/connectors/vault_client.py", "src/scrooge/connectors/limits.py"
 TABLE = ("tests/connectors/test_hop.py",)
 
@@ -70,5 +71,31 @@ HOP = (
         "told = answer.health is not Health.UNHEARD and (",
         "told = (",
         TABLE,
+    ),
+    Mutant(
+        "fill-is-not-kept",
+        "a replay goes straight to the PSP, with placeholders for a card",
+        ROWS,
+        'return row if request.fill is None else row | {"fill": structs.asdict(request.fill)}',
+        "return row",
+        ("tests/vault/test_payments.py::test_a_sale_by_a_card_is_taken_once_and_the_core_keeps_no_number",),
+    ),
+    Mutant(
+        "card-goes-where-a-token-is",
+        "a PSP that has a token is sent the card all the same",
+        KIT,
+        "if command.vault_card and not command.psp_token else None",
+        "if command.vault_card else None",
+        ("tests/connectors/test_contract.py::test_a_token_of_the_psp_goes_before_the_card_and_past_the_vault",),
+    ),
+    Mutant(
+        "merchants-payment-with-the-code",
+        "a payment without the customer asks for a security code",
+        KIT,
+        '"security_code" if command.initiator == "customer" else None',
+        '"security_code"',
+        (
+            "tests/connectors/test_contract.py::test_a_card_has_its_placeholders_where_the_template_says_and_nowhere_else",
+        ),
     ),
 )
