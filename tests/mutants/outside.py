@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 DOOR, AUTH, PARSING = "src/scrooge/api/door.py", "src/scrooge/api/auth.py", "src/scrooge/api/parsing.py"
+READING = "src/scrooge/reading.py"
 AUTHORIZE, DIRECTORY = "src/scrooge/flows/authorize.py", "src/scrooge/storage/directory.sql"
 STRIPE, ADYEN = "src/scrooge/connectors/stripe_notifications.py", "src/scrooge/connectors/adyen_notifications.py"
 SENDER, ADDRESSES = "src/scrooge/webhooks/sender.py", "src/scrooge/webhooks/addresses.py"
@@ -28,7 +29,7 @@ OUTSIDE = (
         ("tests/api/test_unconfirmed.py",),
     ),
     Mutant(
-        "key-not-required", "what moves money may be asked without an Idempotency-Key", PARSING,
+        "key-not-required", "what moves money may be asked without an Idempotency-Key", READING,
         "        if required:\n            raise IdempotencyKeyMissing(",
         "        if not headers:\n            raise IdempotencyKeyMissing(",
         (BAD,),
@@ -40,7 +41,7 @@ OUTSIDE = (
         (PARSED,),
     ),
     Mutant(
-        "amount-named-twice", "of a name given twice one is taken, and another reader may take the other", PARSING,
+        "amount-named-twice", "of a name given twice one is taken, and another reader may take the other", READING,
         "    json.loads(raw, object_pairs_hook=distinct)\n",
         "",
         (f"{PARSED}::test_a_name_given_twice_is_refused_at_any_depth",),

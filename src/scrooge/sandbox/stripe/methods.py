@@ -56,37 +56,17 @@ def method_from(world: World, form: f.Form, where: str) -> Token:
     f.check_names(card, _CARD_FIELDS)
     number = str(f.required(card, "number")).replace(" ", "")
     if find_card(number) is None:
-        raise Refused(
-            402,
-            "card_error",
-            "Your card number is incorrect.",
-            code="incorrect_number",
-            param="number",
-            keep=True,
-        )
+        raise _card_error("incorrect_number", "Your card number is incorrect.", "number")
     f.required(card, "exp_month")
     f.required(card, "exp_year")
     month, year = f.whole(card, "exp_month", 1) or 0, f.whole(card, "exp_year", 0) or 0
     if month > 12 or is_past(12, year):
         name = "exp_month" if month > 12 else "exp_year"
-        raise Refused(
-            402,
-            "card_error",
-            f"Your card's expiration {name[4:]} is invalid.",
-            code=f"invalid_expiry_{name[4:]}",
-            param=f"{where}[card][{name}]",
-            keep=True,
-        )
+        words = f"Your card's expiration {name[4:]} is invalid."
+        raise _card_error(f"invalid_expiry_{name[4:]}", words, f"{where}[card][{name}]")
     code = str(card.get("cvc") or "")
     if code and not is_code(number, code):
-        raise Refused(
-            402,
-            "card_error",
-            "Your card's security code is invalid.",
-            code="invalid_cvc",
-            param="cvc",
-            keep=True,
-        )
+        raise _card_error("invalid_cvc", "Your card's security code is invalid.", "cvc")
     method = Token(
         id=f"pm_{token()}",
         connector="stripe",
@@ -98,6 +78,10 @@ def method_from(world: World, form: f.Form, where: str) -> Token:
     )
     world.state.put(method)
     return method
+
+
+def _card_error(code: str, words: str, param: str) -> Refused:
+    return Refused(402, "card_error", words, code=code, param=param, keep=True)
 
 
 def create_method(world: World, _who: Who, form: f.Form, _: str) -> Document:
