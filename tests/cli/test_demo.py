@@ -22,7 +22,7 @@ from scrooge.postgres import cluster
 from scrooge.settings import Settings
 
 TIMES = 120  # seconds that a step of the demo may take on a busy machine
-PIDS = {"serve", "worker", "sandbox", "postgres"}
+PIDS = {"serve", "worker", "vault", "sandbox", "postgres", "vault_postgres"}
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -59,8 +59,9 @@ def folder():
     with tempfile.TemporaryDirectory(prefix="scrooge-demo-", ignore_cleanup_errors=True) as place:
         folder = Path(place) / "demo"
         yield folder
-        if (folder / "postgres").exists():
-            cluster.stop_server(folder / "postgres")
+        for data in (folder / "postgres", folder / "vault" / "postgres"):
+            if data.exists():
+                cluster.stop_server(data)
 
 
 def told_right(out: str, folder: Path, number: int) -> None:
@@ -198,16 +199,17 @@ def test_what_was_interrupted_on_some_ports_is_settled_on_others(folder):
     told, second = json.loads(out), places(folder)
     assert {second["api_url"], second["sandbox_url"]}.isdisjoint({first["api_url"], first["sandbox_url"]})
     assert (told["unresolved"], told["check"]["unresolved"]) == (0, 0)
-    assert told["check"]["payments"] == 47
+    assert told["check"]["payments"] == 48
     assert told["notifications"] > 0
     assert second["api_key"] == first["api_key"]
 
 
-def test_ports_that_were_taken_once_are_taken_again_when_asked_for_free_ones(tmp_path):
-    port, sandbox_port = command.free_ports("127.0.0.1", 2)
+def test_ports_that_were_taken_once_are_taken_again_when_asked_for_free_ones(tmp_path, monkeypatch):
+    port, sandbox_port, vault_port = command.free_ports("127.0.0.1", 3)
     settings = Settings(port=port, sandbox_port=sandbox_port)
+    monkeypatch.setenv("SCROOGE_VAULT_PORT", str(vault_port))
     fixed = command.addresses(settings, tmp_path, command.Ports.FIXED)
-    assert fixed == command.Addresses("127.0.0.1", port, sandbox_port)
+    assert fixed == command.Addresses("127.0.0.1", port, sandbox_port, vault_port)
     assert command.addresses(Settings(), tmp_path, command.Ports.AUTO) == fixed
     with socket.create_server(("127.0.0.1", sandbox_port)):
         other = command.addresses(Settings(), tmp_path, command.Ports.AUTO)

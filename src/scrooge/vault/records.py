@@ -78,7 +78,7 @@ async def changes(call: Call) -> Response:
     cursor = after
     if rows:
         cursor = base64.urlsafe_b64encode(msgspec.json.encode([rows[-1]["xid"], str(rows[-1]["id"])])).decode()
-    document = {"data": [shown(r) for r in rows], "next_cursor": cursor or None, "has_more": len(rows) == int(limit)}
+    document = {"data": [shown(r) for r in rows], "next_cursor": cursor, "has_more": len(rows) == int(limit)}
     return json_answer(200, document)
 
 

@@ -24,6 +24,7 @@ from scrooge.cli.demo import story
 from scrooge.cli.demo.crew import Crew, CrewError, Job
 from scrooge.cli.demo.shop import open_shop, write_private
 from scrooge.cli.demo.traffic import Traffic, clear_faults, planned, set_faults
+from scrooge.cli.demo.vault import pair, seeds
 from scrooge.cli.output import FAILED, FOUND_PROBLEMS, Json, document, say
 from scrooge.cli.place import usable
 from scrooge.cli.processes import require_free
@@ -33,6 +34,8 @@ from scrooge.settings import Settings, load
 from scrooge.storage import condition
 from scrooge.storage.export import trial_balance
 from scrooge.storage.migrate import migrate
+from scrooge.vault.schema import migrate_vault
+from scrooge.vault.settings import load as vault_settings
 
 QUIET_SECONDS = 90.0
 POLL_SECONDS = 0.25
@@ -49,6 +52,7 @@ class Addresses(Struct, frozen=True):
     host: str
     port: int
     sandbox_port: int
+    vault_port: int
 
     @property
     def api_url(self) -> str:
@@ -57,6 +61,10 @@ class Addresses(Struct, frozen=True):
     @property
     def sandbox_url(self) -> str:
         return f"http://{self.host}:{self.sandbox_port}"
+
+    @property
+    def vault_url(self) -> str:
+        return f"http://{self.host}:{self.vault_port}"
 
 
 def demo(
@@ -78,7 +86,7 @@ def demo(
             folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(alone(folder))
             where = addresses(settings, folder, ports)
-            say(f"starting PostgreSQL, the sandbox PSPs, the API and the worker in {data_dir}")
+            say(f"starting PostgreSQL, the sandbox PSPs, the card vault, the API and the worker in {data_dir}")
             crew = Crew(folder, environment(os.environ, folder, where))
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -108,11 +116,11 @@ def alone(folder: Path) -> Iterator[None]:
 
 def addresses(settings: Settings, folder: Path, ports: Ports) -> Addresses:
     """Raises SettingsError for a fixed port that is taken. Whatever is taken here is kept for the next start."""
-    found = Addresses(settings.host, settings.port, settings.sandbox_port)
+    found = Addresses(settings.host, settings.port, settings.sandbox_port, vault_settings().port)
     if ports is Ports.AUTO:
-        found = kept_ports(folder) or Addresses(settings.host, *free_ports(settings.host, 2))
+        found = kept_ports(folder) or Addresses(settings.host, *free_ports(settings.host, 3))
     try:
-        require_both_free(found)
+        require_all_free(found)
     except SettingsError as error:
         raise SettingsError(f"{error}; or give --ports auto") from None
     write_private(folder / "ports.json", found)
@@ -123,15 +131,16 @@ def kept_ports(folder: Path) -> Addresses | None:
     """Those of the last start, if they are free."""
     try:
         kept = msgspec.json.decode((folder / "ports.json").read_bytes(), type=Addresses)
-        require_both_free(kept)
+        require_all_free(kept)
     except (FileNotFoundError, msgspec.DecodeError, SettingsError):
         return None
     return kept
 
 
-def require_both_free(where: Addresses) -> None:
+def require_all_free(where: Addresses) -> None:
     require_free(where.host, where.port, "SCROOGE_PORT")
     require_free(where.host, where.sandbox_port, "SCROOGE_SANDBOX_PORT")
+    require_free(where.host, where.vault_port, "SCROOGE_VAULT_PORT")
 
 
 def free_ports(host: str, count: int) -> list[int]:
@@ -145,7 +154,8 @@ def free_ports(host: str, count: int) -> list[int]:
 
 def environment(outer: Mapping[str, str], folder: Path, where: Addresses) -> dict[str, str]:
     """What the children see: this demo's directory and ports, and PSPs that are given up on sooner."""
-    kept = {k: v for k, v in outer.items() if k not in ("SCROOGE_DATABASE_URL", "SCROOGE_EMBEDDED")}
+    own = ("SCROOGE_DATABASE_URL", "SCROOGE_EMBEDDED", "SCROOGE_SERVICE_KEY")
+    kept = {k: v for k, v in outer.items() if k not in own and not k.startswith("SCROOGE_VAULT_")}
     return {
         "SCROOGE_PSP_TIMEOUT_SECONDS": "2",
         **kept,
@@ -163,7 +173,7 @@ class Demo:
     def __init__(self, crew: Crew, where: Addresses, started: float) -> None:
         self.crew, self.where, self.started = crew, where, started
         self.run = format(time.time_ns() // 1_000_000, "x")
-        self.api_key = ""
+        self.api_key = self.vault_key = ""
 
     async def whole(self, payments: int, seed: int, as_json: bool, leave: bool) -> bool:
         """Whether the money was right. Ends early, cancelled, on SIGINT or SIGTERM."""
@@ -172,6 +182,7 @@ class Demo:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         await migrate(self.crew.database.url)
+        await migrate_vault(self.crew.vault_database.url)
         self.hire()
         await self.crew.ready()
         watch = asyncio.create_task(self.crew.watch())
@@ -187,8 +198,11 @@ class Demo:
         folder, where = self.crew.folder, self.where
         state = ("--state", str(folder / "sandbox.state"))
         self.crew.start(Job("sandbox", ("sandbox", *state), f"{where.sandbox_url}/healthz"))
-        self.crew.start(Job("serve", ("serve",), f"{where.api_url}/healthz"))
-        self.crew.start(Job("worker", ("worker",)))
+        known = seeds(folder, write_private)
+        own = pair(where.vault_url, where.sandbox_url, folder, where.vault_port, known)
+        self.crew.start(Job("vault", ("vault",), f"{where.vault_url}/readyz", own.vault))
+        self.crew.start(Job("serve", ("serve",), f"{where.api_url}/healthz", own.core))
+        self.crew.start(Job("worker", ("worker",), None, own.core))
 
     async def perform(self, payments: int, seed: int, as_json: bool, leave: bool) -> bool:
         """Payments with faults, then quiet, then the audit and its story."""
@@ -196,8 +210,9 @@ class Demo:
         db = await connect(url, size=2)
         timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http:
-            shop = await open_shop(self.crew.folder, db, http, where.api_url, where.sandbox_url)
-            self.api_key = shop.keys["checkout"]
+            urls = where.api_url, where.sandbox_url, where.vault_url
+            shop = await open_shop(self.crew.folder, db, self.crew.vault_database.url, http, *urls)
+            self.api_key, self.vault_key = shop.keys["checkout"], shop.vault_key
             since = datetime.now(UTC)
             await set_faults(http, where.sandbox_url, seed)
             traffic = Traffic(shop, http, counted(payments))
@@ -233,7 +248,7 @@ class Demo:
         return {
             "api_url": self.where.api_url,
             "console_url": None,
-            "vault_url": None,
+            "vault_url": self.where.vault_url,
             "sandbox_url": self.where.sandbox_url,
         }
 
@@ -242,7 +257,7 @@ class Demo:
         content: dict[str, Any] = {
             **self.places(),
             "api_key": self.api_key,
-            "vault_key": None,
+            "vault_key": self.vault_key,
             "database_url": self.crew.database.url,
             "pids": self.crew.pids,
         }

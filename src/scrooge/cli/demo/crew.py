@@ -27,11 +27,12 @@ class CrewError(Exception):
 
 
 class Job(Struct, frozen=True):
-    """A command of ours to keep running; `ready` is a URL that answers 200 once it works."""
+    """A command of ours to keep running; `ready` is a URL that answers 200 once it works, `own` are its settings."""
 
     name: str
     arguments: tuple[str, ...]
     ready: str | None = None
+    own: Mapping[str, str] = {}
 
 
 class Crew:
@@ -45,10 +46,12 @@ class Crew:
         self.changed: Callable[[], None] = lambda: None
         self.lifeline, self.ours = os.pipe()
         self.database = embedded.start(folder)
+        self.vault_database = embedded.start(folder / "vault")
 
     @property
     def pids(self) -> dict[str, int]:
-        return {**{name: child.pid for name, child in self.children.items()}, "postgres": self.database.pid}
+        databases = {"postgres": self.database.pid, "vault_postgres": self.vault_database.pid}
+        return {name: child.pid for name, child in self.children.items()} | databases
 
     def start(self, job: Job) -> None:
         """In a session of its own: a Ctrl-C is for the demo, which then ends its children in order."""
@@ -61,7 +64,7 @@ class Crew:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**self.environment, VARIABLE: str(self.lifeline)},
+                env={**self.environment, **job.own, VARIABLE: str(self.lifeline)},
                 pass_fds=(self.lifeline,),
                 start_new_session=True,
             )
@@ -92,6 +95,11 @@ class Crew:
                 self.database = await asyncio.to_thread(embedded.start, self.folder)
                 await asyncio.to_thread(gone.stop)
                 self.tell("postgres", gone.pid, None)
+            if not await asyncio.to_thread(self.vault_database.alive):
+                gone = self.vault_database
+                self.vault_database = await asyncio.to_thread(embedded.start, self.folder / "vault")
+                await asyncio.to_thread(gone.stop)
+                self.tell("vault_postgres", gone.pid, None)
 
     def tell(self, name: str, before: int, code: int | None) -> None:
         how = "" if code is None else f" with {signal.Signals(-code).name if code < 0 else code}"
@@ -108,6 +116,7 @@ class Crew:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        self.vault_database.stop()
         self.database.stop()
         os.close(self.ours)
         os.close(self.lifeline)

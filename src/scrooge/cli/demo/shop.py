@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from scrooge.cli.demo.vault import open_key, tokenize
 from scrooge.cli.output import say
 from scrooge.errors import Problem
 from scrooge.postgres.database import Database
@@ -47,11 +48,13 @@ class Contract(Struct, frozen=True):
 
 
 class Shop(Struct):
-    """`keys` by caller; `instruments` by kind of payer, one for each PSP that comes first."""
+    """`keys` by caller; `instruments` by kind of payer: one for each PSP that comes first, and one in the vault."""
 
     api_url: str
     sandbox_url: str
+    vault_url: str
     keys: dict[str, str]
+    vault_key: str = ""
     contracts: dict[str, Contract] = {}  # by connector
     instruments: dict[str, list[str]] = {}
 
@@ -77,14 +80,17 @@ def write_private(path: Path, content: Any) -> None:
     os.replace(unfinished, path)
 
 
-async def open_shop(folder: Path, db: Database, http: aiohttp.ClientSession, api_url: str, sandbox_url: str) -> Shop:
+async def open_shop(
+    folder: Path, db: Database, vault_database: str, http: aiohttp.ClientSession,
+    api_url: str, sandbox_url: str, vault_url: str,
+) -> Shop:  # fmt: skip
     """The remembered shop, moved here if it was elsewhere, or a new one."""
     shop = remembered(folder)
     if shop is None:
-        shop = await new_shop(db, http, api_url, sandbox_url)
-    elif (shop.api_url, shop.sandbox_url) != (api_url, sandbox_url):
+        shop = await new_shop(db, vault_database, http, api_url, sandbox_url, vault_url)
+    elif (shop.api_url, shop.sandbox_url, shop.vault_url) != (api_url, sandbox_url, vault_url):
         say("the ports are not those of the last time: telling the accounts and the PSPs")
-        shop.api_url, shop.sandbox_url = api_url, sandbox_url
+        shop.api_url, shop.sandbox_url, shop.vault_url = api_url, sandbox_url, vault_url
         for connector, contract in shop.contracts.items():
             await change_account(shop, http, contract, {"base_url": f"{sandbox_url}/{connector}"})
         await hear_from_stripe(shop, http)
@@ -95,13 +101,16 @@ async def open_shop(folder: Path, db: Database, http: aiohttp.ClientSession, api
     return shop
 
 
-async def new_shop(db: Database, http: aiohttp.ClientSession, api_url: str, sandbox_url: str) -> Shop:
+async def new_shop(
+    db: Database, vault_database: str, http: aiohttp.ClientSession, api_url: str, sandbox_url: str, vault_url: str
+) -> Shop:
     say("opening the shop: merchant demo, callers checkout, subscriptions and ads")
     merchant = await create_merchant(db, MERCHANT)
     keys = {}
     for caller in CALLERS:
         _, keys[caller] = await create_key(db, await create_caller(db, merchant, caller), ["*"], False)
-    shop = Shop(api_url, sandbox_url, keys, {}, {})
+    vault_key = await open_key(vault_database, merchant)
+    shop = Shop(api_url, sandbox_url, vault_url, keys, vault_key, {}, {})
     api_key = f"sk_test_{uuid.uuid4().hex}"
     # The name that the simulated Stripe gives an account without one.
     name = f"acct_{hashlib.sha256(api_key.encode()).hexdigest()[:16]}"
@@ -112,6 +121,7 @@ async def new_shop(db: Database, http: aiohttp.ClientSession, api_url: str, sand
     for kind, (at_stripe, at_adyen) in CARDS.items():
         tokens = [(shop.contracts["stripe"].name, at_stripe), (shop.contracts["adyen"].name, at_adyen)]
         shop.instruments[kind] = [await instrument(shop, http, kind, t) for t in (tokens, tokens[::-1])]
+        shop.instruments[kind].append(await tokenize(http, vault_url, vault_key, kind, at_stripe))
     return shop
 
 

@@ -124,6 +124,7 @@ def invite(file: Path, shop: Shop, run: str) -> None:
     )
     lines = [
         f"[bold]Serving[/bold]  {api}/docs  {api}/openapi.json  {api}/metrics",
+        f"[bold]Vault[/bold]    {shop.vault_url}",
         f"[bold]Keys[/bold]     {file}",
         "",
         "[bold]Try[/bold]",

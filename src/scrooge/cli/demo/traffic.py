@@ -71,8 +71,8 @@ def planned(shop: Shop, count: int, seed: int, run: str) -> Iterator[Plan]:
         kind = draw.choice(LIVES[life][1])
         currency = draw.choices(list(CURRENCIES), (60, 25, 10, 5))[0]
         money = Money(draw.randrange(*CURRENCIES[currency]), currency)
-        caller, first = draw.choices(CALLERS, (6, 3, 1))[0], draw.randrange(2)
-        yield Plan(f"demo-{run}-{number}", life, caller, shop.instruments[kind][first], f"payer-{kind}", money)
+        caller, instrument = draw.choices(CALLERS, (6, 3, 1))[0], draw.choice(shop.instruments[kind])
+        yield Plan(f"demo-{run}-{number}", life, caller, instrument, f"payer-{kind}", money)
 
 
 class Traffic:
