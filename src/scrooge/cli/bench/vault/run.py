@@ -98,7 +98,8 @@ class Bench:
         found = await stored(at, cards, STORED_FROM, self.say)
         self.say(f"{cards:,} cards kept in {found['seconds']:,.0f} s; {found['kb_each']} kB each")
         again = [(await self.round(at, "tokenize", [str(AGAIN)], self.options.seconds))[0]]
-        return {**found, "tokenize": summary(again), "fill": await self.rounds(at, "fill", bodies)}
+        filled = [(await self.round(at, "fill", bodies, self.options.seconds))[0] for _ in range(self.options.rounds)]
+        return {**found, "tokenize": summary(again), "fill": summary(filled)}
 
     async def profiled(self, at: House, bodies: list[str], folder: Path) -> None:
         """A load that is sampled and not measured."""
