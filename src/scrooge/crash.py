@@ -37,6 +37,8 @@ POINTS = {
     "forget.before": "an instrument is about to be deleted",
     "forget.written": "deleted with its errands in an open transaction, not committed",
     "forget.after": "the deletion is committed, nobody told",
+    "learn.written": "what a payment taught its instrument is in an open transaction",
+    "learn.after": "and is committed",
     "errand.claimed": "an errand is claimed, not begun",
     "errand.done": "an errand is done, not filed",
     "resolve.applied": "asked, and the answer applied",

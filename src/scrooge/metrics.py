@@ -83,6 +83,7 @@ ERRANDS_OPEN = Gauge(
     multiprocess_mode="max",
 )  # fmt: skip
 OLDEST_ERRAND = Gauge("scrooge_oldest_errand_seconds", "Age of the oldest errand not done", multiprocess_mode="max")
+SAVED = Counter("scrooge_tokens_saved_total", "Tokens that PSPs kept of payments", ["result"])
 VAULT_CARDS = Counter("scrooge_vault_cards_total", "Changes of the vault's cards", ["result"])
 VAULT_SHREDDED = Counter(
     "scrooge_vault_shredded_total", "Cards that the vault shredded by itself or forgot", ["reason"]

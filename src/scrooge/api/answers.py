@@ -139,6 +139,10 @@ class Journal(Answered, frozen=True, kw_only=True):
     postings: list[Posting]
 
 
+class SavedFor(Answered, frozen=True, kw_only=True):
+    use: Annotated[str, Meta(extra_json_schema={"enum": ["subscription", "on_demand"]})]
+
+
 class Payment(Answered, frozen=True, kw_only=True):
     id: str
     object: Literal["payment"]
@@ -169,6 +173,7 @@ class Payment(Answered, frozen=True, kw_only=True):
     created_at: Moment
     unknown: Unknown | UnsetType = UNSET
     next_action: NextAction | UnsetType = UNSET
+    save_for: SavedFor | UnsetType = UNSET
     attempts: list[Attempt] | UnsetType = UNSET
     timeline: list[Moved] | UnsetType = UNSET
     journals: list[Journal] | UnsetType = UNSET

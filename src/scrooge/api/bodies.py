@@ -39,6 +39,12 @@ class AmountAsked(Body, frozen=True, kw_only=True):
     currency: Annotated[str, Meta(max_length=3, examples=["EUR"])]
 
 
+class SaveFor(Body, frozen=True, kw_only=True):
+    """What the card is kept for: payments at fixed times, or whenever they are due."""
+
+    use: Literal["subscription", "on_demand"]
+
+
 class CreatePayment(Body, frozen=True, kw_only=True):
     reference: Reference
     amount: AmountAsked
@@ -51,6 +57,7 @@ class CreatePayment(Body, frozen=True, kw_only=True):
     statement_descriptor: Annotated[str, Meta(min_length=1, max_length=22, pattern=r"^[ -~]+$")] | None = None
     metadata: Metadata = {}
     connector_account: AccountName | None = None  # where given, the only one to try
+    save_for: SaveFor | None = None  # the payer agrees to later payments, so the PSP is asked to keep the card
 
 
 class AuthorizePayment(Body, frozen=True, kw_only=True):

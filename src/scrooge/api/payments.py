@@ -26,6 +26,7 @@ async def create(call: Call) -> Answer:
         customer=body.customer, initiator=body.initiator, purpose=body.purpose, capture=body.capture,
         return_url=body.return_url, statement_descriptor=body.statement_descriptor,
         metadata=body.metadata, connector_account=body.connector_account,
+        save_for=body.save_for.use if body.save_for else None,
     )  # fmt: skip
     p, replayed = await authorize.create(call.s, call.principal, wanted, call.key)
     return await answer_of(call, p, replayed)

@@ -81,6 +81,7 @@ def payment(p: Payment, facts: Facts) -> answers.Payment:
         attempt_count=len(p.attempts),
         return_url=p.return_url,
         statement_descriptor=p.statement_descriptor,
+        save_for=answers.SavedFor(use=p.save_for) if p.save_for else UNSET,
         metadata=p.metadata,
         created_at=instant(p.created_at),
         unknown=unknown(p),

@@ -15,7 +15,7 @@ from scrooge.connectors.adyen_replies import (
     read_payment,
     read_reversal,
 )
-from scrooge.connectors.adyen_tokens import FORGET
+from scrooge.connectors.adyen_tokens import FORGET, LOOK
 from scrooge.connectors.connector import (
     CardTemplate,
     Command,
@@ -247,6 +247,7 @@ ADYEN = Connector(
     inquiries={},
     abandon=None,
     reversal=Endpoint(cancel_by_reference, read_reversal),
+    look=LOOK,
     forget=FORGET,
     replayed=answered_once,
     verify=verify,

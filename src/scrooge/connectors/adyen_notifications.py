@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from scrooge.connectors.adyen_replies import declined, money
+from scrooge.connectors.adyen_replies import declined, money, stored
 from scrooge.connectors.connector import Headers, Json, Notification
 from scrooge.connectors.kit import optional, same, words
 from scrooge.domain.attempt import Operation
@@ -79,11 +79,13 @@ def taken(item: Json) -> Outcome:
 
 def authorized(item: Json) -> Outcome:
     extra = item.get("additionalData") or {}
+    token, shopper = stored(extra)
     return Approved(
         item["pspReference"],
         money(item["amount"]),
         network_transaction_id=optional(extra.get("networkTxReference")),
-        psp_token=optional(extra.get("tokenization.storedPaymentMethodId")),
+        psp_token=token,
+        psp_customer=shopper,
     )
 
 

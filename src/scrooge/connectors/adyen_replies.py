@@ -88,6 +88,11 @@ BLOCKED = {"41": Decline.LOST_CARD, "43": Decline.STOLEN_CARD}
 DECLINES = {code: decline for code, _, decline in REFUSALS}
 CODES = {text.lower(): code for code, text, _ in REFUSALS}
 
+STORED = (
+    ("tokenization.storedPaymentMethodId", "tokenization.shopperReference"),
+    ("recurring.recurringDetailReference", "recurring.shopperReference"),
+)
+
 CODE_PART = re.compile(r"\s*([0-9A-Z]{2})\s*(:|$)")
 BUSY = frozenset({"703", "704"})  # a resource is not available; the same key is in progress
 EXPLAINED = frozenset({400, 401, 403, 404, 422, 429})
@@ -139,15 +144,24 @@ def approved(reply: Json, partial: bool) -> Approved:
         "avs": extra.get("avsResult"),
         "three_d_secure": extra.get("threeDAuthenticated"),
     }
-    token = extra.get("tokenization.storedPaymentMethodId")
+    token, shopper = stored(extra)
     return Approved(
         reply["pspReference"],
         money(reply.get("amount")) if reply.get("amount") else None,
         partial,
         optional(extra.get("networkTxReference")),
-        optional(token or extra.get("recurring.recurringDetailReference")),
+        token,
+        shopper,
         {name: value for name, value in found.items() if isinstance(value, str)},
     )
+
+
+def stored(extra: Json) -> tuple[str | None, str | None]:
+    """The token that Adyen keeps the card under, and whose it is; as Checkout names them, or as was usual before."""
+    for token, shopper in STORED:
+        if optional(extra.get(token)):
+            return optional(extra[token]), optional(extra.get(shopper))
+    return None, None
 
 
 def money(amount: Json) -> Money:

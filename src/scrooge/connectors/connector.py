@@ -103,6 +103,36 @@ class Kept(Struct, frozen=True, kw_only=True):
     psp_token: str
     psp_customer: str | None
     merchant_account: str
+    customer: str | None = None  # as the merchant calls them
+
+
+class Adopt(Struct, frozen=True):
+    """Makes the token of one payment good for others, where the PSP wants a customer of its own for that.
+
+    The builders get the key of the request. `made` says which customer there is now, `given` whether the token is that
+    customer's; they raise what they cannot read, Never for a refusal that is definitive, and say nothing of one that
+    may pass.
+    """
+
+    customer: Callable[[Kept, str], Request]
+    made: Callable[[int, Json], str | None]
+    give: Callable[[Kept, str], Request]
+    given: Callable[[int, Json], bool]
+
+
+class CardSeen(Struct, frozen=True):
+    """A card as a PSP shows it, behind a token."""
+
+    last4: str
+    exp: str  # YYYY-MM
+    brand: str | None = None
+
+
+class Look(Struct, frozen=True):
+    """Asks what card is behind a token now. None: the token is no good any more; what it cannot read, `read` raises."""
+
+    build: Callable[[Kept], Request]
+    read: Callable[[Kept, int, Json], CardSeen | None]
 
 
 class Forget(Struct, frozen=True):
@@ -181,6 +211,8 @@ class Connector(Struct, frozen=True, kw_only=True):
     # Takes back, by our own reference, an authorization whose outcome nobody can find out any more; a notification says
     # that it did. Its reply concludes nothing and names nothing.
     reversal: Endpoint | None = None
+    adopt: Adopt | None = None
+    look: Look | None = None
     forget: Forget | None = None  # None: tokens are ended at the PSP's own site, by hand
     authorization_seconds: int = 7 * 86_400  # how long an approval holds when the reply does not say
 

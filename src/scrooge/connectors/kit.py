@@ -26,6 +26,10 @@ class KeyConflict(Exception):
     """The PSP remembers this key for another request: its answer says nothing about ours."""
 
 
+class Never(Exception):
+    """The PSP will not do it, however often it is asked; in words for an operator."""
+
+
 class UnreadableReply(Exception):
     """A result that the PSP's documents do not name, or one that cannot be about this attempt."""
 

@@ -41,7 +41,7 @@ from scrooge.connectors.stripe_replies import (
     read_void,
     void,
 )
-from scrooge.connectors.stripe_tokens import FORGET
+from scrooge.connectors.stripe_tokens import ADOPT, FORGET, LOOK
 from scrooge.domain.attempt import Operation
 from scrooge.errors import AmountNotRepresentable, UnsupportedOperation
 from scrooge.money import Money
@@ -262,6 +262,8 @@ STRIPE = Connector(
         Operation.REFUND: Endpoint(find_refund, asking(found_refund)),
     },
     abandon=Endpoint(end, read_abandoned),
+    adopt=ADOPT,
+    look=LOOK,
     forget=FORGET,
     replayed=replayed,
     verify=verify,

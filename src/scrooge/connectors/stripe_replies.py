@@ -102,6 +102,7 @@ def approved(intent: Json, amount: Money) -> Approved:
         amount,
         network_transaction_id=optional(card.get("network_transaction_id")),
         psp_token=optional(intent.get("payment_method")),
+        psp_customer=optional(intent.get("customer")) if intent.get("setup_future_usage") else None,
         checks=checks(card),
         expires_at=moment(card.get("capture_before")) if by_hand(intent) else None,
     )

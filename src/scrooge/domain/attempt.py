@@ -85,6 +85,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     psp_reference: str | None = None
     network_transaction_id: str | None = None
     psp_token: str | None = None
+    psp_customer: str | None = None  # whose token it is at the PSP
     checks: dict[str, str] = {}
     decline: str | None = None
     raw_code: str | None = None
@@ -97,6 +98,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None  # Unix seconds
     sent_at: int = 0  # Unix microseconds
     concluded_at: int | None = None  # Unix microseconds
+    teaches: str | None = None  # the instrument to which belongs what an approval brings
     asks: int = 0  # questions claimed by others than the first sender: replays, inquiries
 
     @property

@@ -26,6 +26,7 @@ def learned(attempt: Attempt, outcome: Outcome, at: int) -> Attempt:
                 "approved_minor": outcome.amount.minor if outcome.amount else attempt.minor,
                 "network_transaction_id": outcome.network_transaction_id,
                 "psp_token": outcome.psp_token,
+                "psp_customer": outcome.psp_customer,
                 "checks": outcome.checks,
                 "expires_at": outcome.expires_at,
                 "action": None,

@@ -33,6 +33,7 @@ class Approved(Struct, frozen=True, tag=True):
     partial: bool = False
     network_transaction_id: str | None = None
     psp_token: str | None = None
+    psp_customer: str | None = None  # who may use the token again; without one nobody may as yet
     checks: dict[str, str] = {}  # cvc, avs_line, avs_postal_code, three_d_secure: as the PSP words them
     expires_at: int | None = None  # Unix seconds: an uncaptured authorization lapses then
 

@@ -41,6 +41,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     return_url: str | None = None
     statement_descriptor: str | None = None
     metadata: dict[str, str] = {}
+    save_for: str | None = None  # "subscription" or "on_demand": what the PSP is to keep the instrument for
     created_at: int = 0  # Unix microseconds
     deadline_at: int = 0  # Unix microseconds: until then the key answers "still running"
 

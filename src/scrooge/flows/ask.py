@@ -41,6 +41,7 @@ def command_of(p: Payment, a: Attempt, account: ConnectorAccount, **more: object
         parent_psp_reference=parent.psp_reference if parent else None,
         customer=p.customer,
         initiator=p.initiator,
+        save=p.save_for,
         statement_descriptor=p.statement_descriptor,
     )
     return structs.replace(command, **more) if more else command

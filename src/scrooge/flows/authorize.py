@@ -54,6 +54,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     statement_descriptor: str | None = None
     metadata: dict[str, str] = {}
     connector_account: str | None = None
+    save_for: str | None = None
 
 
 async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed) -> tuple[Payment, bool]:
@@ -87,7 +88,8 @@ async def made(
         livemode=principal.livemode, sale=wanted.capture == "automatic", accounts=behind,
         customer=wanted.customer or instrument.customer, instrument=instrument.id,
         initiator=wanted.initiator, purpose=wanted.purpose, return_url=wanted.return_url,
-        statement_descriptor=wanted.statement_descriptor, metadata=wanted.metadata, created_at=created_at,
+        statement_descriptor=wanted.statement_descriptor, metadata=wanted.metadata, save_for=wanted.save_for,
+        created_at=created_at,
     )  # fmt: skip
     p, request = await attempted(s, p, instrument, account)
     attempt = p.attempts[-1]
@@ -212,8 +214,8 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
     p = decide(
         p, Operation.AUTHORIZE, None, id=new_id("att", bucket_in(p.id)), number=number,
         connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
-        return_token=return_token,
-        sent_at=sent_at,
+        return_token=return_token, sent_at=sent_at,
+        teaches=instrument.id if teaches(p, instrument) else None,
     )  # fmt: skip
     attempt: Attempt = p.attempts[-1]
     command = command_of(
@@ -229,6 +231,11 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
     request = render(s.directory.wire(account).connector, command)
     deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
     return structs.replace(p, deadline_at=deadline), request
+
+
+def teaches(p: Payment, instrument: Instrument) -> bool:
+    """Does an approval bring something to keep: a token that is to be saved, the name of a card's first payment?"""
+    return p.save_for is not None or (instrument.vault and instrument.network_transaction_id is None)
 
 
 async def existing(s: Scrooge, principal: Principal, reference: str, bucket: int, keyed: Keyed) -> Payment:

@@ -8,17 +8,20 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from scrooge.connectors.connector import Kept
 from scrooge.connectors.errand import exchange
+from scrooge.connectors.kit import Never
 from scrooge.connectors.vault_client import ask_vault
 from scrooge.crash import reach
 from scrooge.errors import DatabaseUnavailable
 from scrooge.flows import breaks
+from scrooge.flows.saving import save
 from scrooge.flows.scrooge import Scrooge
 from scrooge.metrics import ERRANDS
-from scrooge.storage import errands, instruments
-from scrooge.storage.errands import FORGET_CARD, FORGET_TOKEN, RENEW_CARD, Errand
+from scrooge.storage import errands, instruments, saving
+from scrooge.storage.errands import FORGET_CARD, FORGET_TOKEN, KEEP_TOKEN, RENEW_CARD, Errand
 from scrooge.unanswered import why
 
 log = structlog.get_logger()
@@ -47,6 +50,8 @@ async def run(s: Scrooge, errand: Errand) -> None:
         note = await KINDS[errand.kind](s, errand)
     except DatabaseUnavailable:
         raise
+    except Never as refusal:
+        note = f"refused for good: {refusal}"
     except Exception as error:
         reason = str(error) if isinstance(error, NotYet) else why(error)
         ERRANDS.labels(errand.kind, "not_yet").inc()
@@ -111,8 +116,38 @@ async def forget_token(s: Scrooge, errand: Errand) -> str:
     return f"gone at {account.connector}"
 
 
+async def keep_token(s: Scrooge, errand: Errand) -> str:
+    """A token of one payment is given a customer at the PSP, and is the instrument's then."""
+    assert errand.connector_account is not None
+    assert errand.psp_token is not None
+    account = await s.directory.account_by_id(errand.connector_account)
+    assert account is not None, "connector accounts are never deleted"
+    adopt = s.connectors[account.connector].adopt
+    assert adopt is not None, "there is one where there is such an errand"
+    wire = s.directory.wire(account)
+    async with s.db.transaction() as connection:
+        held = await saving.hold(connection, errand.instrument)
+    assert held is not None, "instruments stay"
+    kept = Kept(
+        psp_token=errand.psp_token, psp_customer=None, merchant_account=account.merchant_account,
+        customer=held.customer,
+    )  # fmt: skip
+    customer = adopt.made(*await exchange(s.http, wire, adopt.customer(kept, f"{errand.id}-customer"), SECONDS))
+    if customer is None:
+        raise NotYet(f"{account.connector} made no customer")
+    kept = structs.replace(kept, psp_customer=customer)
+    if not adopt.given(*await exchange(s.http, wire, adopt.give(kept, f"{errand.id}-give"), SECONDS)):
+        raise NotYet(f"{account.connector} did not take the token")
+    async with s.db.transaction() as connection:
+        held = await saving.hold(connection, errand.instrument)
+        assert held is not None, "instruments stay"
+        await save(connection, held, account.id, errand.psp_token, customer)
+    return f"kept at {account.connector}"
+
+
 KINDS: dict[str, Callable[[Scrooge, Errand], Awaitable[str]]] = {
     FORGET_CARD: forget_card,
     FORGET_TOKEN: forget_token,
     RENEW_CARD: renew_card,
+    KEEP_TOKEN: keep_token,
 }

@@ -71,6 +71,7 @@ class Token(Record, frozen=True, kw_only=True):
     created: int = 0
     gone: bool = False
     code_check: str = "pass"  # of the security code: pass, fail, or "" where none was given
+    account: str = ""  # the merchant account that stored it, where tokens have one
 
 
 class Challenge(Record, frozen=True, kw_only=True):

@@ -110,7 +110,7 @@ def payment_row(p: Payment, guard: Guard) -> dict[str, Any]:
         "accounts": [uuid_of(a) for a in p.accounts], "customer": p.customer,
         "instrument_id": uuid_of(p.instrument), "initiator": p.initiator, "purpose": p.purpose,
         "return_url": p.return_url, "statement_descriptor": p.statement_descriptor, "metadata": p.metadata,
-        "created_at": at_moment(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
+        "save_for": p.save_for, "created_at": at_moment(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
         "fingerprint": guard.fingerprint.hex(),
     }  # fmt: skip
 
@@ -132,7 +132,8 @@ def new_attempt_row(p: Payment, a: Attempt, request: Request, ask_at: int) -> di
         "connector_account_id": uuid_of(a.connector_account), "minor": a.minor, "currency": p.currency,
         "sale": a.sale, "final": a.final, "state": a.state, "reference": a.reference,
         "caller_reference": a.caller_reference, "return_token": a.return_token,
-        "request": request_row(request), "sent_at": at_moment(a.sent_at), "ask_in": seconds_until(ask_at),
+        "request": request_row(request), "sent_at": at_moment(a.sent_at), "teaches": uuid_of(a.teaches),
+        "ask_in": seconds_until(ask_at),
     }  # fmt: skip
 
 
@@ -156,7 +157,8 @@ def moved_row(c: Change, a: Attempt) -> dict[str, Any]:
         "voided_minor": t.voided, "refunded_minor": t.refunded, "held_minor": t.held,
         "held_refund_minor": t.held_refund,
         "psp_reference": a.psp_reference, "network_transaction_id": a.network_transaction_id,
-        "psp_token": a.psp_token, "checks": a.checks, "decline": a.decline, "raw_code": a.raw_code,
+        "psp_token": a.psp_token, "psp_customer": a.psp_customer, "checks": a.checks,
+        "decline": a.decline, "raw_code": a.raw_code,
         "raw_message": a.raw_message, "network_code": a.network_code, "advice_code": a.advice_code,
         "reason": a.reason, "action": a.action, "return_token": a.return_token,
         "expires_at": at_moment(a.expires_at * 1_000_000) if a.expires_at else None,

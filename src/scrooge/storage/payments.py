@@ -38,6 +38,7 @@ class AttemptRow(Struct, frozen=True):
     psp_reference: str | None
     network_transaction_id: str | None
     psp_token: str | None
+    psp_customer: str | None
     checks: dict[str, str]
     decline: str | None
     raw_code: str | None
@@ -50,6 +51,7 @@ class AttemptRow(Struct, frozen=True):
     expires_at: datetime | None
     concluded_at: datetime | None
     asks: int
+    teaches: str | None
 
 
 ROWS = msgspec.json.Decoder(list[AttemptRow])
@@ -90,6 +92,7 @@ def payment_of(row: Any) -> Payment:
         return_url=row["return_url"],
         statement_descriptor=row["statement_descriptor"],
         metadata=msgspec.json.decode(row["metadata"]),
+        save_for=row["save_for"],
         created_at=microseconds(row["created_at"]) or 0,
         deadline_at=microseconds(row["deadline_at"]) or 0,
     )
@@ -114,6 +117,7 @@ def attempt_of(r: AttemptRow) -> Attempt:
         psp_reference=r.psp_reference,
         network_transaction_id=r.network_transaction_id,
         psp_token=r.psp_token,
+        psp_customer=r.psp_customer,
         checks=r.checks,
         decline=r.decline,
         raw_code=r.raw_code,
@@ -127,6 +131,7 @@ def attempt_of(r: AttemptRow) -> Attempt:
         sent_at=microseconds(r.sent_at) or 0,
         concluded_at=microseconds(r.concluded_at),
         asks=r.asks,
+        teaches=public("ins", r.teaches),
     )
 
 

@@ -8,7 +8,7 @@ WITH input AS (
            bucket smallint, id uuid, merchant_id uuid, caller_id uuid, reference text, minor bigint, currency char(3),
            sale boolean, livemode boolean, status text, deadline_at timestamptz, accounts uuid[], customer text,
            instrument_id uuid, initiator text, purpose text, return_url text, statement_descriptor text,
-           metadata jsonb, created_at timestamptz, key_bucket smallint, key text, fingerprint text)
+           metadata jsonb, save_for text, created_at timestamptz, key_bucket smallint, key text, fingerprint text)
 ), fresh AS (
     SELECT *
       FROM input i
@@ -30,24 +30,24 @@ WITH input AS (
     INSERT INTO payments (
            bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           created_at)
+           save_for, created_at)
     SELECT bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           created_at
+           save_for, created_at
       FROM fresh
      WHERE (id IN (SELECT payment_id FROM referenced)) IS TRUE
     RETURNING id
 ), tried AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, connector_account_id, minor, currency, sale, state, reference,
-           return_token, request, sent_at, ask_at)
+           return_token, request, sent_at, teaches, ask_at)
     SELECT a.bucket, a.payment_id, a.id, a.number, a.operation, a.connector_account_id, a.minor, a.currency, a.sale,
-           a.state, a.reference, a.return_token, a.request, a.sent_at,
+           a.state, a.reference, a.return_token, a.request, a.sent_at, a.teaches,
            now() + make_interval(secs => a.ask_in)
       FROM jsonb_to_recordset($2::jsonb) AS a(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, connector_account_id uuid,
            minor bigint, currency char(3), sale boolean, state text, reference text, return_token text,
-           request jsonb, sent_at timestamptz, ask_in double precision)
+           request jsonb, sent_at timestamptz, teaches uuid, ask_in double precision)
      WHERE (a.payment_id IN (SELECT id FROM made)) IS TRUE
 )
 SELECT id FROM made;
@@ -79,7 +79,7 @@ WITH free AS (
            authorized_minor = r.authorized_minor, captured_minor = r.captured_minor, voided_minor = r.voided_minor,
            refunded_minor = r.refunded_minor, held_minor = r.held_minor, held_refund_minor = r.held_refund_minor,
            psp_reference = r.psp_reference, network_transaction_id = r.network_transaction_id,
-           psp_token = r.psp_token, checks = r.checks, decline = r.decline, raw_code = r.raw_code,
+           psp_token = r.psp_token, psp_customer = r.psp_customer, checks = r.checks, decline = r.decline, raw_code = r.raw_code,
            raw_message = r.raw_message, network_code = r.network_code, advice_code = r.advice_code,
            reason = r.reason, action = r.action, return_token = r.return_token, expires_at = r.expires_at,
            sent_at = r.sent_at, concluded_at = r.concluded_at,
@@ -90,7 +90,8 @@ WITH free AS (
            bucket smallint, payment_id uuid, id uuid, state text, closed text,
            approved_minor bigint, authorized_minor bigint, captured_minor bigint, voided_minor bigint,
            refunded_minor bigint, held_minor bigint, held_refund_minor bigint, psp_reference text,
-           network_transaction_id text, psp_token text, checks jsonb, decline text, raw_code text, raw_message text,
+           network_transaction_id text, psp_token text, psp_customer text, checks jsonb, decline text, raw_code text,
+           raw_message text,
            network_code text, advice_code text, reason text, action jsonb, return_token text,
            expires_at timestamptz, sent_at timestamptz, concluded_at timestamptz, ask_in double precision, same boolean,
            request jsonb)
@@ -99,16 +100,16 @@ WITH free AS (
 ), added AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, parent_id, connector_account_id, minor, currency, sale, final,
-           state, reference, caller_reference, return_token, request, sent_at, ask_at, closed, closed_at,
+           state, reference, caller_reference, return_token, request, sent_at, teaches, ask_at, closed, closed_at,
            approved_minor, psp_reference, reason, concluded_at)
     SELECT r.bucket, r.payment_id, r.id, r.number, r.operation, r.parent_id, r.connector_account_id, r.minor,
            r.currency, r.sale, r.final, r.state, r.reference, r.caller_reference, r.return_token, r.request,
-           r.sent_at, now() + make_interval(secs => r.ask_in), r.closed, CASE WHEN r.closed IS NOT NULL THEN now() END,
+           r.sent_at, r.teaches, now() + make_interval(secs => r.ask_in), r.closed, CASE WHEN r.closed IS NOT NULL THEN now() END,
            r.approved_minor, r.psp_reference, r.reason, r.concluded_at
       FROM jsonb_to_recordset($3::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, parent_id uuid,
            connector_account_id uuid, minor bigint, currency char(3), sale boolean, final boolean, state text,
-           reference text, caller_reference text, return_token text, request jsonb, sent_at timestamptz,
+           reference text, caller_reference text, return_token text, request jsonb, sent_at timestamptz, teaches uuid,
            ask_in double precision, closed text, approved_minor bigint, psp_reference text, reason text,
            concluded_at timestamptz)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE

@@ -2,20 +2,25 @@
 
 from collections.abc import Awaitable, Callable
 
+import structlog
 from msgspec import Struct
 
 from scrooge import metrics
+from scrooge.errors import DatabaseUnavailable
 from scrooge.flows.cards import Listening
 from scrooge.flows.errands import run
 from scrooge.flows.escalate import Aging, escalate
 from scrooge.flows.receive import apply_one
+from scrooge.flows.saving import learn
 from scrooge.flows.scrooge import Scrooge
-from scrooge.storage import errands, inbox, work
+from scrooge.storage import errands, inbox, saving, work
 from scrooge.workers.ask import Asking
 from scrooge.workers.webhooks import forget_webhooks, replay_events, send_webhooks, show_webhooks, spread_events
 
+log = structlog.get_logger()
 BATCH = 64
 ERRANDS_A_TURN = 16
+LESSONS_A_TURN = 256
 KEYS_A_TURN = 1000
 MONTHS_AHEAD = 3
 
@@ -63,6 +68,18 @@ async def hear_of_cards(s: Scrooge, spawn: Spawn) -> int:
     return BATCH if await LISTENING.turn(s) else 0
 
 
+async def learn_from_payments(s: Scrooge, spawn: Spawn) -> int:
+    for payment, attempt in await saving.to_learn(s.db, LESSONS_A_TURN):
+        try:
+            await learn(s, payment, attempt)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # It comes back, and holds up no other.
+            metrics.JOB_FAILURES.labels("learn_from_payments").inc()
+            log.error("lesson_failed", payment=payment, attempt=attempt, error=type(error).__name__, exc_info=True)
+    return 0
+
+
 async def run_errands(s: Scrooge, spawn: Spawn) -> int:
     claimed = await errands.claim(s.db, ERRANDS_A_TURN)
     for errand in claimed:
@@ -97,6 +114,7 @@ JOBS = (
     Job("send_webhooks", 0.2, send_webhooks),
     Job("replay_events", 1.0, replay_events),
     Job("hear_of_cards", 1.0, hear_of_cards),
+    Job("learn_from_payments", 0.5, learn_from_payments),
     Job("run_errands", 0.5, run_errands),
     Job("show_errands", 5.0, show_errands),
     Job("show_backlog", 5.0, show_backlog),

@@ -197,6 +197,7 @@ def _store(world: World, payment: Payment) -> dict[str, str]:
         month=payment.month,
         year=payment.year,
         owner=payment.shopper_reference,
+        account=payment.merchant_account,
     )
     world.state.put(stored)
     return {

@@ -16,21 +16,21 @@ from .notifications import brand
 def listed(world: World, call: Call) -> f.Json:
     """GET /storedPaymentMethods: of one shopper at one merchant account."""
     account, shopper = _asked(call)
-    mine = [t for t in world.state.all(Token) if t.connector == "adyen" and t.owner == shopper and not t.gone]
+    mine = [t for t in world.state.all(Token) if (t.connector, t.account, t.owner) == ("adyen", account, shopper)]
     return {
         "merchantAccount": account,
         "shopperReference": shopper,
-        "storedPaymentMethods": [_document(t) for t in mine],
+        "storedPaymentMethods": [_document(t) for t in mine if not t.gone],
     }
 
 
 def remove(world: World, call: Call, id_: str) -> None:
     """DELETE /storedPaymentMethods/{id}; the test tokens are everybody's, so they stay. Raises Refused."""
-    _, shopper = _asked(call)
+    account, shopper = _asked(call)
     if id_ in PUBLIC_TOKENS["adyen"]:
         return
     stored = world.state.get(Token, id_)
-    if stored is None or stored.connector != "adyen" or stored.owner != shopper or stored.gone:
+    if stored is None or (stored.connector, stored.account, stored.owner) != ("adyen", account, shopper) or stored.gone:
         raise Refused(422, "800", "Contract not found")
     world.state.put(structs.replace(stored, gone=True))
 
