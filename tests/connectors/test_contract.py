@@ -17,7 +17,7 @@ from scrooge.connectors.connector import PLACEHOLDERS, Command, Fill, Request, W
 from scrooge.connectors.send import Answer, send
 from scrooge.domain.attempt import Operation, State, advance
 from scrooge.domain.declines import Decline
-from scrooge.domain.outcome import Rejected, Unknown
+from scrooge.domain.outcome import ActionRequired, Approved, Declined, Rejected, Unknown
 from scrooge.errors import AmountNotRepresentable, UnsupportedOperation
 
 from .cards import filled, positions
@@ -242,17 +242,20 @@ def test_what_a_merchant_says_is_no_placeholder(cases: Cases) -> None:
 
 @EVERY_WITH_CARDS
 async def test_the_psps_own_ids_are_kept_in_a_reply(cases: Cases) -> None:
-    """What no redaction may touch is what our readers take: without it a payment would be lost from sight."""
+    """What no redaction may touch is what our readers take: without it a payment is lost from sight, a payer stuck."""
     kept = cases.connector.cards["authorize"].kept
     assert len(kept) == len(set(kept))
-    approvals = [row for row in cases.replies if row.expected.__class__.__name__ == "Approved" and row.ask is Ask.SEND]
-    for row in approvals:
-        if row.command.operation is Operation.AUTHORIZE:
-            answer = Request("POST", "/", msgspec.json.encode(row.body))
-            values = {positions(answer)[place] for place in kept if place in positions(answer)}
-            assert row.expected.psp_reference in values
-            assert row.expected.network_transaction_id in {None, *values}
-            assert row.expected.psp_token in {None, *values}
+    for row in cases.replies:
+        if row.ask is not Ask.SEND or row.command.operation is not Operation.AUTHORIZE:
+            continue
+        if isinstance(row.expected, Approved | ActionRequired | Declined):
+            answer = positions(Request("POST", "/", msgspec.json.encode(row.body)))
+            values = {answer[place] for place in kept if place in answer}
+            assert row.expected.psp_reference in {None, *values}
+        if isinstance(row.expected, Approved):
+            assert {row.expected.network_transaction_id, row.expected.psp_token} <= {None, *values}
+        if isinstance(row.expected, ActionRequired):
+            assert {row.expected.action.url, *row.expected.action.fields.values()} <= values
 
 
 # --- secrets --------------------------------------------------------------------------------

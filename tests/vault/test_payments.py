@@ -162,13 +162,14 @@ async def test_answers_lost_behind_the_vault_are_found_out_even_of_a_card_that_i
         card = await shop.vault.tokenize()
         status, p = await shop.pay(instrument=card["id"], connector_account=psp)
         assert (status, p["outcome_certainty"]) == (202, "unknown")
-        waiting.append((psp, p))
+        waiting.append((psp, p, card["id"]))
     assert (await shop.vault.core_asks("DELETE", f"/v1/cards/{card['id']}"))[0] < 300
     await asyncio.sleep(0.5)  # until Stripe's would have come
     await shop.world.no_faults()
-    for psp, p in waiting:
+    for psp, p, _ in waiting:
         await shop.payment(p, "captured")
         assert await shop.truth(p) == {(psp, "sale", "approved"): 1}
+    assert (await shop.vault.acts(waiting[0][2])).count(("fill", "done")) == 2, "one replay, then Stripe was asked"
     acts = await shop.vault.acts(card["id"])
     assert acts.count(("fill", "done")) == 1
     assert ("fill", "card_gone") in acts

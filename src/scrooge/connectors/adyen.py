@@ -75,6 +75,10 @@ CARD = CardTemplate(
         "additionalData.tokenization.shopperReference",
         "additionalData.recurring.recurringDetailReference",
         "additionalData.recurring.shopperReference",
+        "action.url",
+        "action.data.MD",
+        "action.data.PaReq",
+        "action.data.TermUrl",
     ),
 )
 # What a payer may bring back; anything else in the address is not Adyen's.

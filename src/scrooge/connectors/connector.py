@@ -67,7 +67,7 @@ class CardTemplate(Struct, frozen=True, kw_only=True):
     exp_year: str  # four digits
     holder: str | None = None
     security_code: str | None = None
-    kept: tuple[str, ...] = ()  # positions in the reply of the PSP's own ids, which no redaction may touch
+    kept: tuple[str, ...] = ()  # positions in the reply of the PSP's own ids and of the payer's next step: not redacted
 
 
 # What stands in a request where the vault puts the card.

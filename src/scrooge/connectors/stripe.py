@@ -72,6 +72,7 @@ CARD = CardTemplate(
             "metadata.payment",
             "latest_charge.id",
             "latest_charge.payment_method_details.card.network_transaction_id",
+            "next_action.redirect_to_url.url",
         )
     ),
 )

@@ -62,7 +62,7 @@ CARD = CardTemplate(
     exp_month="card.month",
     exp_year="card.year",
     security_code="card.code",
-    kept=("id", "reference"),
+    kept=("id", "reference", "url"),
 )
 DECLINES = {
     "no_funds": Decline.INSUFFICIENT_FUNDS,
