@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 CODE := src tests
 DRILLS ?= standby partition restarts rolling overload disk feed clock
 
-.PHONY: help setup demo test sim mutants check format lint types audit faults drills
+.PHONY: help setup demo test sim mutants check format lint types audit faults drills canaries
 .DEFAULT_GOAL := help
 
 help: ## Show what can be made
@@ -54,6 +54,9 @@ faults: $(READY) ## Kill, freeze and cut everything everywhere; the money must b
 drills: $(READY) ## Lose databases, standbys, processes, room and time under load; ten minutes
 	@failed=; for drill in $(DRILLS); do echo "$$drill:"; $(BIN)/python -m tests.drills.$$drill || failed="$$failed $$drill"; done; \
 		test -z "$$failed" || { echo "failed:$$failed" >&2; exit 3; }
+
+canaries: $(READY) ## Card numbers through every flow, fault and death; then everything is searched for them
+	@$(BIN)/python -m tests.canaries $(CANARIES)
 
 audit: $(READY) ## Known vulnerabilities in what we depend on (needs a network)
 	@$(UV) export --locked --all-extras --all-groups --no-emit-project --quiet --output-file .tools/requirements.txt

@@ -224,3 +224,12 @@ async def test_no_number_is_in_any_row_or_log(vault):
         assert "Canary Holder" not in text
     assert made["id"]
     assert CARD["number"] not in vault.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["4242424242424242", "4242.4242.4242.4242", "card 4242424242424242"])
+async def test_a_field_that_is_named_by_a_card_number_is_refused_without_its_name(vault, name):
+    status, refused, _ = await vault.ask("POST", "/v1/instruments", {**BODY, name: "x"})
+    assert (status, refused["code"]) == (422, "unknown_field")
+    assert "4242" not in msgspec.json.encode(refused).decode()
+    rows = await vault.fetch("SELECT detail FROM audit WHERE detail LIKE '%4242%'")
+    assert rows == []

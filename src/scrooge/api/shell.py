@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from scrooge.api import problems
 from scrooge.api.pan import refuse_in_target
 from scrooge.cards import holds_card_number
-from scrooge.errors import PanRefused, Problem
+from scrooge.errors import Problem
 from scrooge.ids import new_id
 from scrooge.metrics import REQUEST_SECONDS, REQUESTS
 
@@ -52,7 +52,7 @@ class Shell:
         try:
             problem = await self.within(scope, receive, answer, seen)
             if problem is not None and not begun:
-                response = problems.respond(problem, instance_of(scope, seen, problem), seen.request_id)
+                response = problems.respond(problem, instance_of(scope, seen), seen.request_id)
                 await response(scope, receive, answer)
         finally:
             note(scope["method"], seen, time.perf_counter() - started)
@@ -70,12 +70,10 @@ class Shell:
         return None
 
 
-def instance_of(scope: Scope, seen: Seen, problem: Problem) -> str:
+def instance_of(scope: Scope, seen: Seen) -> str:
     """The path that was asked for, unless it holds what must not be repeated."""
     path: str = scope["path"]
-    if isinstance(problem, PanRefused) and holds_card_number(path):
-        return seen.route
-    return path[:200]
+    return seen.route if holds_card_number(path) else path[:200]
 
 
 def note(method: str, seen: Seen, seconds: float) -> None:

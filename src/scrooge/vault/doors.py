@@ -52,7 +52,7 @@ class Call:
         self.members: dict[str, Any] = {}  # of every problem from here on
         self.began = time.monotonic()
 
-    @functools.cached_property
+    @property
     def headers(self) -> dict[str, str]:
         return {k.lower(): v for k, v in self.request.headers.items()}
 
@@ -137,6 +137,8 @@ def door(name: str, endpoint: Endpoint) -> Callable[[Request], Awaitable[Respons
 
 async def refused(call: Call, name: str, problem: Problem) -> Response:
     """A refusal is an act too. Where it cannot be written, that is the answer: nothing happened either way."""
+    if problem.param is not None and any(c.isdigit() for c in problem.param):
+        problem.param = None  # A field that somebody else named, perhaps by a card number; none of ours has digits.
     if isinstance(problem, DatabaseUnavailable):
         problem = unwritten()
     elif not call.noted and not isinstance(problem, AuditUnavailable):
