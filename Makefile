@@ -43,7 +43,7 @@ lint: $(READY) ## Format, style, security, dependencies, migrations
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml -ll src
 	@$(BIN)/deptry src
-	@$(BIN)/squawk src/scrooge/storage/migrations/*.sql
+	@$(BIN)/squawk src/scrooge/storage/migrations/*.sql src/scrooge/vault/migrations/*.sql
 
 types: $(READY) ## Check types
 	@$(BIN)/pyrefly check --summary=none
