@@ -91,6 +91,13 @@ VAULT_SHREDDED = Counter(
 VAULT_SILENT = Gauge(
     "scrooge_vault_silent_seconds", "How long the card vault has told nothing", multiprocess_mode="max"
 )
+VAULT_KEY_SECONDS_LEFT = Gauge(
+    "scrooge_vault_key_seconds_left",
+    "Time until a key of the vault has reached the end of its cryptoperiod and encrypts no more",
+    ["purpose", "mode"],
+    multiprocess_mode="min",
+)
+VAULT_KEYS_UNREAD = Counter("scrooge_vault_keys_unread_total", "Times that the vault's keys could not be read again")
 WEBHOOKS = Counter("scrooge_webhook_tries_total", "Webhooks sent, by what became of the try", ["result"])
 WEBHOOK_ENDPOINTS_DISABLED = Counter(
     "scrooge_webhook_endpoints_disabled_total", "Endpoints that Scrooge disabled", ["reason"]

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from aiohttp import web
 
-from tests.conftest import free_port
+from scrooge.vault.schema import migrate_vault
+from tests.conftest import drop_database, free_port, make_database
 from tests.vault.house import House, house
 
 
@@ -63,3 +66,38 @@ async def vault(
 ) -> AsyncIterator[House]:  # fmt: skip
     async with house(server_url, tmp_path_factory.mktemp("vault"), psp_server.url) as h:
         yield h
+
+
+# --- databases of vaults that do not run ---
+
+
+@pytest.fixture(scope="session")
+async def vault_template(server_url: str) -> AsyncIterator[str]:
+    url = await make_database(server_url)
+    await migrate_vault(url)
+    yield url
+    await drop_database(server_url, url)
+
+
+@pytest.fixture
+async def fresh_vault_url(server_url: str, vault_template: str) -> AsyncIterator[str]:
+    """For one test alone: to change its tables, to count in."""
+    url = await make_database(server_url, urlsplit(vault_template).path[1:])
+    yield url
+    await drop_database(server_url, url)
+
+
+@pytest.fixture(scope="session")
+async def emptied_vault(server_url: str, vault_template: str) -> AsyncIterator[str]:
+    url = await make_database(server_url, urlsplit(vault_template).path[1:])
+    yield url
+    await drop_database(server_url, url)
+
+
+@pytest.fixture
+async def keyless_vault_url(emptied_vault: str) -> str:
+    """Without a key or a card; what is on record stays, for nothing can change that."""
+    connection = await asyncpg.connect(emptied_vault)
+    await connection.execute("TRUNCATE key_encryption_keys, key_versions, vault_keys CASCADE; TRUNCATE cards CASCADE")
+    await connection.close()
+    return emptied_vault

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scrooge.cli import cards, database, doctor, keys, ledger, processes, vault, vault_cards
+from scrooge.cli import cards, database, doctor, keys, ledger, processes, vault, vault_cards, vault_keys
 from scrooge.cli.bench import command as bench
 from scrooge.cli.demo import command as demo
 from scrooge.cli.output import FAILED, WRONG_USAGE, say
@@ -35,6 +35,8 @@ app.add_typer(keys.app, name="keys")
 vault.app.command()(vault_cards.status)
 vault.app.command()(vault_cards.forget)
 app.add_typer(vault.app, name="vault")
+vault.app.add_typer(vault_keys.app, name="keys")
+vault.app.command()(vault_keys.unseal)
 app.add_typer(vault.audit, name="audit")
 
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scrooge import logs
 from scrooge.errors import Problem, SettingsError
-from scrooge.vault import fills, instruments, records
+from scrooge.vault import fills, instruments, records, unsealing
 from scrooge.vault.doors import door, json_answer
 from scrooge.vault.form import sessions
 from scrooge.vault.hardening import harden
@@ -40,6 +40,7 @@ def create_app(v: Vault) -> ASGIApp:
             Route(card, door("card_read", records.read), methods=["GET"]),
             Route(card, door("card_changed", records.change), methods=["PATCH"]),
             Route(card, door("card_deleted", records.delete), methods=["DELETE"]),
+            Route("/v1/unseal", door("unseal", unsealing.enter), methods=["POST"]),
             Route("/healthz", alive),
             Route("/readyz", ready),
             Route("/metrics", metrics),
@@ -65,6 +66,8 @@ async def ready(request: Request) -> Response:
         return json_answer(503, {"status": "unavailable", "reason": type(error).__name__})
     if behind:
         return json_answer(503, {"status": "unavailable", "reason": "scrooge vault migrate"})
+    if v.keyring.sealed:
+        return json_answer(503, {"status": "sealed", "reason": "scrooge vault unseal"})
     return json_answer(200, {"status": "ok"})
 
 

@@ -9,7 +9,16 @@ from starlette.responses import Response
 
 from scrooge.connectors.connector import CardTemplate
 from scrooge.crash import ON_ITS_WAY, reach
-from scrooge.errors import CardGone, FillTooLate, MalformedId, NotFound, Problem, ServiceTokenRefused, TemplateMismatch
+from scrooge.errors import (
+    CannotOpen,
+    CardGone,
+    FillTooLate,
+    MalformedId,
+    NotFound,
+    Problem,
+    ServiceTokenRefused,
+    TemplateMismatch,
+)
 from scrooge.ids import number_of
 from scrooge.service import CLOCK_SKEW_SECONDS
 from scrooge.vault import egress
@@ -18,7 +27,6 @@ from scrooge.vault.doors import Call, json_answer
 from scrooge.vault.egress import Sent
 from scrooge.vault.filling import clean, clean_text, filled
 from scrooge.vault.instruments import context, opened
-from scrooge.vault.keyring import CannotOpen
 from scrooge.vault.writer import Fill
 
 log = structlog.get_logger()
@@ -79,6 +87,7 @@ async def fill(call: Call) -> Response:
     base_url = book.base_url(ask.connector, ask.live, ask.base_url, ask.names)
     dry = Card("0000000000000000", 1, 2000)
     filled(template, ask.body, dry, None)  # A body that cannot be filled must not use up the security code.
+    call.v.keyring.opened()  # Nor must a fill by a vault that waits for its custodians.
     reach("vault.grant.before")
     call.noted = True
     act = call.act("fill", connector=ask.connector, template=ask.template, attempt=ask.attempt, live=ask.live)
@@ -95,7 +104,7 @@ async def fill(call: Call) -> Response:
             call.members = {}
         raise type(problem)(problem.detail, param=problem.param)
     reach("vault.grant.after")
-    card, code = open_card(call, ask, granted.sealed, granted.code)
+    card, code = await open_card(call, ask, granted.sealed, granted.code)
     body = filled(template, ask.body, card, code)
     headers = {**ask.headers, "Content-Type": ask.content_type}
     left = ask.timeout - (time.monotonic() - call.began)
@@ -126,9 +135,9 @@ def check_request(template: CardTemplate, ask: AskFill) -> None:
         raise TemplateMismatch("a header that only the vault sets", param="headers")
 
 
-def open_card(call: Call, ask: AskFill, sealed: bytes, code: bytes | None) -> tuple[Card, str | None]:
+async def open_card(call: Call, ask: AskFill, sealed: bytes, code: bytes | None) -> tuple[Card, str | None]:
     try:
-        card = opened(call, ask.instrument, ask.merchant, ask.live, sealed)
+        card = await opened(call, ask.instrument, ask.merchant, ask.live, sealed)
     except CannotOpen:
         log.critical("card_cannot_be_opened", instrument=ask.instrument)
         raise CardGone("the card cannot be opened with the vault's keys", param="instrument") from None

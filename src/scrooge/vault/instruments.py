@@ -17,7 +17,7 @@ from scrooge.postgres.rows import instant, key_of, microseconds, public
 from scrooge.vault import audit
 from scrooge.vault.checks import Card, checked, checked_code
 from scrooge.vault.doors import Call, json_answer
-from scrooge.vault.keyring import key_id
+from scrooge.vault.keys.keyset import key_id_of
 from scrooge.vault.vault import CARDS
 from scrooge.vault.writer import Keep
 
@@ -64,9 +64,9 @@ def sealed(call: Call, card_id: str, wish_merchant: str, livemode: bool, card: C
     return call.v.keyring.seal(livemode, context(card_id, wish_merchant, livemode), clear)
 
 
-def opened(call: Call, card_id: str, merchant: str, livemode: bool, content: bytes) -> Card:
+async def opened(call: Call, card_id: str, merchant: str, livemode: bool, content: bytes) -> Card:
     """Raises CannotOpen."""
-    clear = call.v.keyring.open(livemode, context(card_id, merchant, livemode), content)
+    clear = await call.v.keyring.open_soon(livemode, context(card_id, merchant, livemode), content)
     return Card(*msgspec.msgpack.decode(clear))
 
 
@@ -100,8 +100,8 @@ async def tokenize(call: Call, wish: Wish) -> tuple[Any, bool]:
         Keep(
             vault_key=wish.vault_key, key=wish.key, asked=v.keyring.fingerprint(live, wish.merchant, asked), id=card_id,
             merchant=wish.merchant, livemode=live, customer=wish.customer, brand=card.brand, iin=card.iin,
-            last4=card.last4, exp=card.exp, sealed=content, key_id=key_id(content), fingerprint=fingerprint,
-            fingerprint_key=key_id(fingerprint),
+            last4=card.last4, exp=card.exp, sealed=content, key_id=key_id_of(content), fingerprint=fingerprint,
+            fingerprint_key=key_id_of(fingerprint),
             code=v.codes.seal(context(card_id, wish.merchant, live), code) if code else None,
             act=call.act("tokenize", brand=card.brand, live=live),
         )

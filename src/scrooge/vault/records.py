@@ -16,12 +16,13 @@ from scrooge.vault import audit
 from scrooge.vault.checks import Card, check_expiry
 from scrooge.vault.doors import Call, json_answer
 from scrooge.vault.instruments import opened, sealed, shred
-from scrooge.vault.keyring import key_id
+from scrooge.vault.keys.keyset import key_id_of
 from scrooge.vault.vault import CARDS
 
 SECOND = 1_000_000
 NOTHING = "0", "00000000-0000-0000-0000-000000000000"
 PAGE_MAX = 500
+TRIES = 3
 
 
 class ChangeCard(Struct, forbid_unknown_fields=True):
@@ -45,18 +46,30 @@ async def change(call: Call) -> Response:
     check_expiry(month, year, datetime.now(UTC).date(), "exp")
     if (year, month) < tuple(map(int, row["exp"].split("-"))):
         raise InvalidField("the expiry is earlier than the one that is known", param="exp")
+    for _ in range(TRIES):
+        if await resealed(call, row, asked.exp):
+            return json_answer(200, shown(await run(call.v.db, CARDS["read"], row["bucket"], row["id"])))
+        row = await row_of(call)
+        if row["status"] != "active":
+            raise CardGone("the card was deleted or shredded")
+    raise InvalidField("somebody else changed the card at this moment; send it again", param="exp")
+
+
+async def resealed(call: Call, row: Any, exp: str) -> bool:
+    """False when somebody else sealed the card anew meanwhile, as re-encryption does."""
+    year, month = map(int, exp.split("-"))
     card_id, merchant = public("ins", row["id"]) or "", public("mer", row["merchant_id"]) or ""
-    before = opened(call, card_id, merchant, row["livemode"], row["sealed"])
+    before = await opened(call, card_id, merchant, row["livemode"], row["sealed"])
     card = Card(before.number, month, year, before.holder)
     content = sealed(call, card_id, merchant, row["livemode"], card)
     async with call.v.db.transaction() as connection:
-        bucket, number = key_of(card_id)
-        kept = await run(connection, CARDS["reseal"], bucket, number, row["sealed"], card.exp, content, key_id(content))
+        place = key_of(card_id)
+        kept = await run(connection, CARDS["reseal"], *place, row["sealed"], exp, content, key_id_of(content))
         if kept is None:
-            raise InvalidField("somebody else changed the card at this moment; send it again", param="exp")
-        await audit.append(connection, audit.CONTROL, [call.act("card_changed", exp=card.exp)])
+            return False
+        await audit.append(connection, audit.CONTROL, [call.act("card_changed", exp=exp)])
     call.noted = True
-    return json_answer(200, shown(await run(call.v.db, CARDS["read"], bucket, number)))
+    return True
 
 
 async def delete(call: Call) -> Response:

@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from scrooge.errors import SettingsError
 from scrooge.settings import given
+from scrooge.vault.keys.periods import Periods
 
 PREFIX = "SCROOGE_VAULT_"
 
@@ -27,6 +28,9 @@ class VaultSettings(Struct, frozen=True, kw_only=True):
     test_urls: str | None = None  # where test cards may be sent beside the PSPs' test hosts, comma-separated
     templates: Path | None = None  # the signed list of requests that cards may go into
     templates_key: str | None = None  # the public key that signs it
+    kek: str | None = None  # the key-encryption key; none: file:kek.json under data_dir, for test mode only
+    key_days: int = 90  # cryptoperiod of the keys that seal cards
+    kek_days: int = 365  # and of the key-encryption key
     code_minutes: int = 10  # how long a security code waits for its authorization
     retention_days: int = 180  # a card is shredded so long after it has expired
     unused_days: int = 0  # and when nobody used it for so long; 0: never for that
@@ -41,6 +45,13 @@ class VaultSettings(Struct, frozen=True, kw_only=True):
         scheme = "https" if self.tls_certificate else "http"
         return (self.public_url or f"{scheme}://{self.host}:{self.port}").rstrip("/")
 
+    def kek_uri(self) -> str:
+        """Where the key-encryption key is; while one takes the place of another, both, comma-separated."""
+        return self.kek or f"file:{self.data_dir.expanduser() / 'kek.json'}"
+
+    def periods(self) -> Periods:
+        return Periods(self.key_days, self.kek_days)
+
     def __repr__(self) -> str:
         return f"VaultSettings(data_dir={str(self.data_dir)!r}, host={self.host!r}, port={self.port})"
 
@@ -48,6 +59,8 @@ class VaultSettings(Struct, frozen=True, kw_only=True):
 LIMITS = {
     "port": (0, 65535),
     "database_pool": (3, 200),
+    "key_days": (1, 730),
+    "kek_days": (1, 1095),
     "code_minutes": (1, 15),
     "retention_days": (0, 3650),
     "unused_days": (0, 3650),

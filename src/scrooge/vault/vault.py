@@ -25,7 +25,10 @@ from scrooge.service import Identity, identity, public_key
 from scrooge.vault import audit, retention
 from scrooge.vault.audit import Act
 from scrooge.vault.codes import Codes
-from scrooge.vault.keyring import Keyring, open_keyring
+from scrooge.vault.keys.acts import Operator
+from scrooge.vault.keys.custodians import Custodians
+from scrooge.vault.keys.keyring import Keyring
+from scrooge.vault.keys.start import open_keyring
 from scrooge.vault.schema import ROLE
 from scrooge.vault.settings import VaultSettings
 from scrooge.vault.templates import Book, Manifest, read_manifest
@@ -65,6 +68,7 @@ class Vault:
     ) -> None:
         self.settings, self.db, self.keyring, self.http = settings, db, keyring, http
         self.connectors, self.book, self.identity, self.core_keys = installed, book, own, core_keys
+        self.custodians = Custodians(db, keyring)
         self.writer = Writer(db, settings.code_minutes)
         self.codes = Codes(settings.code_minutes)
         self.callers: dict[bytes, tuple[float, Caller | None]] = {}
@@ -99,7 +103,7 @@ def caller_of(row: Any) -> Caller:
 
 @asynccontextmanager
 async def open_vault(settings: VaultSettings) -> AsyncIterator[Vault]:
-    """Raises SettingsError, DatabaseUnavailable."""
+    """Raises SettingsError, and the Problems of the database and the keys."""
     if settings.database_url is None:
         raise SettingsError("no database: set SCROOGE_VAULT_DATABASE_URL, or let the command line start one")
     own = identity(settings.service_key or "", "SCROOGE_VAULT_SERVICE_KEY")
@@ -108,19 +112,22 @@ async def open_vault(settings: VaultSettings) -> AsyncIterator[Vault]:
         raise SettingsError("SCROOGE_VAULT_CORE_KEYS is missing: `scrooge vault pair` prints what belongs together")
     installed = connectors()
     book = Book(installed, urls_of(settings.test_urls), manifest_of(settings))
-    keyring = open_keyring(settings.data_dir.expanduser())
     db = await connect(settings.database_url, size=settings.database_pool, role=ROLE)
     http = client()
-    v = Vault(settings, db, keyring, http, installed, book, own, keys)
-    rules = retention.Rules(settings.retention_days, settings.unused_days)
-    tidying = [asyncio.create_task(v.tidy()), asyncio.create_task(retention.keep_up(db, rules))]
     try:
-        await remember(v, "started")
-        yield v
-        await remember(v, "stopped")
+        keyring = await open_keyring(db, settings.kek_uri(), settings.periods(), Operator("vault", "local"))
+        v = Vault(settings, db, keyring, http, installed, book, own, keys)
+        rules = retention.Rules(settings.retention_days, settings.unused_days)
+        jobs = (v.tidy(), retention.keep_up(db, rules), keyring.run(asyncio.Event()))
+        background = [asyncio.create_task(job) for job in jobs]
+        try:
+            await remember(v, "started")
+            yield v
+            await remember(v, "stopped")
+        finally:
+            for task in background:
+                task.cancel()
     finally:
-        for task in tidying:
-            task.cancel()
         await http.close()
         await db.close()
 
