@@ -148,3 +148,20 @@ def test_the_embedded_server_has_room_for_every_client_of_the_limit(tmp_path):
     with server(load({}), tmp_path, clients=300) as where:
         found = asyncio.run(ask(where.url, "SELECT current_setting('max_connections')::int AS most"))
     assert found["most"] >= 300
+
+
+def test_it_measures_the_vault_and_the_audit_is_right():
+    code, out, err = bench("--vault", "--seconds", "1", "--rounds", "1", "--clients", "8", "--cards", "200", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["ok"]
+    assert told["audit"]["whole"]
+    assert told["psp"]["calls"] == told["psp"]["payments"] > told["psp"]["by_vault"] >= told["fill"]["done"]
+    for section in (told["tokenize"], told["fill"], told["stored"]["fill"]):
+        assert section["per_second"] > 0
+        assert section["errors"] == {}
+        assert set(section["cpu_ms"]) == {"vault", "postgres", "psp", "load"}
+    for section in told["hop"].values():
+        assert section["by_vault"]["p50"] > section["direct"]["p50"], "one more process is on the way"
+    assert told["stored"]["kb_each"]["cards"] >= 200
+    assert told["cards"] >= told["tokenize"]["done"] + 200

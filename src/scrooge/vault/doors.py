@@ -52,7 +52,7 @@ class Call:
         self.members: dict[str, Any] = {}  # of every problem from here on
         self.began = time.monotonic()
 
-    @property
+    @functools.cached_property
     def headers(self) -> dict[str, str]:
         return {k.lower(): v for k, v in self.request.headers.items()}
 

@@ -1,9 +1,12 @@
 """Puts a card into a request where its template says, and takes out of a reply whatever looks like one. Pure."""
 
+import re
+from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import quote_plus, unquote_plus
 
 import msgspec
+from msgspec import Struct
 
 from scrooge.cards import CODE_NAMES, MASK, redacted
 from scrooge.connectors.connector import PLACEHOLDERS, CardTemplate
@@ -16,6 +19,40 @@ NEEDED = frozenset({"number", "exp_month", "exp_year"})
 STANDING = frozenset(PLACEHOLDERS.values())
 
 
+FIELDS_MAX, NAME_MAX = 500, 128
+PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")  # in a form it is read as itself, and written as itself
+
+
+class Place(Struct, frozen=True):
+    """Where a field of the card goes, in a body that is ready for it."""
+
+    field: str
+
+
+class Ready(Struct, frozen=True):
+    """A request's body that was looked at as a whole, and lacks only the card. `content` is the document, or the
+    form's fields: a text, or the name of one with its place."""
+
+    kind: str
+    content: Any
+
+    def __repr__(self) -> str:
+        return "Ready()"
+
+    def filled(self, card: Card, code: str | None) -> bytes:
+        """What the card has nothing for is left out."""
+        values = values_of(card, code)
+        if self.kind == JSON:
+            return msgspec.json.encode(with_values(self.content, values))
+        done = []
+        for part in self.content:
+            if isinstance(part, str):
+                done.append(part)
+            elif value := values[part[1].field]:
+                done.append(f"{part[0]}={quote_plus(value)}")
+        return "&".join(done).encode()
+
+
 def values_of(card: Card, code: str | None) -> dict[str, str]:
     return {
         "number": card.number,
@@ -26,40 +63,62 @@ def values_of(card: Card, code: str | None) -> dict[str, str]:
     }
 
 
-def filled(template: CardTemplate, body: str, card: Card, code: str | None) -> bytes:
+def prepared(template: CardTemplate, body: str) -> Ready:
     """Raises TemplateMismatch, in which nothing of the body is repeated."""
     positions = {getattr(template, name): name for name in FIELDS if getattr(template, name)}
-    values = values_of(card, code)
     match template.content_type:
         case "application/json":
-            return filled_json(body, positions, values)
+            return Ready(JSON, prepared_json(body, positions))
         case "application/x-www-form-urlencoded":
-            return filled_form(body, positions, values)
+            return Ready(FORM, prepared_form(body, positions))
         case _:
             raise TemplateMismatch("a card goes into forms and JSON only")
 
 
-def filled_form(body: str, positions: dict[str, str], values: dict[str, str]) -> bytes:
-    try:
-        pairs = parse_qsl(body, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=500)
-    except ValueError:
-        raise TemplateMismatch("the body is not a form") from None
-    done, given = [], set()
-    for name, value in pairs:
+def prepared_form(body: str, positions: dict[str, str]) -> list[str | tuple[str, Place]]:
+    """Every field is read and written anew, so that nobody reads it otherwise than we did."""
+    fields = body.split("&")
+    if len(fields) > FIELDS_MAX:
+        raise TemplateMismatch("the form has too many fields")
+    parts: list[str | tuple[str, Place]] = []
+    given: set[str] = set()
+    for text in fields:
+        given_name, equals, given_value = text.partition("=")
+        try:
+            name, written = (name_of if len(given_name) <= NAME_MAX else name_of.__wrapped__)(given_name)
+            value = plain(given_value)
+        except ValueError:
+            raise TemplateMismatch("the body is not a form") from None
+        if not equals:
+            raise TemplateMismatch("the body is not a form")
         field = positions.get(name)
-        if field is None:
-            if value in STANDING:
-                raise TemplateMismatch("a placeholder stands where the template has no card")
-            done.append((name, value))
-            continue
-        check_place(field, value, given)
-        if values[field]:
-            done.append((name, values[field]))
+        if field is not None:
+            check_place(field, value, given)
+            parts.append((written, Place(field)))
+        elif value in STANDING:
+            raise TemplateMismatch("a placeholder stands where the template has no card")
+        else:
+            parts.append(f"{written}={quoted(value)}")
     check_whole(given)
-    return urlencode(done).encode()
+    return parts
 
 
-def filled_json(body: str, positions: dict[str, str], values: dict[str, str]) -> bytes:
+@lru_cache(maxsize=512)
+def name_of(text: str) -> tuple[str, str]:
+    """A form's name as it is, and as it is written. The same ones come with every payment. Raises ValueError."""
+    name = plain(text)
+    return name, quoted(name)
+
+
+def plain(text: str) -> str:
+    return text if PLAIN.fullmatch(text) else unquote_plus(text, errors="strict")
+
+
+def quoted(text: str) -> str:
+    return text if PLAIN.fullmatch(text) else quote_plus(text)
+
+
+def prepared_json(body: str, positions: dict[str, str]) -> Any:
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -76,8 +135,7 @@ def filled_json(body: str, positions: dict[str, str], values: dict[str, str]) ->
                     found[name] = within(inner, below)
                 else:
                     check_place(field, inner, given)
-                    if values[field]:
-                        found[name] = values[field]
+                    found[name] = Place(field)
             return found
         if isinstance(value, list):
             return [within(inner, f"{path}.{place}") for place, inner in enumerate(value)]
@@ -87,7 +145,19 @@ def filled_json(body: str, positions: dict[str, str], values: dict[str, str]) ->
 
     done = within(document, "")
     check_whole(given)
-    return msgspec.json.encode(done)
+    return done
+
+
+def with_values(value: Any, values: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: values[inner.field] if isinstance(inner, Place) else with_values(inner, values)
+            for name, inner in value.items()
+            if not isinstance(inner, Place) or values[inner.field]
+        }
+    if isinstance(value, list):
+        return [with_values(inner, values) for inner in value]
+    return value
 
 
 def check_place(field: str, value: object, given: set[str]) -> None:

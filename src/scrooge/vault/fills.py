@@ -25,7 +25,7 @@ from scrooge.vault import egress
 from scrooge.vault.checks import Card
 from scrooge.vault.doors import Call, json_answer
 from scrooge.vault.egress import Sent
-from scrooge.vault.filling import clean, clean_text, filled
+from scrooge.vault.filling import clean, clean_text, prepared
 from scrooge.vault.instruments import context, opened
 from scrooge.vault.writer import Fill
 
@@ -85,8 +85,7 @@ async def fill(call: Call) -> Response:
     template = book.template(ask.connector, ask.template, ask.live)
     check_request(template, ask)
     base_url = book.base_url(ask.connector, ask.live, ask.base_url, ask.names)
-    dry = Card("0000000000000000", 1, 2000)
-    filled(template, ask.body, dry, None)  # A body that cannot be filled must not use up the security code.
+    ready = prepared(template, ask.body)  # A body that cannot be filled must not use up the security code.
     call.v.keyring.opened()  # Nor must a fill by a vault that waits for its custodians.
     reach("vault.grant.before")
     call.noted = True
@@ -105,7 +104,7 @@ async def fill(call: Call) -> Response:
         raise type(problem)(problem.detail, param=problem.param)
     reach("vault.grant.after")
     card, code = await open_card(call, ask, granted.sealed, granted.code)
-    body = filled(template, ask.body, card, code)
+    body = ready.filled(card, code)
     headers = {**ask.headers, "Content-Type": ask.content_type}
     left = ask.timeout - (time.monotonic() - call.began)
     if left <= 0:

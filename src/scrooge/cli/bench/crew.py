@@ -91,10 +91,10 @@ class Loader:
         return msgspec.msgpack.decode(out, type=Seen)
 
 
-async def loader(plan: Plan) -> Loader:
+async def loader(plan: Plan, *program: str) -> Loader:
     """Raises CrewError."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "scrooge.cli.bench.load",
+        sys.executable, "-m", *(program or ("scrooge.cli.bench.load",)),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin is not None

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from random import Random
 from typing import cast
 
@@ -61,6 +62,11 @@ class Load:
         self.lines: set[Line] = set()
         self.idle: list[Line] = []
         self.due: deque[float] = deque()
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What can be made of the requests before the clock runs."""
+        plan = self.plan
         head = (
             f"POST /v1/payments HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\nAuthorization: Bearer {plan.key}\r\n"
             "Content-Type: application/json\r\n"
@@ -87,6 +93,11 @@ class Load:
         reference = self.reference()
         self.sent += 1
         return before + reference + between + reference + behind
+
+    def named(self, answer: bytes, end: int) -> str | None:
+        """The payment that an answer tells of; None for one that tells of none. Its head ends at `end`."""
+        payment = PAYMENT.search(answer, end)
+        return payment[1].decode() if answer[9:12] == b"201" and payment is not None else None
 
     def over(self) -> bool:
         return time.perf_counter() >= self.ends or (self.plan.payments is not None and self.sent >= self.plan.payments)
@@ -185,10 +196,10 @@ class Line(asyncio.Protocol):
         self.asked_at = None
         seen = self.load.seen
         seen.done += 1
-        payment = PAYMENT.search(answer, end)
-        if answer[9:12] == b"201" and payment is not None:
+        name = self.load.named(answer, end)
+        if name is not None:
             seen.finished += now <= self.load.ends
-            seen.took[payment[1].decode()] = now - asked_at
+            seen.took[name] = now - asked_at
         else:
             self.load.count_error(answer[9:12].decode())
         self.load.freed(self)
@@ -197,9 +208,9 @@ class Line(asyncio.Protocol):
         self.load.lost(self, "connection lost")
 
 
-async def main() -> Seen:
+async def main(kind: Callable[[Plan], Load]) -> Seen:
     plan = msgspec.json.decode(await asyncio.to_thread(sys.stdin.readline), type=Plan)
-    load = Load(plan)
+    load = kind(plan)
     try:
         return await load.perform()
     except TimeoutError:
@@ -207,7 +218,12 @@ async def main() -> Seen:
         return load.seen
 
 
-if __name__ == "__main__":
-    saw = msgspec.msgpack.encode(uvloop.run(main()))
+def run(kind: Callable[[Plan], Load]) -> None:
+    """The whole life of a load's process."""
+    saw = msgspec.msgpack.encode(uvloop.run(main(kind)))
     with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as out:
         out.write(saw)
+
+
+if __name__ == "__main__":
+    run(Load)

@@ -17,3 +17,4 @@ class Options(Struct, frozen=True, kw_only=True):
     profile: str | None = None  # the folder for where the time goes
     grow: int | None = None  # payments in the tables at the end of the curve
     payments: int | None = None  # of the run that watches memory
+    cards: int | None = None  # that the vault keeps before it is measured again

@@ -33,7 +33,7 @@ def by_place(folder: Path) -> str:
         own["function"][last] += count
         for function in set(stack):
             under[function] += count
-    parts = [f"{total} samples of CPU time of serve\n"]
+    parts = [f"{total} samples of CPU time\n"]
     parts += [table(f"self, by {name}", counted, total) for name, counted in own.items()]
     parts.append(table("with everything beneath, by function", under, total, TOP * 2))
     return "\n".join(parts)

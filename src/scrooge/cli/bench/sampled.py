@@ -5,16 +5,23 @@ and writes the stacks, one a line with its count, as flame graphs want them. Sam
 time in compiled code counts for the Python function that called it.
 """
 
+import asyncio
 import os
 import runpy
 import signal
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
+
+import psutil
 
 VARIABLE = "SCROOGE_BENCH_PROFILE"
 EVERY_SECONDS = 0.001  # of CPU; the kernel's own tick is coarser
 DEPTH_MAX = 60
+QUIET_SECONDS = 120.0
+T = TypeVar("T")
 
 
 class Sampler:
@@ -50,6 +57,21 @@ def place_of(filename: str) -> str:
         if found:
             return rest.partition("/")[2] if root == "/python3." else rest
     return filename.rpartition("/")[2]
+
+
+async def around(process: psutil.Process, folder: Path, work: Awaitable[T], alive: Callable[[], None]) -> T:
+    """What comes of `work`, while a process that runs under this is sampled; its stacks are in the folder then.
+
+    Raises TimeoutError when it does not write them.
+    """
+    process.send_signal(signal.SIGUSR1)
+    found = await work
+    process.send_signal(signal.SIGUSR2)
+    async with asyncio.timeout(QUIET_SECONDS):
+        while not written(folder):
+            alive()
+            await asyncio.sleep(0.05)
+    return found
 
 
 def written(folder: Path) -> list[Path]:

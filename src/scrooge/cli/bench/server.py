@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,13 +65,15 @@ def with_room(running: Embedded, folder: Path, connections: int) -> Embedded:
 
 
 @asynccontextmanager
-async def fresh_database(where: Server, name: str) -> AsyncIterator[str]:
+async def fresh_database(
+    where: Server, name: str, migrated: Callable[[str], Awaitable[object]] = migrate
+) -> AsyncIterator[str]:
     """A database with the schema, dropped at the end; its URL."""
     database = f"scrooge_bench_{name}_{secrets.token_hex(4)}"
     await execute(where.url, f"CREATE DATABASE {database}")
     url = urlunsplit(urlsplit(where.url)._replace(path=f"/{database}"))
     try:
-        await migrate(url)
+        await migrated(url)
         yield url
     finally:
         await execute(where.url, f"DROP DATABASE {database} WITH (FORCE)")

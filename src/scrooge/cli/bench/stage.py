@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import signal
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -107,17 +106,11 @@ class Stage:
 
     async def profiled(self, plan: Plan, folder: Path) -> None:
         """A load that is sampled and not measured: the stacks are in `folder` when this returns. Raises CrewError."""
-        load = await loader(plan)
-        serve = self.crew.processes()["serve"]
-        serve.send_signal(signal.SIGUSR1)
-        await load.go()
-        serve.send_signal(signal.SIGUSR2)
-        until = time.monotonic() + QUIET_SECONDS
-        while not sampled.written(folder):
-            self.crew.require_alive()
-            if time.monotonic() > until:
-                raise CrewError("serve did not write its profile")
-            await asyncio.sleep(0.05)
+        load, serve = await loader(plan), self.crew.processes()["serve"]
+        try:
+            await sampled.around(serve, folder, load.go(), self.crew.require_alive)
+        except TimeoutError:
+            raise CrewError("serve did not write its profile") from None
 
     async def watch(self) -> None:
         """How much memory serve has, second by second."""
