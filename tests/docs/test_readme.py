@@ -17,7 +17,9 @@ README = ROOT / "README.md"
 START = "## A five-minute tour"
 BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PATIENCE_SECONDS = 300  # for a machine that does much else
-DEFAULTS = {"api_url": "http://127.0.0.1:8080", "sandbox_url": "http://127.0.0.1:8090"}
+DEFAULTS = {
+    "api_url": "http://127.0.0.1:8080", "vault_url": "http://127.0.0.1:8081", "sandbox_url": "http://127.0.0.1:8090",
+}  # fmt: skip
 
 
 def tour() -> list[tuple[str, str | None]]:

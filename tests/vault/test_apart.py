@@ -24,7 +24,7 @@ DEPENDENCIES = {
     "aiohappyeyeballs", "aiohttp", "aiosignal", "anyio", "asyncpg", "attr", "cryptography", "frozenlist", "google", "idna",
     "iso4217", "jwt", "msgspec", "multidict", "prometheus_client", "propcache", "pyrage", "starlette", "structlog", "tink",
     "typing_extensions", "yarl",
-    "_cffi_backend", "_openssl", "cython_runtime", "greenlet", "pygments", "rich",  # what those bring
+    "Crypto", "_cffi_backend", "_openssl", "cython_runtime", "greenlet", "pygments", "rich",  # what those bring
 }  # fmt: skip
 NOT_OF_THE_VAULT = {"api", "app", "cli", "flows", "ledger", "routing", "sandbox", "storage", "webhooks", "workers"}
 
@@ -48,6 +48,14 @@ def test_the_vault_runs_none_of_the_cores_code_and_few_libraries():
     assert not ours & NOT_OF_THE_VAULT
     others = {m.split(".")[0] for m in modules} - set(sys.stdlib_module_names) - {"scrooge", "__main__"}
     assert {m for m in others if not m.startswith("_cython")} <= DEPENDENCIES
+
+
+def test_the_core_runs_none_of_the_vaults_code():
+    """Nor does the command line that starts it, until it is asked for the vault."""
+    code = "import json, sys, scrooge.app, scrooge.cli.main; print(json.dumps(sorted(sys.modules)))"
+    modules = json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
+    assert not {"tink", "pyrage"} & {m.split(".")[0] for m in modules}
+    assert not {"scrooge.vault.vault", "scrooge.vault.fills", "scrooge.vault.keyring"} & set(modules)
 
 
 def test_they_share_no_role():

@@ -233,3 +233,13 @@ async def test_a_field_that_is_named_by_a_card_number_is_refused_without_its_nam
     assert "4242" not in msgspec.json.encode(refused).decode()
     rows = await vault.fetch("SELECT detail FROM audit WHERE detail LIKE '%4242%'")
     assert rows == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [("GET", "/v1/4242424242424242", 404, "not_found"), ("PUT", "/v1/instruments", 405, "method_not_allowed")],
+)
+async def test_what_is_not_there_is_a_problem_that_repeats_no_number(vault, method, path, status, code):
+    got, refused, _ = await vault.ask(method, path)
+    assert (got, refused["code"]) == (status, code)
+    assert "4242" not in msgspec.json.encode(refused).decode()

@@ -3,18 +3,22 @@
 import gc
 import os
 
+import msgspec
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scrooge import logs
-from scrooge.errors import Problem, SettingsError
+from scrooge.cards import redacted
+from scrooge.errors import MethodNotAllowed, NotFound, Problem, SettingsError
+from scrooge.ids import new_id
 from scrooge.vault import fills, instruments, records, unsealing
-from scrooge.vault.doors import door, json_answer
+from scrooge.vault.doors import HEADERS, door, json_answer
 from scrooge.vault.form import sessions
 from scrooge.vault.hardening import harden
 from scrooge.vault.schema import migrate_vault
@@ -47,8 +51,18 @@ def create_app(v: Vault) -> ASGIApp:
         ]
     )
     app.router.redirect_slashes = False
+    app.add_exception_handler(HTTPException, nothing_there)
     app.state.vault = v
     return app
+
+
+async def nothing_there(request: Request, error: Exception) -> Response:
+    """What no route takes, as the problem it is."""
+    wrong_method = isinstance(error, HTTPException) and error.status_code == 405
+    kind = MethodNotAllowed if wrong_method else NotFound
+    problem = kind("there is nothing at this path for this method" if wrong_method else "there is nothing at this path")
+    document = problem.document(redacted(request.url.path[:200]), new_id("req", 0))
+    return Response(msgspec.json.encode(document), problem.status, HEADERS, media_type="application/problem+json")
 
 
 async def alive(_: Request) -> Response:

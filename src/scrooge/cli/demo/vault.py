@@ -12,7 +12,6 @@ from scrooge.postgres.database import connect
 from scrooge.sandbox.cards import TEST_CARDS
 from scrooge.service import identity, new_seed
 from scrooge.vault.schema import ROLE, migrate_vault
-from scrooge.vault.vault import SCOPES, create_vault_key
 
 EXPIRY = {"exp_month": 12, "exp_year": 2034}
 
@@ -55,6 +54,8 @@ def seeds(folder: Path, write: Any) -> tuple[str, str]:
 
 async def open_key(database_url: str, merchant: str) -> str:
     """A vault key for the demo's merchant that may do everything a merchant can."""
+    from scrooge.vault.vault import SCOPES, create_vault_key
+
     await migrate_vault(database_url)
     db = await connect(database_url, size=1, role=ROLE)
     try:
