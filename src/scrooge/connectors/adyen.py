@@ -46,6 +46,7 @@ HOUR, DAY = 3600, 86_400
 CREDENTIALS = {
     "api_key": True,
     "hmac_key": False,
+    "token_hmac_key": False,  # of the webhook of token life cycle events, where that has another
     "live_prefix": False,
     "notification_user": False,
     "notification_password": False,
@@ -97,9 +98,9 @@ def check_credentials(credentials: Mapping[str, str], live: bool) -> str | None:
     wrong = unusable(credentials, CREDENTIALS)
     if wrong is not None:
         return wrong
-    key = credentials.get("hmac_key", "")
-    if key and not HEX.fullmatch(key):
-        return "hmac_key is not hexadecimal; copy it from the webhook's settings"
+    for name in ("hmac_key", "token_hmac_key"):
+        if credentials.get(name) and not HEX.fullmatch(credentials[name]):
+            return f"{name} is not hexadecimal; copy it from the webhook's settings"
     prefix = credentials.get("live_prefix", "")
     if live and not prefix:
         return "live_prefix is missing; it is part of the address of a live account"

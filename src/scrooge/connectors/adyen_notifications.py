@@ -24,14 +24,19 @@ SIGNED = ("pspReference", "originalReference", "merchantAccountCode", "merchantR
 
 
 def verify(raw: bytes, headers: Headers, credentials: Mapping[str, str], now: int) -> bool:
-    """Every item of the batch is signed by itself; one forged item refuses them all.
+    """Every item of the batch is signed by itself; one forged item refuses them all. News of tokens is signed whole.
 
     There is no time in the signature: a replayed notification is one more duplicate.
     """
     key = credentials.get("hmac_key", "")
+    if "hmacsignature" in headers:
+        key = credentials.get("token_hmac_key", "") or key
     if not key or not basic(headers, credentials):
         return False
     try:
+        if "hmacsignature" in headers:
+            mac = hmac.new(bytes.fromhex(key), raw, hashlib.sha256)
+            return same(base64.b64encode(mac.digest()).decode(), headers["hmacsignature"])
         items = items_of(raw)
         return bool(items) and all(authentic(item, bytes.fromhex(key)) for item in items)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError):
@@ -134,7 +139,23 @@ EVENTS: dict[str, tuple[Operation, Meaning, Meaning]] = {
 
 def notifications(raw: bytes) -> list[Notification]:
     """Raises when it cannot be read, which leaves it in the inbox."""
+    document = msgspec.json.decode(raw)
+    if str(document.get("type")).startswith("recurring.token."):
+        return [of_token(document)]
     return [notification(item) for item in items_of(raw)]
+
+
+def of_token(document: Json) -> Notification:
+    """https://docs.adyen.com/api-explorer/Tokenization-webhooks/1/overview"""
+    found, kind, event = document["data"], document["type"], document["eventId"]
+    return Notification(
+        event_id=f"{event}:{kind}:{found['storedPaymentMethodId']}:{document['createdAt']}",
+        kind=kind,
+        psp_reference=event,
+        merchant_account=optional(found.get("merchantAccount")),
+        psp_token=found["storedPaymentMethodId"],
+        psp_customer=optional(found.get("shopperReference")),
+    )
 
 
 def notification(item: Json) -> Notification:

@@ -3,6 +3,7 @@
 from scrooge.connectors.connector import CardSeen, Forget, Json, Kept, Look, Request
 from scrooge.connectors.kit import UnreadableReply, form, optional, segment
 
+BRANDS = {"mc": "mastercard"}
 GONE = frozenset({"800", "803"})  # the contract, or the payment detail, is not found
 
 
@@ -31,7 +32,8 @@ def card_of(kept: Kept, status: int, document: Json) -> CardSeen | None:
     for found in document["storedPaymentMethods"]:
         if found["id"] == kept.psp_token:
             exp = f"{int(found['expiryYear']):04}-{int(found['expiryMonth']):02}"
-            return CardSeen(found["lastFour"], exp, optional(found.get("brand")))
+            brand = optional(found.get("brand"))
+            return CardSeen(found["lastFour"], exp, BRANDS.get(brand or "", brand))
     return None
 
 

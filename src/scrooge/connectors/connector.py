@@ -167,9 +167,11 @@ class Recovery(Struct, frozen=True):
 
 
 class Notification(Struct, frozen=True, kw_only=True):
-    """One thing a PSP tells us by itself. `outcome` None: a kind we do not handle yet, kept as `unhandled`.
+    """One thing a PSP tells us by itself, about an attempt or about a token.
 
-    `parent_psp_reference` names the authorization where `psp_reference` is the modification's own.
+    With neither `outcome` nor `psp_token` it is of a kind we do not handle yet, kept as `unhandled`.
+    `parent_psp_reference` names the authorization where `psp_reference` is the modification's own. News about a token
+    says only that there is some: what is so now, the PSP is asked. `psp_reference` is the payment that made the token.
     """
 
     event_id: str
@@ -180,6 +182,8 @@ class Notification(Struct, frozen=True, kw_only=True):
     psp_reference: str | None = None
     parent_psp_reference: str | None = None
     merchant_account: str | None = None
+    psp_token: str | None = None
+    psp_customer: str | None = None
 
 
 class Connector(Struct, frozen=True, kw_only=True):

@@ -51,6 +51,8 @@ def notifications(raw: bytes) -> list[Notification]:
     blank = Notification(event_id=event["id"], kind=kind, merchant_account=optional(event.get("account")))
     if kind in ABOUT_REFUNDS:
         return [of_refund(blank, found)]
+    if kind in ABOUT_TOKENS:
+        return [structs.replace(blank, psp_token=found["id"])]
     read = EVENTS.get(kind)
     return [read(blank, found) if read else structs.replace(blank, psp_reference=optional(found.get("id")))]
 
@@ -154,3 +156,8 @@ EVENTS = {
     "charge.expired": of_expired_charge,
 }
 ABOUT_REFUNDS = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
+# The card behind a payment method has another expiry or number, or the payment method is nobody's any more.
+# https://docs.stripe.com/payments/cards/overview#automatic-card-updates
+ABOUT_TOKENS = frozenset({
+    "payment_method.automatically_updated", "payment_method.updated", "payment_method.detached",
+})  # fmt: skip

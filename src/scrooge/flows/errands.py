@@ -16,12 +16,12 @@ from scrooge.connectors.kit import Never
 from scrooge.connectors.vault_client import ask_vault
 from scrooge.crash import reach
 from scrooge.errors import DatabaseUnavailable
-from scrooge.flows import breaks
+from scrooge.flows import breaks, updates
 from scrooge.flows.saving import save
 from scrooge.flows.scrooge import Scrooge
 from scrooge.metrics import ERRANDS
 from scrooge.storage import errands, instruments, saving
-from scrooge.storage.errands import FORGET_CARD, FORGET_TOKEN, KEEP_TOKEN, RENEW_CARD, Errand
+from scrooge.storage.errands import FORGET_CARD, FORGET_TOKEN, KEEP_TOKEN, READ_TOKEN, RENEW_CARD, Errand
 from scrooge.unanswered import why
 
 log = structlog.get_logger()
@@ -145,9 +145,24 @@ async def keep_token(s: Scrooge, errand: Errand) -> str:
     return f"kept at {account.connector}"
 
 
+async def read_token(s: Scrooge, errand: Errand) -> str:
+    """There is news about a token: what is behind it now, the PSP says."""
+    assert errand.connector_account is not None
+    assert errand.psp_token is not None
+    account = await s.directory.account_by_id(errand.connector_account)
+    assert account is not None, "connector accounts are never deleted"
+    look = s.connectors[account.connector].look
+    if look is None:
+        return f"{account.connector} cannot be asked what is behind a token"
+    kept = Kept(psp_token=errand.psp_token, psp_customer=errand.psp_customer, merchant_account=account.merchant_account)
+    status, document = await exchange(s.http, s.directory.wire(account), look.build(kept), SECONDS)
+    return await updates.seen(s, errand, look.read(kept, status, document))
+
+
 KINDS: dict[str, Callable[[Scrooge, Errand], Awaitable[str]]] = {
     FORGET_CARD: forget_card,
     FORGET_TOKEN: forget_token,
     RENEW_CARD: renew_card,
     KEEP_TOKEN: keep_token,
+    READ_TOKEN: read_token,
 }

@@ -23,7 +23,7 @@ from scrooge.domain.outcome import (
 )
 from scrooge.domain.payment import Payment
 from scrooge.errors import ContradictoryOutcome, MalformedId, NotFound, NotificationRefused
-from scrooge.flows import breaks
+from scrooge.flows import breaks, updates
 from scrooge.flows.ask import SECOND, command_of
 from scrooge.flows.perform import NOT_KEPT, apply
 from scrooge.flows.scrooge import Scrooge, now
@@ -92,7 +92,7 @@ def mine(n: Notification, account: ConnectorAccount) -> Notification:
     """What is about another merchant account than this one's is kept, and never applied."""
     if n.merchant_account in {None, account.merchant_account}:
         return n
-    return structs.replace(n, kind=f"{n.kind} of another merchant account", outcome=None)
+    return structs.replace(n, kind=f"{n.kind} of another merchant account", outcome=None, psp_token=None)
 
 
 async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
@@ -118,6 +118,9 @@ async def apply_one(s: Scrooge, row: inbox.Unread) -> None:
 
 async def apply_or_park(s: Scrooge, row: inbox.Unread) -> None:
     n = row.notification
+    if n is not None and n.psp_token is not None:
+        await updates.heard(s, row, n)
+        return
     if n is None or n.outcome is None:
         raise MalformedNotification(row.event_id)
     found = await match(s, row.connector_account, n)

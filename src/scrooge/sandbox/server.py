@@ -26,6 +26,7 @@ from .stripe import deeds as stripe_deeds
 from .stripe import events as stripe_events
 from .stripe import records as stripe_records
 from .stripe.dialect import STRIPE
+from .updates import BadUpdate, read_update, update
 from .wire import TRANSPORT
 from .world import World
 
@@ -101,12 +102,24 @@ def control_routes(world: World) -> list[Route]:
                 return _problem(bad.field, bad.detail)
         return _json({"faults": world.faults.listed(), "struck": _struck(world)})
 
+    async def updates(request: Request) -> Response:
+        try:
+            asked = read_update(msgspec.json.decode(await request.body()), CONNECTORS)
+        except msgspec.DecodeError:
+            return _problem("body", "must be JSON")
+        except BadUpdate as bad:
+            return _problem(bad.field, bad.detail)
+        told = update(world, asked)
+        world.state.commit()
+        return Response(msgspec.json.encode({"updated": told}), media_type="application/json")
+
     async def healthz(_: Request) -> Response:
         return _json({"status": "ok"})
 
     return [
         Route("/truth", truth),
         Route("/faults", faults, methods=["GET", "POST", "DELETE"]),
+        Route("/updates", updates, methods=["POST"]),
         Route("/healthz", healthz),
     ]
 

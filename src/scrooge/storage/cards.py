@@ -26,6 +26,7 @@ class Card(Struct, frozen=True, kw_only=True):
     last4: Annotated[str, Meta(pattern=r"^[0-9]{4}$")] | None = None
     exp: Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")] | None = None
     fingerprint: Annotated[str, Meta(max_length=256)] | None = None
+    network_transaction_id: Annotated[str, Meta(max_length=255)] | None = None  # of a card that was imported with one
 
     def __post_init__(self) -> None:
         number_of(self.id, "ins")
@@ -62,4 +63,5 @@ def row_of(card: Card) -> dict[str, Any]:
         "bucket": bucket, "id": number, "merchant_id": hex_of(card.merchant), "livemode": card.livemode,
         "customer": card.customer, "brand": card.brand, "iin": card.iin, "last4": card.last4, "exp": card.exp,
         "fingerprint": card.fingerprint, "status": card.status,
+        "network_transaction_id": card.network_transaction_id,
     }  # fmt: skip

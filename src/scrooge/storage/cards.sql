@@ -2,12 +2,13 @@
 -- A card of the vault that we were asked about and did not know. One that we know is left alone: its changes come in
 -- the vault's own order, by `hear`, and this look at it may be older than they are.
 INSERT INTO instruments (
-       bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp, fingerprint, vault, card_status)
+       bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp, fingerprint, vault, card_status,
+       network_transaction_id)
 SELECT r.bucket, r.id, r.merchant_id, r.livemode, r.customer, r.brand, r.iin, r.last4, r.exp, r.fingerprint, true,
-       r.status
+       r.status, r.network_transaction_id
   FROM jsonb_to_record($1::jsonb) AS r(
        bucket smallint, id uuid, merchant_id uuid, livemode boolean, customer text, brand text, iin text, last4 text,
-       exp text, fingerprint text, status text)
+       exp text, fingerprint text, status text, network_transaction_id text)
     ON CONFLICT (bucket, id) DO NOTHING
 RETURNING id;
 
@@ -19,17 +20,22 @@ WITH told AS (
     SELECT r.*
       FROM jsonb_to_recordset($1::jsonb) AS r(
            bucket smallint, id uuid, merchant_id uuid, livemode boolean, customer text, brand text, iin text, last4 text,
-           exp text, fingerprint text, status text)
+           exp text, fingerprint text, status text, network_transaction_id text)
       JOIN merchants m ON m.id = r.merchant_id
 ), written AS (
     INSERT INTO instruments (
-           bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp, fingerprint, vault, card_status)
-    SELECT bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp, fingerprint, true, status FROM told
+           bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp, fingerprint, vault, card_status,
+           network_transaction_id)
+    SELECT bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp, fingerprint, true, status,
+           network_transaction_id
+      FROM told
      ORDER BY bucket, id
         ON CONFLICT (bucket, id) DO UPDATE
-       SET brand = excluded.brand, iin = excluded.iin, fingerprint = excluded.fingerprint,
+       SET network_transaction_id = coalesce(instruments.network_transaction_id, excluded.network_transaction_id),
+           brand = excluded.brand, iin = excluded.iin, fingerprint = excluded.fingerprint,
            last4 = CASE WHEN instruments.card_status = 'replaced' THEN instruments.last4 ELSE excluded.last4 END,
-           exp = CASE WHEN instruments.card_status = 'replaced' THEN instruments.exp ELSE excluded.exp END,
+           exp = CASE WHEN instruments.card_status = 'replaced' THEN instruments.exp
+                      ELSE greatest(instruments.exp, excluded.exp) END,  -- a PSP may have told us before the vault hears
            card_status = CASE WHEN instruments.card_status = 'replaced' AND excluded.card_status = 'active'
                               THEN 'replaced' ELSE excluded.card_status END
      WHERE instruments.vault AND instruments.merchant_id = excluded.merchant_id

@@ -35,7 +35,7 @@ async def keep(db: Database, account: str, items: list[Notification], raw: bytes
     rows = [
         {
             "bucket": bucket_of(account, n.event_id), "event_id": n.event_id, "kind": n.kind, "item": n,
-            "state": "unread" if n.outcome is not None else "unhandled",
+            "state": "unread" if n.outcome is not None or n.psp_token is not None else "unhandled",
         }
         for n in items
     ]  # fmt: skip
@@ -64,7 +64,7 @@ def unread_of(row: Any) -> Unread:
     )
 
 
-async def file(db: Database, row: Unread, state: str, note: str | None) -> None:
+async def file(db: Any, row: Unread, state: str, note: str | None) -> None:
     """Ends a notification: applied, contradicted or unhandled."""
     await run(
         db,

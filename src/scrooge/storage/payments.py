@@ -11,7 +11,7 @@ from scrooge.connectors.connector import Fill, Request
 from scrooge.domain.attempt import Attempt, Closed, Operation, State
 from scrooge.domain.outcome import NextAction
 from scrooge.domain.payment import Payment
-from scrooge.postgres.database import Database, load, run
+from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import hex_of, key_of, microseconds, moment, public
 from scrooge.storage.changes import Guard
 
@@ -194,7 +194,7 @@ async def attempt_of_caller_reference(db: Any, payment_id: str, operation: Opera
     return None if row is None else public("att", row["id"])
 
 
-async def attempts_at_psp(db: Database, account_id: str, psp_reference: str) -> list[tuple[str, str, str]]:
+async def attempts_at_psp(db: Any, account_id: str, psp_reference: str) -> list[tuple[str, str, str]]:
     """(payment, attempt, operation) of the attempts that carry a PSP's reference."""
     rows = await run(db, Q["attempts_at_psp"], hex_of(account_id), psp_reference)
     return [(public("pay", r["payment_id"]) or "", public("att", r["id"]) or "", r["operation"]) for r in rows]

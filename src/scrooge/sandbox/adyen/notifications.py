@@ -10,8 +10,8 @@ import msgspec
 
 from ..alarms import Posting
 from ..cards import find_card
-from ..records import Notice
-from ..world import World
+from ..records import Notice, Token
+from ..world import World, short_reference
 from .records import Payment, Webhook
 
 _BRANDS = {"mastercard": "mc"}
@@ -45,6 +45,26 @@ def announce(world: World, payment: Payment, news: News) -> None:
             item = _item(payment, news, webhook.hmac_key)
             body = {"live": "false", "notificationItems": [{"NotificationRequestItem": item}]}
             world.notify("adyen", webhook.id, msgspec.json.encode(body))
+
+
+def announce_token(world: World, stored: Token, kind: str) -> None:
+    """A token life cycle event. Adyen has webhooks of their own for these; here the standard ones get them too."""
+    document = {
+        "createdAt": datetime.now(UTC).isoformat(timespec="seconds"),
+        "eventId": short_reference(),
+        "environment": "test",
+        "data": {
+            "merchantAccount": stored.account,
+            "storedPaymentMethodId": stored.id,
+            "type": brand(stored.number),
+            "shopperReference": stored.owner,
+            **({} if kind == "disabled" else {"operation": kind}),
+        },
+        "type": f"recurring.token.{kind}",
+    }
+    for webhook in world.state.all(Webhook):
+        if webhook.active and webhook.merchant_account == stored.account:
+            world.notify("adyen", webhook.id, msgspec.json.encode(document))
 
 
 def _item(payment: Payment, news: News, hmac_key: str | None) -> dict[str, Any]:
@@ -98,6 +118,9 @@ def post(world: World, notice: Notice) -> Posting | None:
     if webhook is None or not webhook.active:
         return None
     headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "Adyen HttpClient"}
+    if webhook.hmac_key and "notificationItems" not in msgspec.json.decode(notice.body):
+        mac = hmac.new(bytes.fromhex(webhook.hmac_key), notice.body, hashlib.sha256)  # of all of it, in a header
+        headers |= {"HmacSignature": base64.b64encode(mac.digest()).decode(), "Protocol": "HmacSHA256"}
     if webhook.username is not None:
         pair = f"{webhook.username}:{webhook.password or ''}"
         headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()

@@ -1,0 +1,91 @@
+"""Cards change behind their tokens: another expiry, another number, or no account at all. PSPs hear of it and tell us.
+
+What they tell is only that there is news: what is so now, they are asked, by an errand. So notifications may come in
+any order, late and many times; and a card never goes back to an earlier expiry, whichever PSP is the last to know.
+"""
+
+from typing import Any
+
+import structlog
+
+from scrooge.connectors.connector import CardSeen, Notification
+from scrooge.flows.saving import save
+from scrooge.flows.scrooge import Scrooge
+from scrooge.metrics import CARD_UPDATES, NOTIFICATIONS
+from scrooge.storage import errands, inbox, payments, saving
+from scrooge.storage.errands import READ_TOKEN, RENEW_CARD, Errand
+from scrooge.storage.inbox import Unread
+from scrooge.storage.saving import Held
+
+log = structlog.get_logger()
+UNKNOWN_TRIES = 8  # with the inbox's spacing some four minutes: a token may be told of before it is saved
+
+
+async def heard(s: Scrooge, row: Unread, n: Notification) -> None:
+    """News about a token: an errand for each instrument that has it, in the commit that files the news."""
+    assert n.psp_token is not None
+    async with s.db.transaction() as connection:
+        owners = await saving.owners(connection, row.connector_account, n.psp_token)
+        told = [
+            Errand(
+                kind=READ_TOKEN, merchant=o.merchant, livemode=o.livemode, instrument=o.instrument,
+                connector_account=row.connector_account, psp_token=n.psp_token,
+                psp_customer=n.psp_customer or o.customer,
+            )
+            for o in owners
+        ]  # fmt: skip
+        saved = not told and await saved_by(s, connection, row.connector_account, n)
+        if not told and not saved and row.tries < UNKNOWN_TRIES:
+            return
+        await errands.add(connection, told)
+        note = None if told else "the token is saved" if saved else "no instrument has this token"
+        await inbox.file(connection, row, "applied", note)
+    NOTIFICATIONS.labels("*", "applied").inc()
+
+
+async def saved_by(s: Scrooge, connection: Any, account: str, n: Notification) -> bool:
+    """A PSP may name the token that a payment made only here, some time after its answer."""
+    if n.psp_reference is None or n.psp_customer is None or n.psp_token is None:
+        return False
+    for payment, _, _ in await payments.attempts_at_psp(connection, account, n.psp_reference):
+        p = await payments.read(connection, payment)
+        if p is None or p.save_for is None or p.instrument is None:
+            continue
+        held = await saving.hold(connection, p.instrument)
+        if held is not None:
+            await save(connection, held, account, n.psp_token, n.psp_customer)
+            return True
+    return False
+
+
+async def seen(s: Scrooge, errand: Errand, card: CardSeen | None) -> str:
+    """What the PSP says is behind the token now; what was done about it, in words."""
+    assert errand.connector_account is not None
+    assert errand.psp_token is not None
+    at = errand.instrument, errand.connector_account, errand.psp_token
+    async with s.db.transaction() as connection:
+        held = await saving.hold(connection, errand.instrument)
+        if held is None or held.deleted:
+            return "the instrument is gone"
+        if card is None:
+            dropped = await saving.drop_token(connection, *at)
+            CARD_UPDATES.labels("closed").inc(dropped)
+            return "the token is good for nothing any more"
+        if not newer(held, card):
+            return "nothing newer"
+        await saving.renew(connection, *at, card.last4, card.exp, card.brand)
+        same_number = card.last4 == held.last4
+        if same_number and held.card_status == "active":
+            renewed = Errand(
+                kind=RENEW_CARD, merchant=held.merchant, livemode=held.livemode, instrument=held.id, exp=card.exp
+            )
+            await errands.add(connection, [renewed])
+    CARD_UPDATES.labels("expiry" if same_number else "number").inc()
+    log.info("card_updated", instrument=held.id, connector_account=errand.connector_account, number=not same_number)
+    return "another expiry" if same_number else "another number"
+
+
+def newer(held: Held, card: CardSeen) -> bool:
+    if held.exp is None or held.last4 is None:
+        return True
+    return card.exp > held.exp or (card.exp == held.exp and card.last4 != held.last4)
