@@ -3,6 +3,10 @@
 import asyncpg
 import pytest
 
+from scrooge.postgres.migrate import migrations_in
+from scrooge.storage.migrate import CORE
+from scrooge.vault.schema import VAULT
+
 BUCKETED = ("payments", "attempts", "journals", "postings", "events", "instruments", "credentials",
             "payment_references", "idempotency_keys", "inbox", "breaks", "audit",
             "webhook_endpoints", "webhook_deliveries", "webhook_replays")  # fmt: skip
@@ -14,6 +18,11 @@ async def connection(database_url: str):
     connection = await asyncpg.connect(database_url)
     yield connection
     await connection.close()
+
+
+@pytest.mark.parametrize("schema", [CORE, VAULT])
+def test_migrations_are_numbered_without_gaps(schema):
+    assert migrations_in(schema.folder)
 
 
 async def test_bucket_comes_first_in_every_key(connection: asyncpg.Connection):

@@ -150,8 +150,7 @@ LOOK = """() => {
 }"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 375, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (375, "dark"), (1280, "light")])
 async def test_every_page_fits_and_can_be_read(checkout: Checkout, width: int, scheme: str):
     async with checkout.visit(viewport={"width": width, "height": 800}, color_scheme=scheme) as visit:
         await visit.page.goto(checkout.shop_url)

@@ -98,7 +98,7 @@ def result(order_id: str, amount: str, account: str, status: str, bank: str | No
         "Amount": f"{amount} {CURRENCY}",
         "Order": order_id,
         "Paid through": account.capitalize(),
-        "Status": status,
+        "Status": status.replace("_", " "),
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
     more = ""

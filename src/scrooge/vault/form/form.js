@@ -262,7 +262,7 @@
     if (OVER.indexOf(problem.code) >= 0) {
       tell("error", { code: problem.code });
       at("told").className = "failure";
-      finish("This form cannot be used any more. Nothing was paid: go back to the shop and try again.");
+      finish("This form cannot be used any more. Please go back to the shop.");
     } else if (id && at(id)) {
       show(id, RULES[problem.code] || `${problem.detail}.`);
       at(id).focus();
@@ -270,7 +270,7 @@
       const known = status >= 400 && status < 500 && status !== 429;
       at("failure").textContent = known
         ? "The card was refused. Please check what you entered, or use another card."
-        : "No answer came: the network may be down. Your card was not used. Please try again.";
+        : "No answer came: the network may be down. Nothing was paid. Please try again.";
       at("send").textContent = "Try again";
       at("send").focus();
     }
