@@ -20,6 +20,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_url: str | None = None  # where payers come back to; none: http://host:port
     sandbox_host: str = "127.0.0.1"
     sandbox_port: int = 8090
+    shop_port: int = 8082  # of the demo's sample shop
     database_pool: int = 16  # connections per process
     requests_at_work: int = 256  # at once per process; those that wait for a PSP are not counted
     psp_timeout_seconds: int = 10
@@ -52,6 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 LIMITS = {
     "port": (0, 65535),
     "sandbox_port": (0, 65535),
+    "shop_port": (0, 65535),
     "database_pool": (2, 500),
     "requests_at_work": (4, 4096),
     "psp_timeout_seconds": (1, 60),

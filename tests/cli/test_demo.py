@@ -16,13 +16,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scrooge.cli.demo import command
+from scrooge.cli.demo import ports
 from scrooge.cli.demo.shop import letters
 from scrooge.postgres import cluster
 from scrooge.settings import Settings
 
 TIMES = 120  # seconds that a step of the demo may take on a busy machine
-PIDS = {"serve", "worker", "vault", "sandbox", "postgres", "vault_postgres"}
+PIDS = {"serve", "worker", "vault", "sandbox", "shop", "postgres", "vault_postgres"}
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -76,7 +76,16 @@ def told_right(out: str, folder: Path, number: int) -> None:
     assert set(told["latency_ms"]) == {"p50", "p95", "p99"}
     assert told["payments_per_second"] > 0
     found = places(folder)
-    assert {"api_url", "console_url", "vault_url", "sandbox_url", "api_key", "vault_key", "database_url"} < set(found)
+    assert {
+        "api_url",
+        "console_url",
+        "vault_url",
+        "sandbox_url",
+        "shop_url",
+        "api_key",
+        "vault_key",
+        "database_url",
+    } < set(found)
     assert set(found["pids"]) == PIDS
     assert all(gone(pid) for pid in found["pids"].values())
     assert stat.S_IMODE((folder / "demo.json").stat().st_mode) == 0o600
@@ -205,16 +214,16 @@ def test_what_was_interrupted_on_some_ports_is_settled_on_others(folder):
 
 
 def test_ports_that_were_taken_once_are_taken_again_when_asked_for_free_ones(tmp_path, monkeypatch):
-    port, sandbox_port, vault_port = command.free_ports("127.0.0.1", 3)
-    settings = Settings(port=port, sandbox_port=sandbox_port)
+    port, sandbox_port, vault_port, shop_port = ports.free_ports("127.0.0.1", 4)
+    settings = Settings(port=port, sandbox_port=sandbox_port, shop_port=shop_port)
     monkeypatch.setenv("SCROOGE_VAULT_PORT", str(vault_port))
-    fixed = command.addresses(settings, tmp_path, command.Ports.FIXED)
-    assert fixed == command.Addresses("127.0.0.1", port, sandbox_port, vault_port)
-    assert command.addresses(Settings(), tmp_path, command.Ports.AUTO) == fixed
+    fixed = ports.addresses(settings, tmp_path, ports.Ports.FIXED)
+    assert fixed == ports.Addresses("127.0.0.1", port, sandbox_port, vault_port, shop_port)
+    assert ports.addresses(Settings(), tmp_path, ports.Ports.AUTO) == fixed
     with socket.create_server(("127.0.0.1", sandbox_port)):
-        other = command.addresses(Settings(), tmp_path, command.Ports.AUTO)
+        other = ports.addresses(Settings(), tmp_path, ports.Ports.AUTO)
     assert sandbox_port not in (other.port, other.sandbox_port)
-    assert command.addresses(Settings(), tmp_path, command.Ports.AUTO) == other
+    assert ports.addresses(Settings(), tmp_path, ports.Ports.AUTO) == other
 
 
 def test_a_made_up_key_has_no_digits_to_be_taken_for_a_card_number():

@@ -20,7 +20,7 @@ from scrooge.cli.bench.server import Server, ask, fresh_database, opened, postma
 from scrooge.cli.bench.shop import Shop, open_shop
 from scrooge.cli.bench.usage import meter, rss_mb
 from scrooge.cli.database import audited as audit
-from scrooge.cli.demo.command import free_ports
+from scrooge.cli.demo.ports import free_ports
 from scrooge.storage import condition
 
 HOST = "127.0.0.1"

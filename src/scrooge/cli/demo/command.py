@@ -4,67 +4,38 @@ import asyncio
 import fcntl
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import aiohttp
-import msgspec
 import typer
 import uvloop
-from msgspec import Struct
 
 from scrooge.cli.database import audited
 from scrooge.cli.demo import story
 from scrooge.cli.demo.crew import Crew, CrewError, Job
-from scrooge.cli.demo.shop import open_shop, write_private
+from scrooge.cli.demo.ports import Addresses, Ports, addresses
+from scrooge.cli.demo.shop import Shop, open_shop, write_private
 from scrooge.cli.demo.traffic import Traffic, clear_faults, planned, set_faults
 from scrooge.cli.demo.vault import pair, seeds
 from scrooge.cli.output import FAILED, FOUND_PROBLEMS, Json, document, say
 from scrooge.cli.place import usable
-from scrooge.cli.processes import require_free
 from scrooge.errors import SettingsError
 from scrooge.postgres.database import Database, connect
-from scrooge.settings import Settings, load
+from scrooge.sandbox.shop.server import ShopConfig
+from scrooge.settings import load
 from scrooge.storage import condition
 from scrooge.storage.export import trial_balance
 from scrooge.storage.migrate import migrate
+from scrooge.vault.form.page import snippet
 from scrooge.vault.schema import migrate_vault
-from scrooge.vault.settings import load as vault_settings
 
 QUIET_SECONDS = 90.0
 POLL_SECONDS = 0.25
-
-
-class Ports(StrEnum):
-    FIXED = "fixed"
-    AUTO = "auto"
-
-
-class Addresses(Struct, frozen=True):
-    """Where the demo's processes listen."""
-
-    host: str
-    port: int
-    sandbox_port: int
-    vault_port: int
-
-    @property
-    def api_url(self) -> str:
-        return f"http://{self.host}:{self.port}"
-
-    @property
-    def sandbox_url(self) -> str:
-        return f"http://{self.host}:{self.sandbox_port}"
-
-    @property
-    def vault_url(self) -> str:
-        return f"http://{self.host}:{self.vault_port}"
 
 
 def demo(
@@ -112,44 +83,6 @@ def alone(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise SettingsError(f"a demo runs in {folder} already: stop it, or give another --data-dir") from None
         yield
-
-
-def addresses(settings: Settings, folder: Path, ports: Ports) -> Addresses:
-    """Raises SettingsError for a fixed port that is taken. Whatever is taken here is kept for the next start."""
-    found = Addresses(settings.host, settings.port, settings.sandbox_port, vault_settings().port)
-    if ports is Ports.AUTO:
-        found = kept_ports(folder) or Addresses(settings.host, *free_ports(settings.host, 3))
-    try:
-        require_all_free(found)
-    except SettingsError as error:
-        raise SettingsError(f"{error}; or give --ports auto") from None
-    write_private(folder / "ports.json", found)
-    return found
-
-
-def kept_ports(folder: Path) -> Addresses | None:
-    """Those of the last start, if they are free."""
-    try:
-        kept = msgspec.json.decode((folder / "ports.json").read_bytes(), type=Addresses)
-        require_all_free(kept)
-    except (FileNotFoundError, msgspec.DecodeError, SettingsError):
-        return None
-    return kept
-
-
-def require_all_free(where: Addresses) -> None:
-    require_free(where.host, where.port, "SCROOGE_PORT")
-    require_free(where.host, where.sandbox_port, "SCROOGE_SANDBOX_PORT")
-    require_free(where.host, where.vault_port, "SCROOGE_VAULT_PORT")
-
-
-def free_ports(host: str, count: int) -> list[int]:
-    """Held together while they are chosen, so that no two are the same."""
-    probes = [socket.create_server((host, 0)) for _ in range(count)]
-    found = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found
 
 
 def environment(outer: Mapping[str, str], folder: Path, where: Addresses) -> dict[str, str]:
@@ -218,6 +151,8 @@ class Demo:
             traffic = Traffic(shop, http, counted(payments))
             run = await traffic.run(planned(shop, payments, seed, self.run))
             await clear_faults(http, where.sandbox_url)
+        self.crew.start(checkout(shop, where, self.crew.folder))
+        await self.crew.ready()
         seen = await self.quiet(db, since)
         outcomes = await condition.statuses(db, since)
         await db.close()
@@ -230,7 +165,7 @@ class Demo:
         else:
             story.show(told, await trial_balance(url))
             if not leave:
-                story.invite(self.crew.folder / "demo.json", shop, self.run)
+                story.invite(self.crew.folder / "demo.json", shop, where.shop_url, self.run)
         return check.ok
 
     async def quiet(self, db: Database, since: datetime) -> condition.Activity:
@@ -250,6 +185,7 @@ class Demo:
             "console_url": None,
             "vault_url": self.where.vault_url,
             "sandbox_url": self.where.sandbox_url,
+            "shop_url": self.where.shop_url,
         }
 
     def publish(self) -> None:
@@ -262,6 +198,18 @@ class Demo:
             "pids": self.crew.pids,
         }
         write_private(self.crew.folder / "demo.json", content)
+
+
+def checkout(shop: Shop, where: Addresses, folder: Path) -> Job:
+    """The sample shop for people with a browser, as its own server knows the world."""
+    config = ShopConfig(
+        host=where.host, port=where.shop_port, api_url=where.api_url, api_key=shop.keys["checkout"],
+        vault_url=where.vault_url, vault_key=shop.vault_key, snippet=snippet(where.vault_url),
+        accounts=[contract.name for contract in shop.contracts.values()],
+    )  # fmt: skip
+    file = folder / "checkout.json"
+    write_private(file, config)
+    return Job("shop", ("shop", "--config", str(file)), f"{where.shop_url}/healthz")
 
 
 def counted(total: int):

@@ -115,7 +115,7 @@ def in_balance(balances: list[LedgerBalance]) -> bool:
     return not any(sums.values())
 
 
-def invite(file: Path, shop: Shop, run: str) -> None:
+def invite(file: Path, shop: Shop, shop_url: str, run: str) -> None:
     """Where to go from here: every line works as pasted."""
     api, key = shop.api_url, shop.keys["checkout"]
     body = (
@@ -125,6 +125,7 @@ def invite(file: Path, shop: Shop, run: str) -> None:
     lines = [
         f"[bold]Serving[/bold]  {api}/docs  {api}/openapi.json  {api}/metrics",
         f"[bold]Vault[/bold]    {shop.vault_url}",
+        f"[bold]Shop[/bold]     {shop_url}  pay there with a card, in a browser",
         f"[bold]Keys[/bold]     {file}",
         "",
         "[bold]Try[/bold]",

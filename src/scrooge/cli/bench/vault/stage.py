@@ -18,7 +18,7 @@ from scrooge.cli.bench.load import Plan, Seen
 from scrooge.cli.bench.result import per_payment, percentiles
 from scrooge.cli.bench.server import Server, ask, fresh_database, opened, postmaster, wal_bytes, write_transactions
 from scrooge.cli.bench.usage import meter
-from scrooge.cli.demo.command import free_ports
+from scrooge.cli.demo.ports import free_ports
 from scrooge.connectors.vault_client import Vault
 from scrooge.ids import new_id
 from scrooge.service import identity, new_seed, public_key
