@@ -37,6 +37,7 @@ PREFIXES = frozenset(
         "whd",
         "whr",
         "cse",
+        "trf",
     ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U

@@ -18,9 +18,9 @@ RETURNS = ("reverse.before", "reverse.after")
 WORKER = ("resolve.claimed", "resolve.applied", "receive.claimed", "receive.applied", "webhook.claimed", "webhook.sent",
           *RETURNS)  # fmt: skip
 SHARED = ("send.before", "send.written", "send.after", "apply.before", "apply.after", "commit.before", "commit.after")
-# Not of the road that money takes: tests/instruments dies there.
+# Not of the road that money takes: tests/instruments dies there, and tests/vault/test_moving.py.
 BESIDE = frozenset({"forget.before", "forget.written", "forget.after", "errand.claimed", "errand.done",
-                    "learn.written", "learn.after"})  # fmt: skip
+                    "learn.written", "learn.after", "move.before", "move.after", "move.recorded"})  # fmt: skip
 OF_PAYMENTS = tuple(point for point in crash.POINTS if point not in BESIDE)
 POINTS = (*OF_PAYMENTS, *(f"worker {point}" for point in SHARED))
 DIMENSIONS = {

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scrooge.cli import cards, database, doctor, keys, ledger, processes, vault, vault_cards, vault_keys
+from scrooge.cli import cards, database, doctor, keys, ledger, processes, vault, vault_cards, vault_keys, vault_move
 from scrooge.cli.bench import command as bench
 from scrooge.cli.demo import command as demo
 from scrooge.cli.output import FAILED, WRONG_USAGE, say
@@ -34,6 +34,11 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
 vault.app.command()(vault_cards.status)
 vault.app.command()(vault_cards.forget)
+vault.app.add_typer(vault_move.export, name="export")
+vault.app.command("import")(vault_move.import_cards)
+vault.app.command()(vault_move.transfers)
+vault.app.command()(vault_move.pack)
+vault.app.command()(vault_move.unpack)
 app.add_typer(vault.app, name="vault")
 vault.app.add_typer(vault_keys.app, name="keys")
 vault.app.command()(vault_keys.unseal)

@@ -73,3 +73,9 @@ class AuditUnavailable(Problem):
     """The record of this act could not be written, so the act did not happen."""
 
     status = 503
+
+
+class MoveRefused(Problem):
+    """Cards are not imported or exported like this: not looked at before, not approved, or the file is not whole."""
+
+    status = 409

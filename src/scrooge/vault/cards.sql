@@ -94,7 +94,7 @@ RETURNING id;
 -- changes :many
 -- ($1 xid and $2 id to go on after, $3 rows) None of a transaction that may still commit earlier ones.
 SELECT changed_xid::text AS xid, bucket, id, merchant_id, livemode, customer, brand, iin, last4, exp, status, fingerprint,
-       created_at, changed_at
+       network_transaction_id, created_at, changed_at
   FROM cards
  WHERE (changed_xid, id) > ($1::text::xid8, $2::uuid) AND changed_xid < pg_snapshot_xmin(pg_current_snapshot())
  ORDER BY changed_xid, id

@@ -131,6 +131,7 @@ def shown(row: Any) -> dict[str, Any]:
     """Status "expired" also where the last day has just passed: the row is shredded a little later."""
     year, month = map(int, row["exp"].split("-"))
     today: date = datetime.now(UTC).date()
+    known = row["network_transaction_id"]
     past = (year, month) < (today.year, today.month)
     return {
         "id": public("ins", row["id"]),
@@ -144,4 +145,5 @@ def shown(row: Any) -> dict[str, Any]:
         "fingerprint": row["fingerprint"].hex() if row["fingerprint"] else None,
         "status": "expired" if past and row["status"] == "active" else row["status"],
         "created_at": instant(microseconds(row["created_at"]) or 0),
+        **({"network_transaction_id": known} if known else {}),
     }
