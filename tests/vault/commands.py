@@ -13,9 +13,12 @@ from tests.births import Born, born
 class Command:
     """One that has been started."""
 
-    def __init__(self, env: dict[str, str], arguments: tuple[str, ...], who: str, given: Path | None = None) -> None:
+    def __init__(
+        self, env: dict[str, str], arguments: tuple[str, ...], who: str, given: Path | None = None,
+        out: Path | None = None,
+    ) -> None:  # fmt: skip
         folder = Path(tempfile.mkdtemp(prefix="scrooge-command-"))
-        self.out, self.log = folder / "out", folder / "log"
+        self.out, self.log = out or folder / "out", folder / "log"
         self.log.touch()
         self.process: Born = born(
             "command", env={**env, "LOGNAME": who}, log=self.log,
@@ -30,7 +33,7 @@ class Command:
         """What it printed; `code` None: however it ended."""
         got = await asyncio.to_thread(self.process.wait, 120)
         assert code is None or got == code, f"ended with {got}: {self.said}"
-        return self.out.read_text() if self.out.exists() else ""
+        return self.out.read_text() if self.out.is_file() else ""
 
 
 async def scrooge(env: dict[str, str], *arguments: str, code: int = 0, who: str = "alice") -> Any:
