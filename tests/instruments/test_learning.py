@@ -76,6 +76,21 @@ async def test_what_cannot_be_asked_is_not_called_unknown(s: Scrooge, who: Princ
     assert await kept(s, made) is None
 
 
+async def test_an_imported_card_brings_the_schemes_id_of_its_first_payment(
+    s: Scrooge, who: Principal, played: PlayedVault
+):
+    asked_for, told = (card(who, network_transaction_id=name) for name in ("asked-1", "told-1"))
+    played.cards = {asked_for["id"]: asked_for}
+    assert (await instrument_of(s, who, asked_for["id"], "user-1")).network_transaction_id == "asked-1"
+    played.keep(told)
+    await hear(s)
+    played.keep({**told, "network_transaction_id": "told-2"})
+    await hear(s)
+    found = await kept(s, told)
+    assert found is not None
+    assert found.network_transaction_id == "told-1", "ours, once we have one, is not changed by the vault"
+
+
 async def test_without_a_vault_payments_by_tokens_go_on(s: Scrooge, who: Principal):
     given = instruments.Instrument(
         id=new_id("ins", bucket_of(who.merchant, "user-1")), merchant=who.merchant, livemode=False, customer="user-1"

@@ -12,8 +12,7 @@ from scrooge.cli.vault import on_database, vault_place
 from scrooge.cli.vault_cards import Merchant, merchant_id
 from scrooge.errors import MalformedId, MoveRefused, SettingsError
 from scrooge.ids import number_of
-from scrooge.postgres.database import Database
-from scrooge.vault.settings import VaultSettings, load
+from scrooge.vault.settings import load
 
 export = typer.Typer(help="Cards leave, encrypted: looked at, asked for, approved by another operator, written.")
 Live = Annotated[bool, typer.Option("--live", help="Real cards; test cards otherwise.")]
@@ -23,18 +22,22 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Look and report only; a
 IdentityFile = Annotated[
     Path, typer.Option("--identity", help="The recipient's own key: an age identity file or an SSH private key.")
 ]
-Work = Callable[[Database, VaultSettings, Any], Awaitable[Any]]
+Work = Callable[[Any, Any], Awaitable[Any]]
 
 
 def moving(live: bool, merchant: str, work: Work) -> Any:
-    """With the vault's database and keys. `work` gets who moves which cards."""
+    """With the vault's database and keys. `work` gets both (vault_work.Work), and who moves which cards."""
+    from scrooge.cli.vault_work import with_keys
     from scrooge.vault.moving.transfers import Mover
 
     mover = Mover(getpass.getuser(), merchant_id(merchant), live)
-    with vault_place(load(), existing=True) as settings:
-        if live and settings.embedded:
+
+    async def checked(w: Any) -> Any:
+        if live and w.settings.embedded:
             raise SettingsError("live cards need a database of your own: set SCROOGE_VAULT_DATABASE_URL")
-        return on_database(settings, lambda db: work(db, settings, mover))
+        return await work(w, mover)
+
+    return with_keys(checked)
 
 
 def told(report: dict[str, Any], as_json: bool) -> None:
@@ -73,18 +76,17 @@ def export_cards(
     if not merchant or not to or (output is None) is not dry_run:
         raise typer.BadParameter("it takes --merchant, --to, and either -o or --dry-run")
     from scrooge.service import identity
-    from scrooge.vault.keyring import open_keyring
     from scrooge.vault.moving.exporting import Exporting, Wanted
     from scrooge.vault.moving.parcel import recipient_name, recipient_text
 
     recipient = recipient_text(to)
 
-    async def work(db: Database, settings: VaultSettings, mover: Any) -> dict[str, Any]:
-        exporting = Exporting(db, open_keyring(settings.data_dir.expanduser()), Wanted(mover, customer, recipient))
+    async def work(w: Any, mover: Any) -> dict[str, Any]:
+        exporting = Exporting(w.db, w.keyring, Wanted(mover, customer, recipient))
         if output is None:
             transfer, tally, digest = await exporting.look()
         else:
-            own = identity(settings.service_key or "", "SCROOGE_VAULT_SERVICE_KEY")
+            own = identity(w.settings.service_key or "", "SCROOGE_VAULT_SERVICE_KEY")
             transfer, tally, digest = await exporting.export_all(output, own)
         about = {"recipient": recipient_name(recipient), "selection" if dry_run else "file_digest": digest.hex()}
         return {"transfer": transfer, "dry_run": dry_run, **about, **tally.report()}
@@ -96,10 +98,12 @@ def export_cards(
 def ask(merchant: Merchant, to: To, live: Live = False, customer: Customer = None, as_json: Json = False) -> None:
     """Ask that what a dry run looked at be exported. Another operator approves it."""
     from scrooge.vault.moving.parcel import recipient_name, recipient_text
-    from scrooge.vault.moving.transfers import request
+    from scrooge.vault.moving.transfers import Mover, request
 
     recipient = recipient_text(to)
-    transfer = moving(live, merchant, lambda db, _, mover: request(db, mover, customer, recipient))
+    mover = Mover(getpass.getuser(), merchant_id(merchant), live)
+    with vault_place(load(), existing=True) as settings:
+        transfer = on_database(settings, lambda db: request(db, mover, customer, recipient))
     told({"transfer": transfer, "state": "requested", "recipient": recipient_name(recipient)}, as_json)
 
 
@@ -145,7 +149,6 @@ def import_cards(
     as_json: Json = False,
 ) -> None:
     """Keep the cards of a file as a merchant's instruments, each once. Cut off, it goes on when it is run again."""
-    from scrooge.vault.keyring import open_keyring
     from scrooge.vault.moving.importing import Importing, write_mapping
     from scrooge.vault.moving.parcel import Parcel, identities_of
     from scrooge.vault.moving.transfers import note
@@ -153,21 +156,21 @@ def import_cards(
     identities = identities_of(identity)
     list_path = mapping or file.with_name(f"{file.name}.instruments.csv")
 
-    async def work(db: Database, settings: VaultSettings, mover: Any) -> dict[str, Any]:
+    async def work(w: Any, mover: Any) -> dict[str, Any]:
         try:
             parcel = Parcel(file, identities)
             if sender is not None and parcel.header.vault != sender:
                 raise MoveRefused("the file is not signed by the vault that --from names")
-            importing = Importing(db, open_keyring(settings.data_dir.expanduser()), parcel, mover)
+            importing = Importing(w.db, w.keyring, parcel, mover)
             transfer, tally = await (importing.look() if dry_run else importing.import_all())
         except MoveRefused as problem:
-            await note(db, mover.act("import", mover.merchant, problem.code, why=problem.detail))
+            await note(w.db, mover.act("import", mover.merchant, problem.code, why=problem.detail))
             raise
         except OSError as error:
             raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
         about = {"file_digest": parcel.digest.hex(), "signed_by": parcel.header.vault}
         if not dry_run:
-            about |= {"mapping": str(list_path), "mapped": await write_mapping(db, transfer, list_path)}
+            about |= {"mapping": str(list_path), "mapped": await write_mapping(w.db, transfer, list_path)}
         return {"transfer": transfer, "dry_run": dry_run, **about, **tally.report()}
 
     told(moving(live, merchant, work), as_json)

@@ -26,7 +26,7 @@ from scrooge.vault.checks import Card
 from scrooge.vault.doors import Call, json_answer
 from scrooge.vault.egress import Sent
 from scrooge.vault.filling import clean, clean_text, prepared
-from scrooge.vault.instruments import context, opened
+from scrooge.vault.sealing import context, opened
 from scrooge.vault.writer import Fill
 
 log = structlog.get_logger()
@@ -136,7 +136,7 @@ def check_request(template: CardTemplate, ask: AskFill) -> None:
 
 async def open_card(call: Call, ask: AskFill, sealed: bytes, code: bytes | None) -> tuple[Card, str | None]:
     try:
-        card = await opened(call, ask.instrument, ask.merchant, ask.live, sealed)
+        card = await opened(call.v.keyring, ask.instrument, ask.merchant, ask.live, sealed)
     except CannotOpen:
         log.critical("card_cannot_be_opened", instrument=ask.instrument)
         raise CardGone("the card cannot be opened with the vault's keys", param="instrument") from None

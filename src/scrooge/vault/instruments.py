@@ -18,6 +18,7 @@ from scrooge.vault import audit
 from scrooge.vault.checks import Card, checked, checked_code
 from scrooge.vault.doors import Call, json_answer
 from scrooge.vault.keys.keyset import key_id_of
+from scrooge.vault.sealing import context, sealed
 from scrooge.vault.vault import CARDS
 from scrooge.vault.writer import Keep
 
@@ -54,22 +55,6 @@ class Wish(Struct, frozen=True, kw_only=True):
     card: CardGiven
 
 
-def context(card_id: str, merchant: str, livemode: bool) -> bytes:
-    """What a sealed card is bound to: it opens for no other id, merchant or mode."""
-    return f"{card_id}|{merchant}|{'live' if livemode else 'test'}".encode()
-
-
-def sealed(call: Call, card_id: str, wish_merchant: str, livemode: bool, card: Card) -> bytes:
-    clear = msgspec.msgpack.encode((card.number, card.exp_month, card.exp_year, card.holder))
-    return call.v.keyring.seal(livemode, context(card_id, wish_merchant, livemode), clear)
-
-
-async def opened(call: Call, card_id: str, merchant: str, livemode: bool, content: bytes) -> Card:
-    """Raises CannotOpen."""
-    clear = await call.v.keyring.open_soon(livemode, context(card_id, merchant, livemode), content)
-    return Card(*msgspec.msgpack.decode(clear))
-
-
 async def create(call: Call) -> Response:
     caller = await call.merchant("tokenize")
     key = reading.idempotency_key(call.headers, required=True)
@@ -92,7 +77,7 @@ async def tokenize(call: Call, wish: Wish) -> tuple[Any, bool]:
     )
     code = checked_code(given.cvc, card.brand)
     card_id = new_id("ins", bucket_of(wish.merchant, wish.customer))
-    content = sealed(call, card_id, wish.merchant, live, card)
+    content = sealed(v.keyring, card_id, wish.merchant, live, card)
     fingerprint = v.keyring.fingerprint(live, wish.merchant, card.number)
     asked = canonical(wish, card, code)
     call.object, call.noted = card_id, True

@@ -15,8 +15,9 @@ from scrooge.postgres.rows import instant, key_of, microseconds, moment, public
 from scrooge.vault import audit
 from scrooge.vault.checks import Card, check_expiry
 from scrooge.vault.doors import Call, json_answer
-from scrooge.vault.instruments import opened, sealed, shred
+from scrooge.vault.instruments import shred
 from scrooge.vault.keys.keyset import key_id_of
+from scrooge.vault.sealing import opened, sealed
 from scrooge.vault.vault import CARDS
 
 SECOND = 1_000_000
@@ -59,9 +60,9 @@ async def resealed(call: Call, row: Any, exp: str) -> bool:
     """False when somebody else sealed the card anew meanwhile, as re-encryption does."""
     year, month = map(int, exp.split("-"))
     card_id, merchant = public("ins", row["id"]) or "", public("mer", row["merchant_id"]) or ""
-    before = await opened(call, card_id, merchant, row["livemode"], row["sealed"])
+    before = await opened(call.v.keyring, card_id, merchant, row["livemode"], row["sealed"])
     card = Card(before.number, month, year, before.holder)
-    content = sealed(call, card_id, merchant, row["livemode"], card)
+    content = sealed(call.v.keyring, card_id, merchant, row["livemode"], card)
     async with call.v.db.transaction() as connection:
         place = key_of(card_id)
         kept = await run(connection, CARDS["reseal"], *place, row["sealed"], exp, content, key_id_of(content))

@@ -3,7 +3,7 @@
 import msgspec
 
 from scrooge.vault.checks import Card
-from scrooge.vault.keyring import Keyring
+from scrooge.vault.keys.keyring import Keyring
 
 
 def context(card_id: str, merchant: str, livemode: bool) -> bytes:
@@ -16,6 +16,7 @@ def sealed(keyring: Keyring, card_id: str, merchant: str, livemode: bool, card: 
     return keyring.seal(livemode, context(card_id, merchant, livemode), clear)
 
 
-def opened(keyring: Keyring, card_id: str, merchant: str, livemode: bool, content: bytes) -> Card:
+async def opened(keyring: Keyring, card_id: str, merchant: str, livemode: bool, content: bytes) -> Card:
     """Raises CannotOpen."""
-    return Card(*msgspec.msgpack.decode(keyring.open(livemode, context(card_id, merchant, livemode), content)))
+    clear = await keyring.open_soon(livemode, context(card_id, merchant, livemode), content)
+    return Card(*msgspec.msgpack.decode(clear))

@@ -15,13 +15,13 @@ import msgspec
 from msgspec import Struct
 
 from scrooge.crash import reach
-from scrooge.errors import MoveRefused
+from scrooge.errors import CannotOpen, MoveRefused
 from scrooge.ids import hex_of
 from scrooge.postgres.database import Database, run
 from scrooge.postgres.rows import public
 from scrooge.service import Identity
 from scrooge.vault import audit
-from scrooge.vault.keyring import CannotOpen, Keyring
+from scrooge.vault.keys.keyring import Keyring
 from scrooge.vault.moving import parcel
 from scrooge.vault.moving.parcel import LENGTH_BYTES, MAGIC, PER_CHUNK, Chunk, Header
 from scrooge.vault.moving.records import Record, Unfit, judged, line_of
@@ -60,11 +60,11 @@ class Exporting:
             yield rows
             after = rows[-1]["bucket"], rows[-1]["id"]
 
-    def record(self, row: Any) -> Record:
+    async def record(self, row: Any) -> Record:
         """Raises Unfit."""
         mover, card_id = self.wanted.mover, public("ins", row["id"]) or ""
         try:
-            card = opened(self.keyring, card_id, mover.merchant, mover.livemode, row["sealed"])
+            card = await opened(self.keyring, card_id, mover.merchant, mover.livemode, row["sealed"])
         except CannotOpen:
             raise Unfit("cannot_open") from None
         return Record(
@@ -72,14 +72,14 @@ class Exporting:
             network_transaction_id=row["network_transaction_id"],
         )  # fmt: skip
 
-    def lines(self, rows: list[Any], first: int, tally: Tally) -> list[bytes]:
+    async def lines(self, rows: list[Any], first: int, tally: Tally) -> list[bytes]:
         """Of those that are still there and open."""
         found = []
         for place, row in enumerate(rows, first):
             try:
                 if row["status"] != "active":
                     raise Unfit("ended_since")
-                found.append(line_of(self.record(row)))
+                found.append(line_of(await self.record(row)))
             except Unfit as unfit:
                 tally.refuse(place, unfit.reason)
             else:
@@ -95,7 +95,7 @@ class Exporting:
         chosen = hashlib.sha256()
         seen: set[tuple[str, bytes]] = set()
         async for rows in self.pages(until):
-            lines = self.lines(rows, tally.counts.total() + 1, tally)
+            lines = await self.lines(rows, tally.counts.total() + 1, tally)
             for line in lines:
                 try:
                     judged(line, self.wanted.mover.livemode, today)
@@ -188,7 +188,7 @@ class Exporting:
             rows = await self.page(row["until"], after, PER_CHUNK + 1)
             last, rows = len(rows) <= PER_CHUNK, rows[:PER_CHUNK]
             tally = Tally()
-            lines = self.lines(rows, place, tally)
+            lines = await self.lines(rows, place, tally)
             framed = parcel.frame(header, Chunk(number, first, lines, last), recipient)
             after = (rows[-1]["bucket"], rows[-1]["id"]) if rows else after
             await self.record_chunk(row, number, rows, tally, hashlib.sha256(framed).digest(), after, last)

@@ -16,7 +16,8 @@ from scrooge.postgres.database import Database, redone, run
 from scrooge.postgres.rows import key_of, public
 from scrooge.vault import audit
 from scrooge.vault.checks import Card
-from scrooge.vault.keyring import Keyring, key_id
+from scrooge.vault.keys.keyring import Keyring
+from scrooge.vault.keys.keyset import key_id_of
 from scrooge.vault.moving.parcel import Chunk, Parcel
 from scrooge.vault.moving.records import Record, Unfit, judged
 from scrooge.vault.moving.transfers import KNOWN, NEW, STREAM, Mover, Q, Tally, new_transfer, note
@@ -72,6 +73,7 @@ class Importing:
         ids: set[str] = set()
         seen: set[tuple[str, bytes, str]] = set()
         for chunk in self.parcel.chunks():
+            await self.keyring.refresh()
             found = list(self.fit(chunk, tally))
             known = await self.known(self.db, found)
             for fit in found:
@@ -119,6 +121,7 @@ class Importing:
     @redone
     async def batch(self, transfer: str, chunk: Chunk) -> None:
         """One chunk: its cards, their audit and that it is done, in one commit."""
+        await self.keyring.refresh()
         tally = Tally()
         found = list(self.fit(chunk, tally))
         async with self.db.transaction() as connection:
@@ -164,7 +167,7 @@ class Importing:
         content = sealed(self.keyring, card_id, merchant, live, card)
         return (
             *key_of(card_id), hex_of(merchant), live, fit.record.customer, card.brand, card.iin, card.last4, card.exp,
-            content, key_id(content), fit.fingerprint, key_id(fit.fingerprint), fit.record.network_transaction_id,
+            content, key_id_of(content), fit.fingerprint, key_id_of(fit.fingerprint), fit.record.network_transaction_id,
         )  # fmt: skip
 
     async def counted(self, transfer: str) -> Tally:
