@@ -85,8 +85,12 @@ def nurse() -> None:
 
     import scrooge.app
     import scrooge.cli.main
+    import scrooge.cli.vault_work
     import scrooge.sandbox.server
-    import scrooge.vault.app  # noqa: F401
+    import scrooge.vault.app
+    import scrooge.vault.moving.edge
+    import scrooge.vault.moving.exporting
+    import scrooge.vault.moving.importing  # noqa: F401
 
     fds: dict[int, int] = {}
     tell({"ready": os.getpid()})
