@@ -1,5 +1,8 @@
 """A small, true world: payments made by the domain and kept by the storage, without a PSP."""
 
+import os
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 
@@ -7,6 +10,7 @@ import asyncpg
 import pytest
 from msgspec import structs
 
+from scrooge.cli.main import main
 from scrooge.connectors.connector import Request
 from scrooge.domain.attempt import Attempt, Operation
 from scrooge.domain.declines import Decline
@@ -149,3 +153,28 @@ async def world(fresh_database_url: str) -> AsyncIterator[World]:
         )  # fmt: skip
     yield World(fresh_database_url, db, merchant, caller, account)
     await db.close()
+
+
+@pytest.fixture
+def scrooge(monkeypatch, capsys):
+    """Runs a command in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
+        before = signal.getsignal(signal.SIGTERM)
+        with monkeypatch.context() as patch:
+            for name in [n for n in os.environ if n.startswith("SCROOGE_")]:
+                patch.delenv(name)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["scrooge", *arguments])
+            try:
+                main()
+                code = 0
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+            finally:
+                signal.signal(signal.SIGTERM, before)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run

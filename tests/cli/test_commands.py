@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -15,36 +14,10 @@ import asyncpg
 import pytest
 
 from scrooge.cli import ledger
-from scrooge.cli.main import main
 from scrooge.ledger.export import FORMATS
 
 HELP = ("demo", "serve", "worker", "sandbox", "migrate", "check", "doctor", "test-cards", "ledger export",
         "ledger balances", "keys create", "keys list", "keys revoke")  # fmt: skip
-
-
-@pytest.fixture
-def scrooge(monkeypatch, capsys):
-    """Runs a command in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
-        before = signal.getsignal(signal.SIGTERM)
-        with monkeypatch.context() as patch:
-            for name in [n for n in os.environ if n.startswith("SCROOGE_")]:
-                patch.delenv(name)
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["scrooge", *arguments])
-            try:
-                main()
-                code = 0
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-            finally:
-                signal.signal(signal.SIGTERM, before)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture

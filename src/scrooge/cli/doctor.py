@@ -10,12 +10,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from msgspec import Struct
 
 from scrooge.cli import lifeline
 from scrooge.cli.output import FOUND_PROBLEMS, Json, document, table
+from scrooge.cli.pci import Check, checked
 from scrooge.cli.place import has_database, named, usable
 from scrooge.errors import Problem, SettingsError
 from scrooge.postgres import embedded
@@ -41,8 +43,17 @@ class Finding(Struct, frozen=True):
     fix: str = ""
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    pci: Annotated[bool, typer.Option("--pci", help="Look at what PCI DSS asks instead: docs/pci.md.")] = False,
+    logs: Annotated[
+        list[Path] | None, typer.Option("--logs", help="With --pci: a file or folder to search for card numbers.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Say what is wrong with this installation and what fixes it; exit 3 if anything is."""
+    if pci:
+        examine_cards(logs or [], as_json)
+        return
     findings = list(examined())
     healthy = all(f.ok for f in findings)
     if as_json:
@@ -53,7 +64,20 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(FOUND_PROBLEMS)
 
 
-def mark(finding: Finding) -> str:
+def examine_cards(logs: list[Path], as_json: bool) -> None:
+    checks = list(checked(logs))
+    healthy = all(c.ok for c in checks)
+    if as_json:
+        document({"ok": healthy, "checks": checks})
+    else:
+        columns = ("", "requirement", "check", "looked at", "found", "fix")
+        rows = sorted(checks, key=lambda c: [int(n) for n in c.requirement.split(".")])
+        table(columns, ((mark(c), c.requirement, c.check, c.looked_at, c.found, c.fix) for c in rows))
+    if not healthy:
+        raise typer.Exit(FOUND_PROBLEMS)
+
+
+def mark(finding: Finding | Check) -> str:
     if not finding.ok:
         return "!!"
     return "!" if finding.fix else "ok"
