@@ -20,6 +20,12 @@ HELP = ("demo", "serve", "worker", "sandbox", "migrate", "check", "doctor", "tes
         "ledger balances", "keys create", "keys list", "keys revoke")  # fmt: skip
 
 
+def test_the_snippet_for_shops_names_the_vault_and_pins_its_script(scrooge):
+    code, out, _ = scrooge("vault", "snippet", SCROOGE_VAULT_PUBLIC_URL="https://vault.example")
+    assert code == 0
+    assert out.startswith('<script src="https://vault.example/scrooge.js" integrity="sha384-')
+
+
 @pytest.fixture
 def db(world) -> dict[str, str]:
     return {"SCROOGE_DATABASE_URL": world.url}

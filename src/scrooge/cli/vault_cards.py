@@ -1,4 +1,4 @@
-"""`scrooge vault status` and `scrooge vault forget`: what is in the vault, and the end of a customer's cards."""
+"""`scrooge vault status`, `forget` and `snippet`: what is in it, the end of a customer's cards, a shop's line of HTML."""
 
 import getpass
 from typing import Annotated
@@ -65,3 +65,14 @@ def forget(
         document({"merchant": merchant, "cards": ended})
     else:
         say(f"{ended} cards deleted" if ended else "no cards of this customer")
+
+
+def snippet(as_json: Json = False) -> None:
+    """Print the line that a shop's checkout page loads the card form's script with, pinned by its hash."""
+    from scrooge.vault.form import page
+
+    line = page.snippet(load().base())
+    if as_json:
+        document({"snippet": line, "integrity": page.PIECES["scrooge.js"][0].integrity})
+    else:
+        typer.echo(line)
