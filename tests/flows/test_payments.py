@@ -314,6 +314,19 @@ async def follow(world: World, url: str, result: str) -> str:
     return location
 
 
+async def test_a_payer_who_comes_back_with_nothing_is_led_to_the_shop_and_may_still_pay(world: World):
+    _, p = await world.pay("adyen", token="stored_challenge_always", return_url="https://shop.example/return")
+    url = p["next_action"]["url"]
+    async with world.http.post(url, data={"result": "abandon"}, allow_redirects=False) as answer:
+        back = answer.headers["Location"]
+    for way in (back.partition("?")[0], back):
+        async with world.http.get(way, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "https://shop.example/return")
+        assert (await world.get(f"/v1/payments/{p['id']}"))[1]["status"] == "requires_action"
+    await follow(world, url, "success")
+    assert (await world.get(f"/v1/payments/{p['id']}"))[1]["status"] == "captured"
+
+
 async def test_void_after_capture_and_other_impossible_things_are_refused(world: World):
     _, p = await world.pay()
     for path, body in (("voids", {}), ("captures", {}), ("refunds", {"reference": "r", "amount": amount("13.00")})):

@@ -1,4 +1,4 @@
-"""`scrooge vault status`, `forget` and `snippet`: what is in it, the end of a customer's cards, a shop's line of HTML."""
+"""`scrooge vault status`, `forget` and `snippet`: what is in the vault, a customer forgotten, a line for a shop."""
 
 import getpass
 from typing import Annotated

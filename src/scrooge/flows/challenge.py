@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Mapping
+from contextlib import suppress
 
 from msgspec import structs
 
@@ -12,7 +13,7 @@ from scrooge.domain.attempt import Attempt, State
 from scrooge.domain.news import continuing, hear
 from scrooge.domain.outcome import ReversalKind, Reversed
 from scrooge.domain.payment import Payment, authorization_of
-from scrooge.errors import MalformedId, NotFound, NothingToAuthenticate
+from scrooge.errors import InvalidField, MalformedId, NotFound, NothingToAuthenticate
 from scrooge.flows.ask import SECOND, account_of, ask, command_of
 from scrooge.flows.authorize import visible
 from scrooge.flows.keys import Keyed, earlier, guard_of
@@ -36,7 +37,8 @@ async def come_back(s: Scrooge, token: str, details: Mapping[str, str]) -> tuple
     if p is None or attempt is None:
         raise NotFound("no payer is expected here")
     if attempt.state is State.ACTION_REQUIRED:
-        p = await continued(s, p, attempt, details)
+        with suppress(InvalidField):  # A payer who left the bank may bring nothing that the PSP can be asked with.
+            p = await continued(s, p, attempt, details)
     return p, p.return_url
 
 
