@@ -110,13 +110,6 @@ async def turn(s: Scrooge, sql: asyncpg.Connection | None = None) -> None:
         await errands.run(s, errand)
 
 
-@pytest.fixture
-async def sql(settings: Settings):
-    connection = await asyncpg.connect(settings.database_url)
-    yield connection
-    await connection.close()
-
-
 async def states(sql: asyncpg.Connection, instrument: str) -> list[tuple[str, str]]:
     found = await sql.fetch(
         "SELECT kind, state FROM errands WHERE instrument_id = $1 ORDER BY kind, state", instruments.hex_of(instrument)

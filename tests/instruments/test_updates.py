@@ -10,9 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 from Adyen.util import is_valid_hmac_payload
-from tests.instruments.test_forgetting import (  # noqa: F401 - fixture
+from tests.instruments.test_forgetting import (
     learned,
-    sql,
     stripe_token,
     turn,
     with_token,
@@ -38,7 +37,7 @@ async def changed(s: Scrooge, sandbox_url: str, connector: str, kind: str, token
         assert await answer.json() == {"updated": [token]}
 
 
-async def told(s: Scrooge, sql: asyncpg.Connection, account: ConnectorAccount, n: Notification) -> None:  # noqa: F811
+async def told(s: Scrooge, sql: asyncpg.Connection, account: ConnectorAccount, n: Notification) -> None:
     """A notification comes, and everything it leads to is done."""
     await inbox.keep(s.inbox, account.id, [n], b"{}")
     await sql.execute("UPDATE inbox SET due_at = now() WHERE state = 'unread'")
@@ -58,7 +57,7 @@ async def shown(s: Scrooge, instrument: str) -> instruments.Instrument:
 
 async def test_a_new_expiry_is_the_instruments_and_the_vaults(
     s: Scrooge, who: Principal, played: PlayedVault, stripe: ConnectorAccount, sandbox_url: str,
-    sql: asyncpg.Connection,  # noqa: F811
+    sql: asyncpg.Connection,
 ):  # fmt: skip
     card = await learned(s, who, played)
     token, customer = await stripe_token(s, stripe)
@@ -79,7 +78,7 @@ async def test_a_new_expiry_is_the_instruments_and_the_vaults(
 
 async def test_a_card_of_another_number_is_paid_with_by_its_token_and_not_from_the_vault(
     s: Scrooge, who: Principal, played: PlayedVault, stripe: ConnectorAccount, sandbox_url: str,
-    sql: asyncpg.Connection,  # noqa: F811
+    sql: asyncpg.Connection,
 ):  # fmt: skip
     card = await learned(s, who, played)
     token, customer = await stripe_token(s, stripe)
@@ -98,7 +97,7 @@ async def test_a_card_of_another_number_is_paid_with_by_its_token_and_not_from_t
 
 async def test_a_card_that_is_closed_leaves_no_token(
     s: Scrooge, who: Principal, played: PlayedVault, stripe: ConnectorAccount, sandbox_url: str,
-    sql: asyncpg.Connection,  # noqa: F811
+    sql: asyncpg.Connection,
 ):  # fmt: skip
     card = await learned(s, who, played)
     token, customer = await stripe_token(s, stripe)
@@ -128,7 +127,7 @@ async def test_news_of_a_token_that_nobody_has_waits_a_while_and_is_filed(
     s: Scrooge,
     who: Principal,
     stripe: ConnectorAccount,
-    sql: asyncpg.Connection,  # noqa: F811
+    sql: asyncpg.Connection,
 ):
     nobodys = news("pm_nobodys")
     for _ in range(updates.UNKNOWN_TRIES):
@@ -141,7 +140,7 @@ async def test_news_of_a_token_that_nobody_has_waits_a_while_and_is_filed(
 
 async def test_news_that_comes_before_the_token_is_saved_is_not_lost(
     s: Scrooge, who: Principal, played: PlayedVault, stripe: ConnectorAccount, sandbox_url: str,
-    sql: asyncpg.Connection,  # noqa: F811
+    sql: asyncpg.Connection,
 ):  # fmt: skip
     card = await learned(s, who, played)
     token, customer = await stripe_token(s, stripe)
@@ -156,7 +155,7 @@ async def test_news_that_comes_before_the_token_is_saved_is_not_lost(
 
 
 async def test_news_about_an_instrument_that_is_gone_changes_nothing(
-    s: Scrooge, who: Principal, played: PlayedVault, stripe: ConnectorAccount, sql: asyncpg.Connection,  # noqa: F811
+    s: Scrooge, who: Principal, played: PlayedVault, stripe: ConnectorAccount, sql: asyncpg.Connection,
 ):  # fmt: skip
     card = await learned(s, who, played)
     errand = Errand(

@@ -75,7 +75,7 @@ async def seen(s: Scrooge, errand: Errand, card: CardSeen | None) -> str:
             return "nothing newer"
         await saving.renew(connection, *at, card.last4, card.exp, card.brand)
         same_number = card.last4 == held.last4
-        if same_number and held.card_status == "active":
+        if same_number and held.card_status in {"active", "expired"}:
             renewed = Errand(
                 kind=RENEW_CARD, merchant=held.merchant, livemode=held.livemode, instrument=held.id, exp=card.exp
             )

@@ -5,16 +5,14 @@ import hashlib
 import os
 import signal
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from tests.births import born
 from tests.instruments.conftest import opened
-from tests.instruments.test_forgetting import adyen_stores, sql, stripe_says, turn  # noqa: F401 - fixture
-from tests.vault.house import House, house
+from tests.instruments.test_forgetting import adyen_stores, stripe_says, turn
+from tests.vault.house import House
 
 from scrooge.domain.payment import Payment
 from scrooge.flows import authorize, errands
@@ -27,29 +25,6 @@ from scrooge.settings import Settings
 from scrooge.storage import errands as rows
 from scrooge.storage import instruments, payments, saving
 from scrooge.storage.directory import ConnectorAccount, Principal
-
-
-@pytest.fixture(scope="module")
-async def vault(server_url: str, sandbox_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with house(server_url, tmp_path_factory.mktemp("vault"), sandbox_url) as h:
-        yield h
-
-
-@pytest.fixture
-def settings(fresh_database_url: str, vault: House, tmp_path: Path) -> Settings:
-    own = {name.removeprefix("SCROOGE_").lower(): value for name, value in vault.core_env.items()}
-    return Settings(database_url=fresh_database_url, data_dir=tmp_path, **own)
-
-
-@pytest.fixture
-async def card(s: Scrooge, who: Principal, vault: House) -> str:
-    """An instrument of user-1 in the vault."""
-    key = await vault.new_key(who.merchant)
-    body = {"type": "card", "customer": "user-1",
-            "card": {"number": "4242424242424242", "exp_month": 3, "exp_year": 2034, "cvc": "737"}}  # fmt: skip
-    status, made, _ = await vault.ask("POST", "/v1/instruments", body, key=key)
-    assert status == 201, made
-    return made["id"]
 
 
 async def pay(s: Scrooge, who: Principal, instrument: str, **more: Any) -> Payment:
@@ -146,7 +121,7 @@ async def test_a_lesson_is_learned_once_whoever_learns_it(
     who: Principal,
     card: str,
     stripe: ConnectorAccount,
-    sql: asyncpg.Connection,  # noqa: F811
+    sql: asyncpg.Connection,
 ):
     await pay(s, who, card, save_for="subscription")
     [(payment, attempt)] = await saving.to_learn(s.db, 10)
@@ -169,7 +144,7 @@ async def test_a_declined_payment_teaches_nothing(s: Scrooge, who: Principal, va
 
 
 async def test_a_psp_that_saves_nothing_stands_in_nobodys_way(
-    s: Scrooge, who: Principal, card: str, stripe: ConnectorAccount, sql: asyncpg.Connection,  # noqa: F811
+    s: Scrooge, who: Principal, card: str, stripe: ConnectorAccount, sql: asyncpg.Connection,
 ):  # fmt: skip
     """The token is refused for good: the payment stands, and the card is in the vault as before."""
     await pay(s, who, card, save_for="subscription")
@@ -185,7 +160,7 @@ async def test_a_psp_that_saves_nothing_stands_in_nobodys_way(
 @pytest.mark.parametrize("point", ["learn.written", "learn.after", "errand.claimed", "errand.done"])
 async def test_a_worker_that_dies_while_it_learns_loses_nothing(
     point: str, settings: Settings, s: Scrooge, who: Principal, card: str, stripe: ConnectorAccount,
-    sql: asyncpg.Connection, vault: House,  # noqa: F811
+    sql: asyncpg.Connection, vault: House,
 ):  # fmt: skip
     await pay(s, who, card, save_for="subscription")
     env = {
