@@ -175,7 +175,7 @@ class World:
         self, connector: str = "stripe", *, value: str = "12.99", currency: str = "EUR", token: str | None = None,
         **more: Any,
     ) -> tuple[int, dict[str, Any]]:  # fmt: skip
-        instrument = await self.instrument(**{connector: token or TOKENS[connector]})
+        instrument = more.pop("instrument", None) or await self.instrument(**{connector: token or TOKENS[connector]})
         to = {name: more.pop(name, None) for name in ("idempotency", "at")}
         body = {
             "reference": f"order-{uuid.uuid4().hex}", "amount": {"value": value, "currency": currency},

@@ -11,7 +11,7 @@ from scrooge import logs
 from tests.faults.cells import covering
 from tests.faults.cuts import places
 from tests.faults.episode import Result
-from tests.faults.outages import PLACES
+from tests.faults.outages import PLACES, VAULT_PLACES
 from tests.faults.report import Plan, report, show
 from tests.faults.suite import Make, Outcome, makers, outages, run, stage
 from tests.faults.zombies import zombie_cells
@@ -23,7 +23,7 @@ def main() -> int:
     asked = arguments()
     logs.configure("critical", "json")
     wanted = {
-        "cells": covering(asked.seed), "zombies": zombie_cells(), "cuts": list(places(asked.seed)), "outages": PLACES,
+        "cells": covering(asked.seed), "zombies": zombie_cells(), "cuts": list(places(asked.seed)), "outages": [*PLACES, *VAULT_PLACES],
     }  # fmt: skip
     chosen = {part: [c for c in wanted[part] if asked.only in str(c)] if part in asked.parts else [] for part in PARTS}
     plan = Plan(chosen["cells"], chosen["zombies"], [str(where) for where in chosen["cuts"]], chosen["outages"])

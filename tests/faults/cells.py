@@ -1,4 +1,4 @@
-"""What is crossed with what: every pair of the five dimensions, less the pairs that cannot be, each with its reason."""
+"""What is crossed with what: every pair of the six dimensions, less the pairs that cannot be, each with its reason."""
 
 import itertools
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ OPERATIONS = ("authorize", "sale", "capture", "void", "refund", "continuation", 
 BEHAVIORS = ("normal", "decline", "challenge", *KINDS)
 CLIENTS = ("waits", "retries", "copies", "gives_up", "new_key")
 CONNECTORS = ("stripe", "adyen")
+CARDS = ("token", "card", "coded")  # the payer's means: a PSP's token, a card of the vault, one with a security code
+VAULT = ("vault.grant.before", "vault.grant.after", "vault.send.written", "vault.send.after")
 # The worker reaches points of the road too, when it asks and applies.
 RETURNS = ("reverse.before", "reverse.after")
 WORKER = ("resolve.claimed", "resolve.applied", "receive.claimed", "receive.applied", "webhook.claimed", "webhook.sent",
@@ -25,6 +27,7 @@ OF_PAYMENTS = tuple(point for point in crash.POINTS if point not in BESIDE)
 POINTS = (*OF_PAYMENTS, *(f"worker {point}" for point in SHARED))
 DIMENSIONS = {
     "point": POINTS, "operation": OPERATIONS, "behavior": BEHAVIORS, "client": CLIENTS, "connector": CONNECTORS,
+    "card": CARDS,
 }  # fmt: skip
 MODIFICATIONS = {"capture", "void", "refund"}
 
@@ -37,15 +40,17 @@ class Cell(Struct, frozen=True):
     behavior: str
     client: str
     connector: str
+    card: str = "token"
 
     def __str__(self) -> str:
-        return " / ".join((self.point, self.operation, self.behavior, self.client, self.connector))
+        return " / ".join((self.point, self.operation, self.behavior, self.client, self.connector, self.card))
 
 
 def by_worker(point: str) -> bool:
     return point in WORKER or point.startswith("worker ")
 
 
+NOWHERE = "a card that one PSP declines, the other declines"
 # (dimension, values), (dimension, values): why such a cell cannot be.
 IMPOSSIBLE = (
     ({"point": {"record.before", "record.after"}, "operation": {"continuation"}}, "it is recorded at continue.*"),
@@ -61,6 +66,14 @@ IMPOSSIBLE = (
     ({"operation": MODIFICATIONS, "behavior": {"challenge"}}, "no payer takes part"),
     ({"operation": {"capture"}, "behavior": {"decline"}, "connector": {"stripe"}},
      "Stripe declines no capture of an open authorization"),
+    ({"point": set(VAULT), "card": {"token"}}, "no vault is asked"),
+    ({"point": set(VAULT), "operation": {*MODIFICATIONS, "continuation"}}, "only what authorizes carries a card"),
+    ({"card": {"card", "coded"}, "operation": {"cascade", "fresh"}, "connector": {"adyen"}},
+     "a card goes to the oldest account first"),
+    ({"card": {"card", "coded"}, "operation": {"cascade"}, "behavior": {"challenge"}}, NOWHERE),
+    ({"card": {"card", "coded"}, "operation": {"cascade"}, "point": set(RETURNS)}, NOWHERE),
+    ({"card": {"coded"}, "behavior": {"lost_notification"}, "connector": {"adyen"}},
+     "a request without its code teaches nothing at Adyen, and nothing else would tell"),
 )  # fmt: skip
 
 

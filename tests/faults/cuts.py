@@ -1,4 +1,4 @@
-"""Connections cut at byte offsets, in both directions of all three links, and requests delivered twice."""
+"""Connections cut at byte offsets, in both directions of all five links, and requests delivered twice."""
 
 import asyncio
 import copy
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from tests.faults.cells import CONNECTORS, Cell
+from tests.faults.cells import CARDS, CONNECTORS, Cell
 from tests.faults.driver import Order, drive, prepared
 from tests.faults.episode import Episode
 from tests.faults.lane import Lane
@@ -19,9 +19,12 @@ from tests.faults.proxy import Cut, Proxy
 
 OPERATIONS = ("sale", "authorize", "capture", "void", "refund", "fresh")
 LINKS = ("client-api", "api-psp", "api-database")
+VAULT_LINKS = ("api-vault", "vault-psp")
+AUTHORIZING = ("sale", "authorize", "fresh")
 OFFSETS: dict[str, tuple[int, ...]] = {"up": (0, 1, 40, 200, 400), "down": (0, 1, 40, 150, 250)}
 # What the statement says on the wire: words in the JSON of what is written. F08 is the commit whose answer is lost.
 STATEMENTS = {"record": b'"request"', "apply": b'"psp_reference"', "commit": b"COMMIT"}
+DEEPER = {"up": (0, 40, 400, 900, 1500), "down": (0, 1, 150, 600)}  # into a fill and its answer
 IN_TRANSACTION = ("capture", "void", "refund", "fresh")  # the others' record is one statement
 
 
@@ -34,10 +37,11 @@ class Where(Struct, frozen=True):
     statement: str
     operation: str
     connector: str
+    card: str = "token"
 
     def __str__(self) -> str:
         place = f"{self.statement or 'request'} {self.toward} {self.after if self.after >= 0 else 'twice'}"
-        return " / ".join((self.link, place, self.operation, self.connector))
+        return " / ".join((self.link, place, self.operation, self.connector, self.card))
 
 
 def places(seed: int) -> Iterator[Where]:
@@ -49,14 +53,27 @@ def places(seed: int) -> Iterator[Where]:
         for connector in CONNECTORS:
             for operation in draw.sample(OPERATIONS, 3):
                 yield Where(link, toward, after, "", operation, connector)
+    yield from vault_places()
     for statement in STATEMENTS:
         for toward, after in (("up", 0), ("down", 0), ("down", 5)):
             for n, operation in enumerate(IN_TRANSACTION if statement == "commit" else OPERATIONS):
                 yield Where("api-database", toward, after, statement, operation, CONNECTORS[n % 2])
 
 
+def vault_places() -> Iterator[Where]:
+    """The way by the vault: the core to it, and it to the PSPs; cards with and without a code by turns."""
+    spots = [(link, "up", -1) for link in VAULT_LINKS]
+    for link in VAULT_LINKS:
+        offsets = DEEPER if link == "api-vault" else OFFSETS
+        spots += [(link, toward, after) for toward in offsets for after in offsets[toward]]
+    for n, (link, toward, after) in enumerate(spots):
+        yield Where(link, toward, after, "", AUTHORIZING[n % 3], "stripe", CARDS[1 + n % 2])
+        yield Where(link, toward, after, "", AUTHORIZING[n % 2], "adyen", CARDS[1 + (n + 1) % 2])
+
+
 class Cuts(Episode):
-    """Everything of one lane goes through proxies: callers to us, us to the PSPs, us to PostgreSQL."""
+    """Everything of one lane goes through proxies: callers to us, us to the PSPs, the vault and PostgreSQL, the vault
+    to the PSPs."""
 
     proxies: dict[str, Proxy]
 
@@ -72,10 +89,17 @@ class Cuts(Episode):
             "client-api": Proxy("127.0.0.1", lane.port),
             "api-psp": Proxy("127.0.0.1", lane.sandbox_port),
             "api-database": Proxy(path=socket),
+            "api-vault": Proxy("127.0.0.1", lane.house.port),
         }
         ports = {link: await proxy.open() for link, proxy in self.proxies.items()}
         database = lane.database_url.partition("?")[0].replace("@/", f"@127.0.0.1:{ports['api-database']}/")
-        self.through = {"SCROOGE_DATABASE_URL": f"{database}?sslmode=disable"}
+        self.proxies["vault-psp"] = self.proxies["api-psp"]  # One address; who comes there, the instrument decides.
+        self.through = {
+            "SCROOGE_DATABASE_URL": f"{database}?sslmode=disable",
+            "SCROOGE_VAULT_URL": f"http://127.0.0.1:{ports['api-vault']}",
+        }
+        lane.house.env["SCROOGE_VAULT_TEST_URLS"] += f",http://127.0.0.1:{ports['api-psp']}"
+        await lane.begin("vault")
         for name, account in lane.accounts.items():
             url = f"{lane.api_url}/v1/connector-accounts/{account['id']}"
             moved = {"base_url": f"http://127.0.0.1:{ports['api-psp']}/{name}"}
@@ -96,7 +120,7 @@ class Cuts(Episode):
             proxy.cut = None
         self.through = {}
         await self.settle()
-        for proxy in self.proxies.values():
+        for proxy in set(self.proxies.values()):
             await proxy.close()
         self.result.payments = len(self.orders)
         self.result.seconds = time.monotonic() - started
@@ -107,13 +131,20 @@ class Cuts(Episode):
         await self.lane.begin("serve", SCROOGE_PSP_TIMEOUT_SECONDS="15")
         made = {}
         for where in places:
-            cell = Cell(str(where), where.operation, "normal", "retries", where.connector)
+            cell = Cell(str(where), where.operation, "normal", "retries", where.connector, where.card)
             made[where] = await prepared(self.lane, cell, f"cut-{uuid.uuid4().hex[:12]}")
         self.orders += made.values()
         await self.read_all()
         await self.lane.begin("serve", **self.through)
+        await self.known(made)
         for where, order in made.items():
             await self.cut_at(where, order)
+
+    async def known(self, made: dict[Where, Order]) -> None:
+        """The core knows the cards, so that what it asks the vault next is to fill one."""
+        for where, order in made.items():
+            if where.link == "api-vault":
+                await self.lane.get(f"/v1/instruments/{order.body['instrument']}")
 
     async def cut_at(self, where: Where, order: Order) -> None:
         proxy = self.proxies[where.link]

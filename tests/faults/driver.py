@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 from msgspec import Struct, field
 
+from scrooge.sandbox.cards import PUBLIC_TOKENS
 from tests.faults.cells import Cell
 from tests.faults.lane import Lane
 from tests.world import TOKENS
@@ -58,15 +59,33 @@ def token_of(cell: Cell, connector: str) -> str:
     return tokens[connector]
 
 
+async def payer(lane: Lane, cell: Cell) -> str:
+    """What the order is paid with."""
+    c = cell.connector
+    if cell.operation == "cascade":
+        return await means(lane, cell, **{c: ELSEWHERE[c], OTHER[c]: token_of(cell, OTHER[c])})
+    return await means(lane, cell, **{c: token_of(cell, c)})
+
+
+async def means(lane: Lane, cell: Cell, **tokens: str) -> str:
+    """An instrument with these tokens, or with the card that the first of them stands for."""
+    if cell.card == "token":
+        return await lane.instrument(**tokens)
+    connector, token = next(iter(tokens.items()))
+    return await lane.card(PUBLIC_TOKENS[connector][token], coded=cell.card == "coded")
+
+
+def there(cell: Cell) -> dict[str, str]:
+    """A card may go to any account; so it is told to which."""
+    return {} if cell.card == "token" or cell.operation == "cascade" else {"connector_account": cell.connector}
+
+
 async def prepared(lane: Lane, cell: Cell, reference: str) -> Order:
     """Everything that has to be true before the order is given, done while nothing is wrong."""
     c, operation = cell.connector, cell.operation
     if operation in {"authorize", "sale", "cascade"}:
-        tokens = {c: token_of(cell, c)}
-        if operation == "cascade":
-            tokens = {c: ELSEWHERE[c], OTHER[c]: token_of(cell, OTHER[c])}
         body = {
-            "reference": reference, "amount": AMOUNT, "instrument": await lane.instrument(**tokens),
+            "reference": reference, "amount": AMOUNT, "instrument": await payer(lane, cell), **there(cell),
             "capture": "manual" if operation == "authorize" else "automatic", "return_url": "https://shop.example/r",
         }  # fmt: skip
         return Order(cell, reference, "/v1/payments", body)
@@ -77,15 +96,16 @@ async def prepared(lane: Lane, cell: Cell, reference: str) -> Order:
         "continuation": CHALLENGE_DECLINED if cell.behavior == "decline" else CHALLENGED,
         "fresh": DECLINED,
     }[operation]
+    paid = Cell(cell.point, "fresh", cell.behavior, cell.client, c) if operation == "fresh" else cell
     status, p = await lane.pay(
-        c, token=first[c], reference=reference, capture="manual" if operation in {"capture", "void"} else "automatic",
-        return_url="https://shop.example/r",
+        c, instrument=await means(lane, paid, **{c: first[c]}), reference=reference, **there(paid),
+        capture="manual" if operation in {"capture", "void"} else "automatic", return_url="https://shop.example/r",
     )  # fmt: skip
     assert status == 201, p
     path = {"continuation": "authentications", "fresh": "authorizations"}.get(operation, f"{operation}s")
     order = Order(cell, reference, f"/v1/payments/{p['id']}/{path}", {"reference": f"m-{reference}"}, p["id"])
     if operation == "fresh":
-        order.body = {"instrument": await lane.instrument(**{c: token_of(cell, c)})}
+        order.body = {"instrument": await payer(lane, cell)}
     if operation == "continuation":
         order.page = p["next_action"]["url"]
     return order

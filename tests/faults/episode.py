@@ -11,9 +11,10 @@ from msgspec import Struct, field
 from scrooge.postgres.rows import public
 from scrooge.sandbox.faults import KINDS
 from tests.faults import oracle
-from tests.faults.cells import RETURNS, Cell, by_worker
-from tests.faults.driver import Order, drive, prepared
+from tests.faults.cells import RETURNS, VAULT, Cell, by_worker
+from tests.faults.driver import Order, drive, payer, prepared
 from tests.faults.lane import Lane
+from tests.faults.processes import Life
 
 ORDERS = 6  # per cell
 RATE = 0.7  # of the occasions on which a fault may strike
@@ -81,6 +82,8 @@ class Episode:
         self.calm.clear()
         for cell in cells:
             happened = self.in_worker if by_worker(cell.point) else self.in_serve
+            if cell.point in VAULT:
+                happened = self.in_vault
             if await happened(cell, orders[cell]):
                 self.result.reached[str(cell)] += 1
                 self.result.deaths += 1
@@ -133,6 +136,23 @@ class Episode:
         life = await self.lane.begin("serve", SCROOGE_CRASH_POINT=f"{point}:{times}")
         self.give(orders)
         return await life.died(DEATH_SECONDS) and life.ended.result() == -9
+
+    async def in_vault(self, cell: Cell, orders: list[Order]) -> bool:
+        """Only this cell's requests are filled by the vault that is armed."""
+        await self.lane.begin("serve")
+        life = await self.armed_vault(cell, orders, f"{cell.point}:{self.times()}")
+        self.give(orders)
+        died = await life.died(DEATH_SECONDS) and life.ended.result() == -9
+        await self.lane.begin("vault")
+        return died
+
+    async def armed_vault(self, cell: Cell, orders: list[Order], point: str) -> Life:
+        """What the one before it sealed of security codes, no other can open: so the cards are given anew."""
+        life = await self.lane.begin("vault", SCROOGE_CRASH_POINT=point)
+        if cell.card == "coded":
+            for order in orders:
+                order.body["instrument"] = await payer(self.lane, cell)
+        return life
 
     async def in_worker(self, cell: Cell, orders: list[Order]) -> bool:
         """The worker that dies has claimed something of this cell's."""
@@ -212,6 +232,7 @@ class Episode:
     async def settle(self) -> None:
         """Callers come back while the faults are still on, then these stop, the worker drains, the oracle judges."""
         lane = self.lane
+        await lane.begin("vault")
         await lane.begin("serve")
         await lane.begin("worker")
         self.calm.set()
@@ -224,12 +245,22 @@ class Episode:
             task.cancel()
         wrong += [f"caller: {task.exception()!r}" for task in self.tasks if task.done() and task.exception()]
         if not await self.until_true(self.nothing_open, DRAIN_SECONDS):
-            wrong.append(f"not drained in {DRAIN_SECONDS:.0f} s")
+            wrong.append(f"not drained in {DRAIN_SECONDS:.0f} s: {await self.left()}")
         wrong += await oracle.money(lane)
         wrong += await oracle.promises(lane, self.orders)
+        wrong += await oracle.cards(lane)
         told, lane.cursor = await oracle.announced(lane, lane.told, lane.cursor)
         self.result.violations = wrong + told
         await lane.end("worker")
+
+    async def left(self) -> list[str]:
+        """What is still in doubt, with its cell."""
+        rows = await self.lane.db.fetch(
+            "SELECT p.reference, a.state, a.asks FROM payments p JOIN attempts a ON a.bucket = p.bucket"
+            " AND a.payment_id = p.id WHERE a.state IN ('sent', 'unknown', 'reversing')"
+        )
+        cells = {order.reference: order.cell for order in self.orders}
+        return [f"{r['reference']} ({cells.get(r['reference'])}) {r['state']}, asked {r['asks']} times" for r in rows]
 
     async def until_true(self, ready: Any, seconds: float) -> bool:
         until = time.monotonic() + seconds

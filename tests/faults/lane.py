@@ -1,8 +1,9 @@
-"""One lane of the suite: a database, a sandbox, `serve` and `worker` of its own, and a caller with a key."""
+"""One lane of the suite: a database, a sandbox, `serve`, `worker` and a vault of its own, and a caller with a key."""
 
 import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ from scrooge.storage.access import create_caller, create_key, create_merchant
 from tests.conftest import free_port
 from tests.faults.processes import Life, Nursery
 from tests.receiver import receiving
+from tests.vault.house import House
 from tests.world import World
 
 SANDBOX = {"latency_ms": 25.0, "notify_delay_ms": 120.0, "later_ms": 300.0, "search_lag_ms": 100.0}
@@ -24,7 +26,7 @@ KINDS = {"second": "serve", "spare": "worker"}
 class Lane(World):
     """A `World` whose processes are born in the nursery, and die often."""
 
-    def __init__(self, nursery: Nursery, database_url: str, folder: str) -> None:
+    def __init__(self, nursery: Nursery, database_url: str, vault_url: str, folder: str) -> None:
         self.sandbox_port = free_port()
         super().__init__(database_url, f"http://127.0.0.1:{self.sandbox_port}", folder)
         self.nursery, self.log = nursery, os.path.join(folder, "log")
@@ -32,7 +34,11 @@ class Lane(World):
         self.env |= {"SCROOGE_PSP_TIMEOUT_SECONDS": "1", "SCROOGE_DATABASE_POOL": "6", "SCROOGE_LOG_LEVEL": "warning"}
         self.env |= {"SCROOGE_WEBHOOK_LOOPBACK": "1", "SCROOGE_WEBHOOK_TIMEOUT_SECONDS": "2"}
         self.second_port = free_port()
-        self.ports = {"serve": self.port, "second": self.second_port, "sandbox": self.sandbox_port}
+        self.house = House(vault_url, Path(folder) / "vault", self.sandbox_url)
+        self.env |= self.house.core_env
+        self.ports = {
+            "serve": self.port, "second": self.second_port, "sandbox": self.sandbox_port, "vault": self.house.port,
+        }  # fmt: skip
         self.lives: dict[str, Life] = {}
         self.told: dict[str, dict[str, Any]] = {}  # every event the feed gave us
         self.cursor: str | None = None
@@ -45,7 +51,9 @@ class Lane(World):
         merchant = await create_merchant(db, "faults")
         self.key = (await create_key(db, await create_caller(db, merchant, "checkout"), ["*"], False))[1]
         await db.close()
-        await asyncio.gather(self.begin("sandbox"), self.begin("serve"))
+        self.house.http, self.house.merchant = self.http, merchant
+        self.house.vault_key = await self.house.new_key()
+        await asyncio.gather(self.begin("sandbox"), self.begin("serve"), self.begin("vault"))
         await self.open_stripe()
         await self.open_adyen()
         self.receiving = receiving()
@@ -69,8 +77,8 @@ class Lane(World):
         more: dict[str, Any] = {"sandbox": {"port": self.sandbox_port, **SANDBOX}} if name == "sandbox" else {}
         if name == "second":  # Another `serve`, beside the first one.
             env = {"SCROOGE_PORT": str(self.second_port), "SCROOGE_PUBLIC_URL": f"http://127.0.0.1:{self.port}", **env}
-        kind = KINDS.get(name, name)
-        life = self.lives[name] = await self.nursery.birth(kind, self.log, {**self.env, **env}, **more)
+        kind, ours = KINDS.get(name, name), self.house.env if name == "vault" else self.env
+        life = self.lives[name] = await self.nursery.birth(kind, self.log, {**ours, **env}, **more)
         if name in self.ports:
             await self.answers(f"http://127.0.0.1:{self.ports[name]}/healthz", life)
         return life
@@ -90,6 +98,16 @@ class Lane(World):
                 await asyncio.sleep(0.03)
         with open(self.log) as log:
             raise AssertionError(f"{url} does not answer: {log.read()[-2000:]}")
+
+    # --- cards ---
+
+    async def card(self, number: str, *, coded: bool) -> str:
+        """An instrument of the vault: for one payment if it has a security code, used again otherwise."""
+        if coded:
+            return (await self.house.tokenize(number=number))["id"]
+        if number not in self.instruments:
+            self.instruments[number] = (await self.house.tokenize(number=number, cvc=None))["id"]
+        return self.instruments[number]
 
     # --- the PSPs ---
 

@@ -6,8 +6,11 @@ from collections import defaultdict
 from typing import Any
 
 from scrooge.cli.database import audited
+from scrooge.postgres.database import connect
 from scrooge.postgres.rows import public
+from scrooge.sandbox.cards import TEST_CARDS
 from scrooge.storage.findings import FAULTS
+from scrooge.vault import audit
 from tests.faults.driver import Order, Said
 from tests.faults.lane import Lane
 
@@ -18,6 +21,12 @@ HOLDS = {
     "refunded": {"refunded", "captured"}, "partially_refunded": PAID, "declined": {"declined"}, "failed": {"failed"},
 }  # fmt: skip
 FEED_SECONDS = 40.0
+NUMBERS = sorted({card.number for card in TEST_CARDS})
+TABLES = """SELECT format('%I', c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"""
+CODED = """SELECT object, count(*) AS n FROM audit
+            WHERE act = 'fill' AND outcome = 'done' AND detail LIKE '%"security_code":true%'
+            GROUP BY object HAVING count(*) > 1"""
 FINAL = {"approved", "declined", "rejected", "reversed"}
 
 
@@ -26,6 +35,24 @@ async def money(lane: Lane) -> list[str]:
     report = await audited(lane.database_url, lane.sandbox_url)
     wrong = {name: getattr(report, name) for name in (*FAULTS, "unresolved") if getattr(report, name)}
     return [f"check: {wrong}; {' | '.join(report.findings[:6])}"] if wrong else []
+
+
+async def cards(lane: Lane) -> list[str]:
+    """No card number is in the core's database, the vault's audit is whole, and no security code went twice."""
+    numbers = "|".join(NUMBERS)
+    wrong = []
+    for table in await lane.db.fetch(TABLES):
+        found = await lane.row(f"SELECT count(*) AS n FROM {table['name']} t WHERE t::text ~ $1", numbers)
+        wrong += [f"{found['n']} rows of {table['name']} have a card number"] if found["n"] else []
+    vault = await connect(lane.house.database_url, size=1, role=None)
+    try:
+        checked = await audit.verify(vault)
+        async with vault.connection() as connection:
+            twice = await connection.fetch(CODED)
+    finally:
+        await vault.close()
+    wrong += [f"the vault's audit, {b.stream} {b.seq}: {b.why}" for b in checked.broken]
+    return wrong + [f"the security code of {row['object']} went {row['n']} times" for row in twice]
 
 
 async def promises(lane: Lane, orders: list[Order]) -> list[str]:

@@ -42,7 +42,7 @@ def report(plan: Plan, before: dict[str, int], outcome: Outcome, seed: int) -> d
             "processes frozen, by point and operation": crossed(plan.zombies, counts),
             **{f"processes killed, by {name}": tally(plan.cells, counts, name) for name in DIMENSIONS},
             "connections cut": cut(plan.cuts, counts),
-            "operations in flight when the database broke": {name: counts[name] for name in plan.outages},
+            "operations in flight when the database or the vault broke": {name: counts[name] for name in plan.outages},
             "PSP faults that struck": {kind: n for kind, n in sorted(struck.items()) if n},
         },
         "pairs": {"covered": len(covered), "possible": len(due), "impossible": len(never)},

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from scrooge.postgres.embedded import Embedded, start
 from scrooge.storage.migrate import migrate
+from scrooge.vault.schema import migrate_vault
 from tests.conftest import make_database
 from tests.faults.cells import Cell
 from tests.faults.cuts import Cuts, Where
@@ -29,14 +30,16 @@ class Stage(Struct):
 
     server: Embedded
     template: str
+    vault_template: str
     nursery: Nursery
     folder: Path
 
     async def lane(self, name: str) -> Lane:
         url = await make_database(self.server.url, self.template)
+        vault_url = await make_database(self.server.url, self.vault_template)
         folder = self.folder / name
         folder.mkdir()
-        lane = Lane(self.nursery, url, str(folder))
+        lane = Lane(self.nursery, url, vault_url, str(folder))
         await lane.open()
         return lane
 
@@ -49,8 +52,10 @@ async def stage() -> AsyncIterator[Stage]:
     try:
         template = await make_database(server.url)
         await migrate(template)
+        vault_template = await make_database(server.url)
+        await migrate_vault(vault_template)
         await nursery.open()
-        yield Stage(server, urlsplit(template).path[1:], nursery, folder)
+        yield Stage(server, urlsplit(template).path[1:], urlsplit(vault_template).path[1:], nursery, folder)
     finally:
         await nursery.close()
         server.stop()

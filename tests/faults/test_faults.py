@@ -19,6 +19,9 @@ CUTS = [
     Where("api-psp", "up", -1, "", "sale", "adyen"),
     Where("client-api", "down", 1, "", "capture", "stripe"),
     Where("api-database", "down", 0, "apply", "sale", "adyen"),
+    Where("api-vault", "down", 0, "", "sale", "adyen", "coded"),
+    Where("api-vault", "up", -1, "", "sale", "stripe", "card"),
+    Where("vault-psp", "down", 0, "", "authorize", "stripe", "coded"),
 ]
 
 
@@ -30,7 +33,10 @@ def slice_of(draw: list[Cell]) -> list[Cell]:
         operation, behavior = next(
             e for e in turns if why_not({"point": point, "operation": e[0], "behavior": e[1]}) is None
         )
-        found.append(Cell(point, operation, behavior, draw[n].client, draw[n].connector))
+        given = {"point": point, "operation": operation, "behavior": behavior}
+        turns = [(draw[n].connector, draw[n].card), ("stripe", draw[n].card), ("stripe", "token"), ("stripe", "coded")]
+        connector, card = next((c, k) for c, k in turns if why_not({**given, "connector": c, "card": k}) is None)
+        found.append(Cell(point, operation, behavior, draw[n].client, connector, card))
     return found
 
 

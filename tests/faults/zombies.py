@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.faults.cells import OPERATIONS, POINTS, Cell, why_not
+from tests.faults.cells import CARDS, CONNECTORS, OPERATIONS, POINTS, Cell, why_not
 from tests.faults.driver import Order
 from tests.faults.episode import DEATH_SECONDS, Episode
 from tests.faults.processes import Life
@@ -19,10 +19,24 @@ def zombie_cells() -> list[Cell]:
     """Every point with every operation; the PSPs take turns."""
     pairs = [(point, operation) for point in POINTS for operation in OPERATIONS]
     return [
-        Cell(point, operation, "frozen", "retries", ("stripe", "adyen")[n % 2])
+        Cell(point, operation, "frozen", "retries", psp, card)
         for n, (point, operation) in enumerate(pairs)
+        for psp, card in [turn(n, point, operation)]
         if why_not({"point": point, "operation": operation}) is None
     ]
+
+
+def turn(n: int, point: str, operation: str) -> tuple[str, str]:
+    """PSPs and cards take turns, as far as they can be."""
+    turns = [(CONNECTORS[(n + k) % 2], CARDS[(n + k) // 2 % 3]) for k in range(6)]
+    return next(
+        (
+            (psp, card)
+            for psp, card in turns
+            if why_not({"point": point, "operation": operation, "connector": psp, "card": card}) is None
+        ),
+        turns[0],
+    )
 
 
 class Zombies(Episode):
@@ -32,6 +46,16 @@ class Zombies(Episode):
         lane = self.lane
         await lane.begin("second")
         life = await lane.begin("serve", SCROOGE_CRASH_POINT=f"{cell.point}:1:stop")
+        self.give(orders)
+        frozen = await self.until_true(lambda: stopped(life), DEATH_SECONDS)
+        await self.meanwhile(life, "worker")
+        return frozen
+
+    async def in_vault(self, cell: Cell, orders: list[Order]) -> bool:
+        """No other vault is there meanwhile: what the frozen one was asked, it may do when it wakes."""
+        await self.lane.begin("second")
+        await self.lane.begin("serve")
+        life = await self.armed_vault(cell, orders, f"{cell.point}:1:stop")
         self.give(orders)
         frozen = await self.until_true(lambda: stopped(life), DEATH_SECONDS)
         await self.meanwhile(life, "worker")

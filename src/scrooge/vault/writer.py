@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from scrooge.ids import bucket_in, hex_of
 from scrooge.postgres.database import Database, load, run
@@ -91,7 +91,7 @@ class Writer:
             if idle:
                 pairs = [key_of(fills[place].instrument) for place in idle]
                 await run(connection, Q["used"], *map(list, zip(*pairs, strict=True)))
-            acts = [with_outcome(f.act, found[f.instrument].outcome) for f in fills]
+            acts = [filled(f.act, found[f.instrument]) for f in fills]
             await audit.append(connection, self.streams["fill"], acts)
         return found
 
@@ -139,6 +139,12 @@ def granted(row: Any) -> Granted:
     if row["status"] != "active":
         return Granted("card_gone")
     return Granted("done", row["sealed"], row["code"])
+
+
+def filled(act: Act, granted: Granted) -> Act:
+    """Whether a security code went with the card is on record too: it goes once."""
+    act = with_outcome(act, granted.outcome)
+    return structs.replace(act, detail={**act.detail, "security_code": True}) if granted.code else act
 
 
 def with_outcome(act: Act, outcome: str) -> Act:
