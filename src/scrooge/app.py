@@ -1,7 +1,6 @@
 """Composition: settings become the running thing. The only place that knows every part."""
 
 import asyncio
-import gc
 import os
 import signal
 import tempfile
@@ -10,17 +9,17 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvloop
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scrooge import logs
 from scrooge.api.app import create_api
 from scrooge.connectors.client import client
 from scrooge.connectors.registry import connectors
 from scrooge.connectors.vault_client import vault_of
-from scrooge.errors import Problem, SettingsError
+from scrooge.errors import SettingsError
 from scrooge.flows.scrooge import Scrooge
 from scrooge.listening import listen, listeners
 from scrooge.postgres.database import connect
+from scrooge.serving import Serving
 from scrooge.settings import Settings, load
 from scrooge.storage.directory import Directory
 from scrooge.storage.migrate import migrate
@@ -30,7 +29,6 @@ from scrooge.webhooks.sender import Sender
 from scrooge.workers.loop import work
 
 log = structlog.get_logger()
-GARBAGE = 20_000  # objects made between two looks for rings of garbage; 700 costs a tenth of the CPU
 DRAIN_SECONDS = 25
 SHOW_SECONDS = 1.0
 
@@ -135,39 +133,8 @@ def serve(settings: Settings, workers: int) -> None:
     )
 
 
-def serving() -> "Serving":
+def serving() -> Serving[Scrooge]:
     """The ASGI application of one serving process, from the environment (uvicorn's workers start here)."""
     settings = load(os.environ)
     logs.configure(settings.log_level, settings.log_format)
-    return Serving(settings)
-
-
-class Serving:
-    """Opens everything when the server starts, and closes it when the last request has been answered."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.api: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.live(receive, send)
-        else:
-            assert self.api is not None, "requests come after the start"
-            await self.api(scope, receive, send)
-
-    async def live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            async with open_scrooge(self.settings) as s:
-                self.api = create_api(s)
-                gc.collect()
-                gc.freeze()
-                gc.set_threshold(GARBAGE)
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-        except (SettingsError, Problem) as error:
-            log.error("cannot_start", reason=str(error))
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.shutdown.complete"})
+    return Serving(lambda: open_scrooge(settings), create_api)

@@ -14,7 +14,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from scrooge import errors, logs
-from scrooge.api import parsing, shell
+from scrooge.api import shell
 from scrooge.api.bodies import Status
 from scrooge.api.outside import SAID
 from scrooge.api.responses import every_problem
@@ -115,7 +115,7 @@ async def test_a_body_that_grows_too_large_is_refused_while_it_comes(api: Api):
 
 
 async def test_a_body_that_does_not_come_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(parsing, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(reading, "BODY_SECONDS", 0.05)
     got = await asked(api, "POST", "/v1/payments", [b'{"reference'], ends=False)
     assert (got.status, got.document["code"]) == (408, "request_timeout")
     assert got.headers["connection"] == "close"

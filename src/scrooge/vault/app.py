@@ -1,31 +1,28 @@
 """The vault as a program: its doors, and how it starts and stops."""
 
-import gc
 import os
 
 import msgspec
-import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from scrooge import logs
 from scrooge.cards import redacted
-from scrooge.errors import MethodNotAllowed, NotFound, Problem, SettingsError
+from scrooge.errors import MethodNotAllowed, NotFound
 from scrooge.ids import new_id
+from scrooge.serving import Serving
 from scrooge.vault import fills, instruments, records, unsealing
 from scrooge.vault.doors import HEADERS, door, json_answer
 from scrooge.vault.form import sessions
 from scrooge.vault.hardening import harden
 from scrooge.vault.schema import migrate_vault
-from scrooge.vault.settings import VaultSettings, load
+from scrooge.vault.settings import load
 from scrooge.vault.vault import Vault, open_vault
-
-log = structlog.get_logger()
 
 
 def create_app(v: Vault) -> ASGIApp:
@@ -89,40 +86,9 @@ async def metrics(_: Request) -> Response:
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
-class Serving:
-    """Opens everything when the server starts, and closes it when the last request has been answered."""
-
-    def __init__(self, settings: VaultSettings) -> None:
-        self.settings = settings
-        self.app: ASGIApp | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.live(receive, send)
-        else:
-            assert self.app is not None, "requests come after the start"
-            await self.app(scope, receive, send)
-
-    async def live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            async with open_vault(self.settings) as v:
-                self.app = create_app(v)
-                gc.collect()
-                gc.freeze()
-                gc.set_threshold(20_000)
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-        except (SettingsError, Problem) as error:
-            log.error("cannot_start", reason=str(error))
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.shutdown.complete"})
-
-
-def serving() -> Serving:
+def serving() -> Serving[Vault]:
     """The ASGI application of one process, from the environment."""
     harden()
     settings = load(os.environ)
     logs.configure(settings.log_level, settings.log_format)
-    return Serving(settings)
+    return Serving(lambda: open_vault(settings), create_app)
