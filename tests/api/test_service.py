@@ -13,7 +13,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from scrooge import errors, logs
+from scrooge import errors, logs, reading
 from scrooge.api import shell
 from scrooge.api.bodies import Status
 from scrooge.api.outside import SAID
