@@ -6,12 +6,13 @@ checked before it is believed.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, structs
 
 from scrooge.errors import KeyInUse, KeyPeriodOver, SettingsError
-from scrooge.postgres.database import Database, run
+from scrooge.postgres.database import Database, load, run
 from scrooge.vault import audit
 from scrooge.vault.audit import CONTROL, Act
 from scrooge.vault.keys import registry
@@ -22,6 +23,8 @@ from scrooge.vault.keys.periods import Periods
 from scrooge.vault.keys.registry import Kept, Q, State, Version, wrapping_context
 from scrooge.vault.keys.wrapping import NewKek, active_kek, add_kek
 
+REMEMBERED = load(Path(__file__).with_name("remembered.sql"))
+REPEATED_DAYS = 31  # as idempotency keys are kept
 GRACE_SECONDS = 5 * REFRESH_SECONDS  # A new key is not used before every process has surely heard of it.
 SETTLED_SECONDS = 2 * STALE_SECONDS  # After so long nobody keeps a card any more that was sealed before a rotation.
 
@@ -169,8 +172,10 @@ class Acts:
             if v.retired_at is None or at < v.retired_at + timedelta(seconds=SETTLED_SECONDS):
                 raise KeyInUse(f"key {v.name} was in use until just now: try again in {SETTLED_SECONDS:.0f} seconds")
             await run(connection, Q["lock_keyset"], key_id)
-            if (await run(connection, Q["needed"], v.livemode, key_id, key_id.to_bytes(4)))["needed"]:
-                raise KeyInUse(f"cards or idempotency keys still need key {v.name}: scrooge vault keys reencrypt")
+            if (await run(connection, Q["needed"], v.livemode, key_id))["needed"]:
+                raise KeyInUse(f"cards still need key {v.name}: scrooge vault keys reencrypt")
+            if (await run(connection, REMEMBERED["remembered"], key_id.to_bytes(4)))["needed"]:
+                raise KeyInUse(f"repeated requests of up to {REPEATED_DAYS} days ago are known by key {v.name}: later")
             if any(int.from_bytes(k.mac[1:5]) == key_id for k in kept if k.version.key_id != key_id):
                 raise KeyInUse(f"rows of the registry still need key {v.name}")
             gone = structs.replace(v, state=State.DESTROYED, destroyed_at=at)
