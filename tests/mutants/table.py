@@ -3,10 +3,11 @@
 from tests.mutants.core import CORE
 from tests.mutants.flows import FLOWS
 from tests.mutants.hop import HOP
+from tests.mutants.keys import KEPT
 from tests.mutants.late import UNWANTED
 from tests.mutants.limits import LIMITS
 from tests.mutants.operators import OPERATORS
 from tests.mutants.outside import OUTSIDE
 from tests.mutants.storage import STORAGE
 
-MUTANTS = (*CORE, *HOP, *FLOWS, *UNWANTED, *LIMITS, *STORAGE, *OUTSIDE, *OPERATORS)
+MUTANTS = (*CORE, *HOP, *FLOWS, *UNWANTED, *LIMITS, *STORAGE, *OUTSIDE, *OPERATORS, *KEPT)

@@ -26,6 +26,7 @@ from scrooge.settings import Settings, load, variable
 from scrooge.storage import condition
 from scrooge.storage.migrate import migrate
 from scrooge.storage.sealing import sealer_of
+from scrooge.vault.settings import load as load_vault
 
 OLDEST_POSTGRESQL = 150_000
 CLOCK_SKEW_SECONDS = 2.0
@@ -98,6 +99,31 @@ def examined() -> Iterator[Finding]:
         yield from database(settings.database_url, alone=False)
     else:
         yield from embedded_database(settings)
+    yield from vault_keys()
+
+
+def vault_keys() -> Iterator[Finding]:
+    """Of the vault whose settings or data are here; a core that has its vault elsewhere sees nothing of it."""
+    try:
+        settings = load_vault()
+        if settings.database_url is None and not has_database(settings.data_dir.expanduser()):
+            return
+        from scrooge.cli import vault_work
+
+        found = vault_work.status(migrated=False)
+    except ModuleNotFoundError as error:
+        yield Finding("vault keys", False, f"{error.name} is not installed", "pip install 'scrooge[vault]'")
+        return
+    except (Problem, SettingsError, MigrationError, embedded.EmbeddedError) as error:
+        yield Finding("vault keys", False, str(error), "docs/vault.md, Keys")
+        return
+    if not found.keys:
+        yield Finding("vault keys", True, "none yet", "scrooge vault makes them, or scrooge vault keys ceremony")
+        return
+    todo = [*found.wrong, *found.soon]
+    checked = "each row checked" if found.verified else "to be checked by custodians' shares"
+    detail = todo[0] if todo else f"{len(found.keys)} in the registry, {checked}"
+    yield Finding("vault keys", not found.wrong, detail, "scrooge vault keys status" if todo else "")
 
 
 def unknown(environment: Mapping[str, str]) -> Finding | None:

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from scrooge.cli.output import say
-from scrooge.cli.vault import on_database, vault_place
+from scrooge.cli.vault import on_database, require_vault_schema, vault_place
 from scrooge.errors import KeyInUse, SettingsError, ShareRefused
 from scrooge.postgres.database import Database
 from scrooge.vault.keys import health
@@ -79,8 +79,10 @@ def asked() -> tuple[str, str]:
     return name, share
 
 
-def status() -> Health:
-    with vault_place(load(), existing=True) as settings:
+def status(*, migrated: bool = True) -> Health:
+    """`migrated`: an embedded database may be brought up to date first. Raises MigrationError where it is behind."""
+    with vault_place(load(), existing=True, migrated=migrated) as settings:
+        require_vault_schema(settings)
         return on_database(settings, lambda db: health.look(db, settings.kek_uri()))
 
 
