@@ -9,7 +9,7 @@ READY := .venv/.ready
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 CODE := src tests
-DRILLS ?= standby partition restarts rolling overload disk feed clock
+DRILLS ?= standby partition restarts rolling overload disk feed clock keys
 
 .PHONY: help setup demo test sim mutants check format lint types audit faults drills canaries
 .DEFAULT_GOAL := help

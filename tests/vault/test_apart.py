@@ -24,7 +24,7 @@ DEPENDENCIES = {
     "Crypto", "aiohappyeyeballs", "aiohttp", "aiosignal", "anyio", "asyncpg", "attr", "cryptography", "frozenlist", "google", "idna",
     "iso4217", "jwt", "msgspec", "multidict", "prometheus_client", "propcache", "pyrage", "starlette", "structlog", "tink",
     "typing_extensions", "yarl",
-    "Crypto", "_cffi_backend", "_openssl", "cython_runtime", "greenlet", "pygments", "rich",  # what those bring
+    "_cffi_backend", "_openssl", "cython_runtime", "greenlet", "pygments", "rich",  # what those bring
 }  # fmt: skip
 NOT_OF_THE_VAULT = {"api", "app", "cli", "flows", "ledger", "routing", "sandbox", "storage", "webhooks", "workers"}
 

@@ -9,7 +9,7 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 
 from scrooge.errors import CannotOpen, KekUnavailable, SettingsError
-from scrooge.vault.keys import kek
+from scrooge.vault.keys import gcp, kek
 from scrooge.vault.keys.gcp import InKms
 from scrooge.vault.keys.kek import Kek
 from scrooge.vault.keys.named import of_uri
@@ -26,7 +26,8 @@ def server() -> Iterator[Kms]:
 
 
 @pytest.fixture
-def kms(server: Kms) -> Kms:
+def kms(server: Kms, monkeypatch: pytest.MonkeyPatch) -> Kms:
+    monkeypatch.setattr(gcp, "PAUSE_SECONDS", 0.0)
     server.spoil, server.down, server.disabled = lambda answer: answer, False, False
     server.asked.clear()
     return server

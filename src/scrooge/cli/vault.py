@@ -132,6 +132,8 @@ def create(
     with vault_place(load()) as settings:
         if live and settings.embedded:
             raise SettingsError("live keys need a database of your own: set SCROOGE_VAULT_DATABASE_URL")
+        if live and settings.kek_uri().startswith("file:"):
+            raise SettingsError("live cards need a key-encryption key in a KMS or in shares: set SCROOGE_VAULT_KEK")
         key_id, secret = on_database(settings, make)
     if as_json:
         document({"id": key_id, "key": secret, "merchant": merchant, "caller": caller, "scopes": asked, "live": live})
