@@ -20,9 +20,10 @@ from scrooge.vault.keys.acts import Acts, Operator
 from scrooge.vault.keys.keyring import Keyring
 from scrooge.vault.keys.keyset import Purpose, key_id_of
 from scrooge.vault.keys.periods import Periods
-from scrooge.vault.keys.reencrypt import Reencryption, card_context
+from scrooge.vault.keys.reencrypt import Reencryption
 from scrooge.vault.keys.start import open_keyring
 from scrooge.vault.schema import ROLE
+from scrooge.vault.sealing import context as bound
 
 BY = Operator("operator:test", "cli")
 PERIODS = Periods()
@@ -79,7 +80,7 @@ async def reencrypted(keyring: Keyring) -> int:
 def card_row(keyring: Keyring, number: str, *, live: bool = False, customer: str = "user-1") -> tuple[Any, ...]:
     card = new_id("ins", bucket_of(MERCHANT, customer))
     clear = msgspec.msgpack.encode((number, 3, 2031, "Ada Canary"))
-    sealed = keyring.seal(live, card_context(card, MERCHANT, live), clear)
+    sealed = keyring.seal(live, bound(card, MERCHANT, live), clear)
     mark = keyring.fingerprint(live, MERCHANT, number)
     return (
         *key_of(card),
@@ -133,7 +134,7 @@ async def number_of(keyring: Keyring, card: str) -> str:
 async def opened_number(keyring: Keyring, row: Any) -> str:
     from scrooge.postgres.rows import public
 
-    context = card_context(public("ins", row["id"]) or "", public("mer", row["merchant_id"]) or "", row["livemode"])
+    context = bound(public("ins", row["id"]) or "", public("mer", row["merchant_id"]) or "", row["livemode"])
     clear = await keyring.open_soon(row["livemode"], context, row["sealed"])
     return msgspec.msgpack.decode(clear)[0]
 

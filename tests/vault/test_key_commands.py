@@ -9,6 +9,7 @@ from typing import Any
 import pyrage
 import pytest
 
+from scrooge.cli import doctor
 from scrooge.postgres.database import Database
 from scrooge.vault.keys import acts
 from scrooge.vault.keys.acts import Acts
@@ -107,6 +108,19 @@ async def test_status_says_what_must_be_done_and_ends_with_3(
     status = await scrooge(env, "vault", "keys", "status", code=3)
     assert "cryptoperiod" in status["wrong"][0]
     assert "not as the vault wrote it" in status["wrong"][1], "for the row was changed"
+
+
+async def test_the_doctor_looks_at_the_keys(
+    keys: Keyring, env: dict[str, str], monkeypatch: pytest.MonkeyPatch, keyless_vault_url: str
+):
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    [finding] = await asyncio.to_thread(lambda: list(doctor.vault_keys()))
+    assert (finding.ok, finding.detail, finding.fix) == (True, "3 in the registry, each row checked", "")
+    await sql(keyless_vault_url, "UPDATE key_encryption_keys SET not_after = now()")
+    [finding] = await asyncio.to_thread(lambda: list(doctor.vault_keys()))
+    assert (finding.ok, finding.fix) == (False, "scrooge vault keys status")
+    assert "rewrap" in finding.detail
 
 
 async def test_a_file_takes_the_place_of_another(keys: Keyring, env: dict[str, str], tmp_path: Path):

@@ -19,6 +19,7 @@ from scrooge.vault.audit import CONTROL
 from scrooge.vault.keys.acts import Operator
 from scrooge.vault.keys.keyring import Keyring
 from scrooge.vault.keys.keyset import Purpose, key_id_of
+from scrooge.vault.sealing import context
 
 Q = load(Path(__file__).with_suffix(".sql"))
 BATCH = 1000
@@ -85,16 +86,12 @@ class Reencryption:
     def moved(self, row: Any) -> tuple[Any, ...]:
         """The columns of a card as it is kept from now on. Raises CannotOpen."""
         live, merchant = row["livemode"], public("mer", row["merchant_id"]) or ""
-        context = card_context(public("ins", row["id"]) or "", merchant, live)
-        clear = self.keyring.open(live, context, row["sealed"])
-        sealed = self.keyring.seal(live, context, clear)
+        bound = context(public("ins", row["id"]) or "", merchant, live)
+        clear = self.keyring.open(live, bound, row["sealed"])
+        sealed = self.keyring.seal(live, bound, clear)
         fingerprint = self.keyring.fingerprint(live, merchant, number_in(clear))
         return row["bucket"], row["id"], sealed, key_id_of(sealed), fingerprint, key_id_of(fingerprint)
 
 
 def number_in(clear: bytes) -> str:
     return msgspec.msgpack.decode(clear)[0]
-
-
-def card_context(card: str, merchant: str, live: bool) -> bytes:
-    return f"{card}|{merchant}|{'live' if live else 'test'}".encode()
