@@ -164,5 +164,6 @@ def run(config: SandboxConfig) -> None:
         access_log=False,
         server_header=False,
         date_header=False,
+        timeout_keep_alive=75,  # As PSPs do; a shorter one closes connections in the moment they are used again.
         timeout_graceful_shutdown=5,
     )
