@@ -35,9 +35,16 @@ class Visit:
         self.page, self.context = page, context
         self.requests: list[Request] = []
         self.complaints: list[str] = []
+        self.messages: list[str] = []  # that the shop's page heard
         context.on("request", lambda request: self.requests.append(request))
         context.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    async def listen(self) -> None:
+        """To what the frame tells the page around it."""
+        await self.context.expose_binding("heard", lambda _, text: self.messages.append(text))
+        script = "window.addEventListener('message', (e) => window.heard(`${e.origin} ${JSON.stringify(e.data)}`))"
+        await self.context.add_init_script(f"if (window === window.top) {{ {script} }}")
 
     @property
     def form(self):
@@ -87,7 +94,9 @@ class Checkout:
         context = await self.browser.new_context(**{"viewport": {"width": 375, "height": 740}, **options})
         context.set_default_timeout(PATIENCE)
         try:
-            yield Visit(await context.new_page(), context)
+            visit = Visit(await context.new_page(), context)
+            await visit.listen()
+            yield visit
         finally:
             await context.close()
 

@@ -1,5 +1,8 @@
 """A payer with a browser: the card is typed into the vault's form, paid at both PSPs, with and without a challenge."""
 
+import json
+import re
+
 import pytest
 
 from .conftest import Checkout, Visit
@@ -24,6 +27,13 @@ async def test_a_card_typed_into_the_form_pays_and_only_the_vault_ever_gets_the_
         assert payment["status"] == "captured"
         assert payment["connector_account"] == psp
         assert visit.told(VISA) == {checkout.vault_url: 1}
+        kinds = [json.loads(text.partition(" ")[2])["scrooge"] for text in visit.messages]
+        assert {"ready", "change", "height", "done"} == set(kinds)
+        assert all(text.startswith(f"{checkout.vault_url} ") for text in visit.messages)
+        assert not any(re.search(r"\d{9}|123|Ada", text) for text in visit.messages if '"done"' not in text)
+        told = json.loads(next(text for text in visit.messages if '"done"' in text).partition(" ")[2])
+        assert told["card"] == {"brand": "visa", "last4": "4242", "exp": "2030-12"}
+        assert set(told) == {"scrooge", "instrument", "card"}
         origins = {f.url.split("/")[2] for f in visit.page.context.pages for f in f.frames}
         assert origins == {checkout.shop_url.partition("//")[2]}
         clean(visit)

@@ -134,6 +134,16 @@ async def test_a_session_runs_out(stack: Checkout):
             assert answer.headers["Cache-Control"] == "no-store"
 
 
+async def test_a_session_ends_with_the_key_it_was_made_with(stack: Checkout):
+    key = await stack.vault.new_key()
+    _, session = await ask(stack, {"customer": "payer-1", "origin": "https://shop.example"}, key)
+    await stack.vault.fetch(
+        "UPDATE vault_keys SET revoked_at = now() WHERE digest = sha256(convert_to($1, 'UTF8'))", key
+    )
+    status, refused = await send(stack, session)
+    assert (status, refused["code"]) == (410, "session_expired")
+
+
 async def test_the_form_is_not_even_sent_to_a_page_that_says_it_is_another(stack: Checkout):
     session = await stack.session(origin="https://shop.example")
     for referer, status in ((None, 200), ("https://shop.example/", 200), ("https://shop.example/cart?x", 200),

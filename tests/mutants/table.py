@@ -1,5 +1,6 @@
 """All deliberate bugs."""
 
+from tests.mutants.capture import CAPTURE
 from tests.mutants.core import CORE
 from tests.mutants.flows import FLOWS
 from tests.mutants.hop import HOP
@@ -10,4 +11,4 @@ from tests.mutants.operators import OPERATORS
 from tests.mutants.outside import OUTSIDE
 from tests.mutants.storage import STORAGE
 
-MUTANTS = (*CORE, *HOP, *FLOWS, *UNWANTED, *LIMITS, *STORAGE, *OUTSIDE, *OPERATORS, *KEPT)
+MUTANTS = (*CORE, *HOP, *FLOWS, *UNWANTED, *LIMITS, *STORAGE, *OUTSIDE, *OPERATORS, *KEPT, *CAPTURE)
