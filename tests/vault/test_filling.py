@@ -1,7 +1,10 @@
-"""A form is read and written anew, and only the card's places change: by the standard library's own reading."""
+"""A form is read and written anew, and only the card's places change: by the standard library's own reading. A reply
+is written anew too, and nothing of the card is in it."""
 
+import re
 from urllib.parse import parse_qsl, quote_plus, urlencode
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from scrooge.connectors.registry import connectors
 from scrooge.errors import TemplateMismatch
 from scrooge.vault.checks import Card
-from scrooge.vault.filling import STANDING, prepared
+from scrooge.vault.filling import NO_JSON, STANDING, clean, prepared
 
 TEMPLATE = connectors()["stripe"].cards["authorize"]
 PLACES = {
@@ -51,3 +54,34 @@ def test_what_the_standard_library_cannot_read_is_no_form(text):
     assert [p for p in parse_qsl(sent, keep_blank_values=True) if p[0] not in PLACES] == [
         p for p in pairs if p[0] not in PLACES
     ]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"id": "4242424242424242", "id": "x"}',  # of two of a name the second is read
+        '{"\\u0069d": "\\u0034242424242424242", "id": "x"}',
+        '{"n": 4242424242424242.0}',
+        '{"n": 4.242424242424242e15}',
+        '{"a": "4242+4242+4242+4242"}',
+        '{"a": "4242.4242.4242.4242"}',
+        '{"a": "4242\u200b4242\u200b4242\u200b4242"}',
+        '{"id": "4242 4242 4242 4242"}',  # where the PSP's own id belongs
+        '{"next_action": {"redirect_to_url": {"url": "https://psp.example/?n=4242-4242-4242-4242"}}}',
+        "4\x002\x00" * 8,  # UTF-16
+        "number=4242+4242+4242+4242&cvc=737",
+        '{"cvc": 737}',
+        '{"card": {"security_code": "737"}}',
+    ],
+)
+def test_nothing_of_the_card_comes_back_in_a_reply(reply):
+    cleaned = clean(TEMPLATE, reply, CARD)
+    assert "4242424242424242" not in re.sub("[^0-9]", "", cleaned)
+    assert not re.search("4[^0-9]*2[^0-9]*4[^0-9]*2[^0-9]*4[^0-9]*2", cleaned)
+    assert "737" not in cleaned
+
+
+def test_what_no_connector_can_read_stays_unreadable_and_what_is_empty_stays_empty():
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(NO_JSON)
+    assert clean(TEMPLATE, "", CARD) == ""

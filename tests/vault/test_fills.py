@@ -213,6 +213,39 @@ async def test_a_service_token_is_good_once(vault, psp):
     assert ("fill", "service_token_refused") in await vault.acts(made["id"])
 
 
+@pytest.mark.parametrize("trouble", ["REVOKE INSERT ON audit", "REVOKE DELETE ON security_codes"])
+async def test_of_a_second_copy_nothing_is_concluded_whatever_it_is_refused_for(vault, psp, trouble):
+    """The first was sent and its answer lost: "nothing was sent" of the second would send the payment to another PSP."""
+    made = await vault.tokenize()
+    asked = vault.fill(made["id"], psp.url)
+    token, _ = vault.core.token("POST /v1/fills", msgspec.json.encode(asked))
+    assert (await vault.core_asks("POST", "/v1/fills", asked, token=token))[0] == 200
+    await vault.fetch(f"{trouble} FROM scrooge_vault")
+    try:
+        status, refused = await vault.core_asks("POST", "/v1/fills", asked, token=token)
+        assert status in {401, 503}
+        assert "sent" not in refused
+        status, refused = await vault.core_asks("POST", "/v1/fills", asked)
+        assert (status, refused["code"], refused["sent"]) == (503, "audit_unavailable", False), "the first of its token"
+    finally:
+        await vault.fetch(f"{trouble.replace('REVOKE', 'GRANT')} TO scrooge_vault")
+    assert len(psp.seen) == 1
+
+
+async def test_what_was_refused_once_is_not_sent_when_another_copy_of_it_comes(vault, psp):
+    made = await vault.tokenize()
+    asked = vault.fill(made["id"], psp.url)
+    token, _ = vault.core.token("POST /v1/fills", msgspec.json.encode(asked))
+    await vault.fetch("REVOKE INSERT ON audit FROM scrooge_vault")
+    try:
+        status, refused = await vault.core_asks("POST", "/v1/fills", asked, token=token)
+        assert (status, refused["sent"]) == (503, False)
+    finally:
+        await vault.fetch("GRANT INSERT ON audit TO scrooge_vault")
+    assert (await vault.core_asks("POST", "/v1/fills", asked, token=token))[0] == 401
+    assert psp.seen == []
+
+
 @pytest.mark.parametrize("token", ["", "x.y.z", "other"])
 async def test_nobody_but_the_core_may_have_a_card_filled(vault, psp, token):
     made = await vault.tokenize()

@@ -7,6 +7,13 @@ import msgspec
 import pytest
 
 from scrooge.ids import new_id
+from scrooge.postgres.database import connect
+from scrooge.vault.checks import checked
+from scrooge.vault.instruments import CardGiven, Wish, canonical
+from scrooge.vault.keys.acts import Operator
+from scrooge.vault.keys.periods import Periods
+from scrooge.vault.keys.start import open_keyring
+from scrooge.vault.schema import ROLE
 from tests.vault.house import CARD
 
 NOW = datetime.now(UTC)
@@ -57,7 +64,7 @@ async def test_the_same_request_is_the_same_card(vault):
     assert (first[0], again[0], first[1]) == (201, 201, again[1])
     assert "Idempotent-Replayed" not in first[2]
     assert again[2]["Idempotent-Replayed"] == "true"
-    for changed in (with_card(number="5555555555554444"), with_card(cvc="738"), {**BODY, "customer": "user-2"}):
+    for changed in (with_card(number="5555555555554444"), with_card(exp_month=4), {**BODY, "customer": "user-2"}):
         status, refused, _ = await vault.ask("POST", "/v1/instruments", changed, idempotency=key)
         assert (status, refused["code"]) == (422, "idempotency_key_reused")
 
@@ -243,3 +250,23 @@ async def test_what_is_not_there_is_a_problem_that_repeats_no_number(vault, meth
     got, refused, _ = await vault.ask(method, path)
     assert (got, refused["code"]) == (status, code)
     assert "4242" not in msgspec.json.encode(refused).decode()
+
+
+async def test_nothing_that_is_kept_gives_a_security_code_back(vault):
+    """Not even to the vault: a keyed hash of three digits is the three digits to whoever has the key."""
+    key = uuid.uuid4().hex
+    _, made, _ = await vault.ask("POST", "/v1/instruments", with_card(cvc="737"), idempotency=key)
+    [kept] = await vault.fetch("SELECT fingerprint FROM idempotency_keys WHERE key = $1", key)
+    given = CardGiven(**with_card()["card"])
+    wish = Wish(vault_key="", key=key, merchant=vault.merchant, livemode=False, customer=made["customer"], card=given)
+    card = checked(given.number, given.exp_month, given.exp_year, given.holder, live=False, today=NOW)
+    db = await connect(vault.database_url, size=1, role=ROLE)
+    keyring = await open_keyring(db, f"file:{vault.folder / 'kek.json'}", Periods(), Operator("tests", "local"))
+    await db.close()
+    codes = [f"{n:03d}" for n in range(1000)]
+    fitting = [
+        code
+        for code in codes
+        if keyring.is_fingerprint(False, vault.merchant, canonical(wish, card, code), kept["fingerprint"])
+    ]
+    assert fitting in ([], codes)

@@ -26,9 +26,11 @@ from scrooge.errors import (
 from scrooge.ids import new_id
 from scrooge.logs import frames_of
 from scrooge.metrics import REQUEST_SECONDS, REQUESTS
+from scrooge.postgres.database import run
+from scrooge.postgres.rows import moment
 from scrooge.service import SIGNATURE, Claims, NotAuthentic, check_token
 from scrooge.vault.audit import Act
-from scrooge.vault.vault import Caller, Vault
+from scrooge.vault.vault import CARDS, Caller, Vault
 
 log = structlog.get_logger()
 HEADERS = {
@@ -37,6 +39,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+SECOND = 1_000_000
 B = TypeVar("B", bound=Struct)
 
 
@@ -94,6 +97,11 @@ class Call:
             raise ServiceTokenRefused(str(error)) from None
         self.who = "core"
         return self.claims
+
+
+async def first_use(call: Call, claims: Claims) -> bool:
+    """Uses up the core's token; False when it was used before, perhaps by another copy of this request."""
+    return await run(call.v.db, CARDS["use_token"], claims.id, moment(claims.expires_at * SECOND)) is not None
 
 
 Endpoint = Callable[[Call], Awaitable[Response]]

@@ -3,6 +3,7 @@
 import time
 from typing import Annotated
 
+import asyncpg
 import structlog
 from msgspec import Meta, Struct
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from scrooge.crash import ON_ITS_WAY, reach
 from scrooge.errors import (
     CannotOpen,
     CardGone,
+    DatabaseUnavailable,
     FillTooLate,
     MalformedId,
     NotFound,
@@ -20,14 +22,14 @@ from scrooge.errors import (
     TemplateMismatch,
 )
 from scrooge.ids import number_of
-from scrooge.service import CLOCK_SKEW_SECONDS
+from scrooge.service import CLOCK_SKEW_SECONDS, Claims
 from scrooge.vault import egress
 from scrooge.vault.checks import Card
-from scrooge.vault.doors import Call, json_answer
+from scrooge.vault.doors import Call, first_use, json_answer
 from scrooge.vault.egress import Sent
-from scrooge.vault.filling import clean, clean_text, prepared
+from scrooge.vault.filling import Ready, clean, clean_text, prepared
 from scrooge.vault.sealing import context, opened
-from scrooge.vault.writer import Fill
+from scrooge.vault.writer import Fill, Granted
 
 log = structlog.get_logger()
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_-]+$")]
@@ -67,17 +69,51 @@ REFUSED: dict[str, Problem] = {
 }
 
 
+class Looked(Struct, frozen=True):
+    """A fill that nothing in it speaks against: only the card is lacking."""
+
+    ask: AskFill
+    template: CardTemplate
+    url: str
+    ready: Ready
+
+
 async def fill(call: Call) -> Response:
     """Everything that can be refused is, before the card is granted; what is granted is on record before it leaves.
 
-    From "sent": false the core concludes that no money moved. So it is said only where no copy of this request can
-    have been sent: not where its token was used or is late (another copy may have come before), nor after the send.
+    From "sent": false the core concludes that no money moved. So it is said only where this copy of the request, and
+    no other before it, has used up its token: none was sent, and none will be. Nor is it said after the send.
     """
     claims = call.core()
+    try:
+        looked = look(call, claims)
+        granted = await grant(call, claims, looked.ask)
+    except (DatabaseUnavailable, FillTooLate):
+        raise
+    except (Problem, asyncpg.PostgresError):
+        if not call.members and await first_use(call, claims):
+            call.members = NOT_SENT
+        raise
     call.members = NOT_SENT
+    reach("vault.grant.after")
+    ask = looked.ask
+    card, code = await open_card(call, ask, granted.sealed, granted.code)
+    body = looked.ready.filled(card, code)
+    headers = {**ask.headers, "Content-Type": ask.content_type}
+    left = ask.timeout - (time.monotonic() - call.began)
+    if left <= 0:
+        return json_answer(200, Sent("not_sent", 0.0, reason="no time was left"))
+    call.members = {}
+    reach("vault.send.written", ON_ITS_WAY)
+    sent = await egress.send(call.v.http, ask.method, looked.url, headers, body, left)
+    reach("vault.send.after")
+    return json_answer(200, without_card(looked.template, sent, card))
+
+
+def look(call: Call, claims: Claims) -> Looked:
+    """Raises every Problem that needs no look at the database."""
     ask = call.json(AskFill)
     if time.time() - claims.issued_at > ask.timeout + CLOCK_SKEW_SECONDS:
-        call.members = {}
         raise FillTooLate("the core no longer waits for this")
     check_ids(ask)
     call.object = ask.instrument
@@ -87,6 +123,11 @@ async def fill(call: Call) -> Response:
     base_url = book.base_url(ask.connector, ask.live, ask.base_url, ask.names)
     ready = prepared(template, ask.body)  # A body that cannot be filled must not use up the security code.
     call.v.keyring.opened()  # Nor must a fill by a vault that waits for its custodians.
+    return Looked(ask, template, base_url + ask.path, ready)
+
+
+async def grant(call: Call, claims: Claims, ask: AskFill) -> Granted:
+    """On record, and the token used up. Raises ServiceTokenRefused, NotFound, CardGone, DatabaseUnavailable."""
     reach("vault.grant.before")
     call.noted = True
     act = call.act("fill", connector=ask.connector, template=ask.template, attempt=ask.attempt, live=ask.live)
@@ -99,21 +140,10 @@ async def fill(call: Call) -> Response:
     assert granted is not None
     if granted.outcome != "done":
         problem = REFUSED[granted.outcome]
-        if isinstance(problem, ServiceTokenRefused):
-            call.members = {}
+        if not isinstance(problem, ServiceTokenRefused):
+            call.members = NOT_SENT
         raise type(problem)(problem.detail, param=problem.param)
-    reach("vault.grant.after")
-    card, code = await open_card(call, ask, granted.sealed, granted.code)
-    body = ready.filled(card, code)
-    headers = {**ask.headers, "Content-Type": ask.content_type}
-    left = ask.timeout - (time.monotonic() - call.began)
-    if left <= 0:
-        return json_answer(200, Sent("not_sent", 0.0, reason="no time was left"))
-    call.members = {}
-    reach("vault.send.written", ON_ITS_WAY)
-    sent = await egress.send(call.v.http, ask.method, base_url + ask.path, headers, body, left)
-    reach("vault.send.after")
-    return json_answer(200, without_card(template, sent, card))
+    return granted
 
 
 def check_ids(ask: AskFill) -> None:

@@ -11,16 +11,15 @@ from starlette.responses import Response
 from scrooge.errors import CardGone, InvalidField, MalformedId, NotFound, ServiceTokenRefused
 from scrooge.ids import number_of
 from scrooge.postgres.database import run
-from scrooge.postgres.rows import instant, key_of, microseconds, moment, public
+from scrooge.postgres.rows import instant, key_of, microseconds, public
 from scrooge.vault import audit
 from scrooge.vault.checks import Card, check_expiry
-from scrooge.vault.doors import Call, json_answer
+from scrooge.vault.doors import Call, first_use, json_answer
 from scrooge.vault.instruments import shred
 from scrooge.vault.keys.keyset import key_id_of
 from scrooge.vault.sealing import opened, sealed
 from scrooge.vault.vault import CARDS
 
-SECOND = 1_000_000
 NOTHING = "0", "00000000-0000-0000-0000-000000000000"
 PAGE_MAX = 500
 TRIES = 3
@@ -109,8 +108,7 @@ def place_of(cursor: str) -> tuple[str, str]:
 
 async def authenticated(call: Call) -> None:
     """Raises ServiceTokenRefused, also for a token that was used before."""
-    claims = call.core()
-    if await run(call.v.db, CARDS["use_token"], claims.id, moment(claims.expires_at * SECOND)) is None:
+    if not await first_use(call, call.core()):
         raise ServiceTokenRefused("this token was used before")
 
 

@@ -90,6 +90,7 @@ class Vault:
         """What has run out by itself is taken away, for as long as the process lives."""
         while True:
             await asyncio.sleep(TIDY_SECONDS)
+            self.codes.turn()
             try:
                 await run(self.db, CARDS["tidy"])
             except DatabaseUnavailable:
