@@ -1,11 +1,13 @@
 """Every act is on record, the records hold each other, and what cannot be recorded is not done."""
 
+import hashlib
+
 import asyncpg
 import pytest
 
-from scrooge.postgres.database import connect
+from scrooge.postgres.database import connect, run
 from scrooge.vault import audit
-from scrooge.vault.audit import Act, append, verify
+from scrooge.vault.audit import Act, append, chained, verify
 from scrooge.vault.schema import ROLE, migrate_vault
 from tests.conftest import drop_database, make_database
 
@@ -84,6 +86,33 @@ async def test_even_a_chain_cut_off_with_its_head_is_found_by_who_saw_it_before(
     assert (await verify(db)).broken == []
     [broken] = (await verify(db, before)).broken
     assert (broken.stream, broken.why) == ("fill:00", "2 records that were seen before are gone")
+
+
+async def test_a_head_that_was_turned_back_hides_nothing(db):
+    """The serving role may write heads: it needs no owner for this."""
+    async with db.transaction() as connection:
+        await connection.execute(
+            "UPDATE audit_heads SET seq = 3, hash = a.hash FROM audit a"
+            " WHERE audit_heads.stream = 'fill:00' AND a.stream = 'fill:00' AND a.seq = 3"
+        )
+    [broken] = (await verify(db)).broken
+    assert (broken.stream, broken.seq) == ("fill:00", 4)
+
+
+async def test_a_chain_that_was_computed_anew_is_found_by_who_saw_it_before_and_by_nobody_else(db):
+    """The hashes have no key: whoever may write everything can make a whole chain of other records."""
+    before = (await verify(db)).heads
+    rows = await run(db, audit.Q["page"], "fill:00", 0, 5, 10)
+    last, statements = hashlib.sha256(b"fill:00").digest(), []
+    for row in rows:
+        fields = ("nobody", *(row[name] for name in ("act", "object", "outcome", "origin", "detail")))
+        last = chained(last, "fill:00", row["seq"], row["at"], fields)
+        statements.append(
+            f"UPDATE audit SET who = 'nobody', hash = '\\x{last.hex()}' WHERE stream = 'fill:00' AND seq = {row['seq']}"
+        )
+    await as_owner(db, *statements, f"UPDATE audit_heads SET hash = '\\x{last.hex()}' WHERE stream = 'fill:00'")
+    assert (await verify(db)).broken == []
+    assert [b.stream for b in (await verify(db, before)).broken] == ["fill:00"]
 
 
 async def test_a_stream_that_is_gone_altogether_is_found_by_who_saw_it_before(db):

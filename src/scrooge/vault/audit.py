@@ -75,7 +75,9 @@ def chained(previous: bytes, stream: str, seq: int, at: datetime, fields: tuple[
 
 async def verify(db: Database, anchors: dict[str, tuple[int, str]] | None = None) -> Verified:
     """Reads every record. `anchors` are heads of an earlier look: each must still be in its chain."""
-    heads = {r["stream"]: (r["seq"], r["hash"]) for r in await run(db, Q["heads"])}
+    rows = await run(db, Q["heads"])
+    heads = {r["stream"]: (r["seq"], r["hash"]) for r in rows}
+    ends = {r["stream"]: r["last"] for r in rows}
     records, broken, found = 0, [], {}
     for stream in {*heads, *(anchors or {})}:
         seq, last = 0, hashlib.sha256(stream.encode()).digest()
@@ -98,6 +100,8 @@ async def verify(db: Database, anchors: dict[str, tuple[int, str]] | None = None
         else:
             if stream not in heads or (seq, last) != heads[stream]:
                 broken.append(Broken(stream, seq, "the end is missing, or the head was changed"))
+            elif ends[stream] > seq:
+                broken.append(Broken(stream, seq + 1, "the head was turned back: there are records behind it"))
             elif anchor is not None and anchor[0] > seq:
                 broken.append(Broken(stream, seq, f"{anchor[0] - seq} records that were seen before are gone"))
             elif seq:

@@ -10,7 +10,9 @@ SELECT $1, $2, r.*
   FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bytea[]) AS r;
 
 -- heads :many
-SELECT stream, seq, hash FROM audit_heads;
+-- `last`, in the same snapshot: a record behind the head was hidden by turning that back.
+SELECT h.stream, h.seq, h.hash, coalesce((SELECT max(a.seq) FROM audit a WHERE a.stream = h.stream), 0) AS last
+  FROM audit_heads h;
 
 -- page :many
 -- ($2 after this record, $3 and not after that one, $4 rows)
