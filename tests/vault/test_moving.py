@@ -9,12 +9,23 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from scrooge.errors import MoveRefused
+from scrooge.errors import MoveRefused, SettingsError
 from scrooge.ids import hex_of, new_id
 from scrooge.sweep.files import in_folder
 from scrooge.sweep.finder import Planted
-from scrooge.vault.moving.parcel import PER_CHUNK, Parcel, identities_of
+from scrooge.vault.moving.parcel import (
+    PER_CHUNK,
+    Chunk,
+    Header,
+    Parcel,
+    frame,
+    identities_of,
+    recipient_of,
+    recipient_text,
+)
 from tests.vault.commands import Command, refused, scrooge
 from tests.vault.house import House, house
 
@@ -262,7 +273,10 @@ async def test_the_dry_run_finds_everything_that_is_wrong_and_says_no_number(oth
     assert {k: done[k] for k in ("cards", "new", "known", "refused")} == {
         k: looked[k] for k in ("cards", "new", "known", "refused")
     }
-    (tmp_path / "said").write_text(text + command.said)
+    tables = ("audit", "transfers", "transfer_chunks", "transfer_cards")
+    rows = await other.fetch(" UNION ALL ".join(f"SELECT t::text AS content FROM {name} t" for name in tables))
+    assert len(rows) > 10
+    (tmp_path / "said").write_text("\n".join([text, command.said, *(row["content"] for row in rows)]))
     assert in_folder(PLANTED, tmp_path) == []
 
 
@@ -343,3 +357,22 @@ async def test_the_files_of_psps_come_in_and_go_out_through_pipes_only(other, ke
 async def said(command: Command) -> str:
     await command.ended(1)
     return command.said
+
+
+def test_a_file_is_for_an_ssh_key_as_well_and_a_key_that_others_may_read_is_not_used(tmp_path):
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    private, path = tmp_path / "id_ed25519", tmp_path / "cards"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    with pytest.raises(SettingsError, match="others may read"):
+        identities_of(private)
+    private.chmod(0o600)
+    header = Header("trf_1", False, "2026-11-21T00:00:00+00:00")
+    text = recipient_text(f"{public} alice@example.com")
+    assert text == public
+    path.write_bytes(header.encoded() + frame(header, Chunk(0, 1, [line(1).encode()], True), recipient_of(text)))
+    [chunk] = Parcel(path, identities_of(private)).chunks()
+    assert chunk.lines == [line(1).encode()]
+    for wrong in ("age1xyz", "ssh-ed25519 AAAA", "", "AGE-SECRET-KEY-1"):
+        with pytest.raises(SettingsError, match="the recipient must be"):
+            recipient_of(wrong)

@@ -28,8 +28,10 @@ Work = Callable[[Any, Any], Awaitable[Any]]
 def moving(live: bool, merchant: str, work: Work) -> Any:
     """With the vault's database and keys. `work` gets both (vault_work.Work), and who moves which cards."""
     from scrooge.cli.vault_work import with_keys
+    from scrooge.vault.hardening import harden
     from scrooge.vault.moving.transfers import Mover
 
+    harden()
     mover = Mover(getpass.getuser(), merchant_id(merchant), live)
 
     async def checked(w: Any) -> Any:
@@ -187,8 +189,10 @@ def pack(
     as_json: Json = False,
 ) -> None:
     """Encrypt the cards that another program writes to us, for `import`: `gpg -d FILE | scrooge vault pack ...`."""
+    from scrooge.vault.hardening import harden
     from scrooge.vault.moving.edge import packed
 
+    harden()
     told(packed(to, output, shape, live), as_json)
 
 
@@ -200,6 +204,8 @@ def unpack(
 ) -> None:
     """Write a file's cards to another program, as a PSP takes them: `scrooge vault unpack ... | gpg -e -r PSP`. Never
     to a file or a terminal."""
+    from scrooge.vault.hardening import harden
     from scrooge.vault.moving.edge import unpacked
 
+    harden()
     say(f"{unpacked(file, identity, shape, account)} cards")

@@ -67,11 +67,14 @@ UPDATE transfer_chunks SET counts = $3 WHERE transfer_id = $1 AND chunk = $2;
 SELECT source_id FROM transfer_cards WHERE transfer_id = $1 AND source_id = ANY($2::text[]);
 
 -- known :many
--- ($1 merchant, $2 mode, $3 buckets, $4 fingerprints) Cards that are here already.
+-- ($1 merchant, $2 mode, $3 buckets, $4 fingerprints) Cards that are here already. Fenced: a plan made while the table was
+-- empty must find them by their fingerprints too.
 SELECT c.bucket, c.id, c.customer, c.exp, c.fingerprint
   FROM unnest($3::smallint[], $4::bytea[]) AS w(bucket, fingerprint)
-  JOIN cards c ON c.bucket = w.bucket AND c.fingerprint = w.fingerprint
- WHERE c.merchant_id = $1 AND c.livemode = $2 AND c.status = 'active' AND c.sealed IS NOT NULL
+ CROSS JOIN LATERAL (
+       SELECT * FROM cards WHERE bucket = w.bucket AND fingerprint = w.fingerprint AND sealed IS NOT NULL OFFSET 0
+       ) AS c
+ WHERE c.merchant_id = $1 AND c.livemode = $2 AND c.status = 'active'
  ORDER BY c.created_at DESC;
 
 -- add :none
