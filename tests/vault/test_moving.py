@@ -182,9 +182,8 @@ async def test_two_imports_of_a_file_at_once_keep_each_card_once(other, keys, me
     path = await pack(tmp_path, other, keys, [line(n) for n in range(CARDS)])
     await scrooge(other.env, *importing(path, merchant, keys, "--dry-run"))
     maps = [str(tmp_path / f"map-{n}") for n in range(2)]
-    both = [Command(other.env, importing(path, merchant, keys, "--mapping", m), ALICE) for m in maps]
-    for command in both:
-        await command.ended(0)
+    both = await asyncio.gather(*(scrooge(other.env, *importing(path, merchant, keys, "--mapping", m)) for m in maps))
+    assert [(told["new"], told["refused"]) for told in both] == [(CARDS, {})] * 2
     [row] = await other.fetch(COUNT, hex_of(merchant))
     assert row["n"] == CARDS
 
