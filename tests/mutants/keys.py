@@ -9,6 +9,12 @@ MOVED, SHARED = ("tests/vault/test_reencrypt.py",), ("tests/vault/test_custodian
 
 KEPT = (
     Mutant(
+        "card-bound-to-nothing", "a sealed card opens in the row of another card", "src/scrooge/vault/sealing.py",
+        """return f"{card_id}|{merchant}|{'live' if livemode else 'test'}".encode()""",
+        """return f"{merchant}|{'live' if livemode else 'test'}".encode()""",
+        KEYS,
+    ),
+    Mutant(
         "key-of-test-opens-as-live", "a key's wrapping does not say for which mode it is", REGISTRY,
         "|{v.purpose}|{mode_of(v.livemode)}|{v.version}|{v.key_id}",
         "|{v.purpose}|{v.version}",
