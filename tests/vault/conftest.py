@@ -9,7 +9,12 @@ import asyncpg
 import pytest
 from aiohttp import web
 
-from scrooge.vault.schema import migrate_vault
+from scrooge.postgres.database import connect
+from scrooge.vault.keys.acts import Operator
+from scrooge.vault.keys.custodians import ceremony
+from scrooge.vault.keys.periods import Periods
+from scrooge.vault.keys.start import make_vault
+from scrooge.vault.schema import ROLE, migrate_vault
 from tests.conftest import drop_database, free_port, make_database
 from tests.vault.house import House, house
 
@@ -65,6 +70,22 @@ async def vault(
     server_url: str, psp_server: Psp, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[House]:  # fmt: skip
     async with house(server_url, tmp_path_factory.mktemp("vault"), psp_server.url) as h:
+        yield h
+
+
+@pytest.fixture(scope="session")
+async def live_vault(
+    server_url: str, psp_server: Psp, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:  # fmt: skip
+    """One that may keep live cards: two custodians brought its key-encryption key."""
+    async with house(server_url, tmp_path_factory.mktemp("live"), psp_server.url, SCROOGE_VAULT_KEK="shares:") as h:
+        held = ceremony(("alice", "bob"), 2)
+        db = await connect(h.database_url, size=1, role=ROLE)
+        assert await make_vault(db, held.new, Periods(), Operator("operator:test", "cli"))
+        await db.close()
+        for name, share in held.texts:
+            given = {"custodian": name, "share": share, "accepts": True}
+            assert (await h.ask("POST", "/v1/unseal", given))[0] == 200
         yield h
 
 

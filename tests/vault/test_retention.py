@@ -119,22 +119,22 @@ async def test_a_deletion_reaches_a_card_that_was_shredded_before(vault, db):
     assert told["status"] == "deleted"
 
 
-async def test_a_customer_is_forgotten_whole_and_nobody_else(vault):
-    live = await vault.new_key(live=True)
-    mine = [await vault.tokenize(customer="leaving") for _ in range(2)]
-    _, real, _ = await vault.ask(
+async def test_a_customer_is_forgotten_whole_and_nobody_else(live_vault):
+    live = await live_vault.new_key(live=True)
+    mine = [await live_vault.tokenize(customer="leaving") for _ in range(2)]
+    _, real, _ = await live_vault.ask(
         "POST", "/v1/instruments", key=live,
         body={"type": "card", "customer": "leaving", "card": {"number": "4539578763621486", "exp_month": 1, "exp_year": 2034}},
     )  # fmt: skip
-    other = await vault.tokenize(customer="staying")
-    told = await scrooge(vault.env, "vault", "forget", "--merchant", vault.merchant, "--customer", "leaving")
-    assert told == {"merchant": vault.merchant, "cards": 3}
+    other = await live_vault.tokenize(customer="staying")
+    told = await scrooge(live_vault.env, "vault", "forget", "--merchant", live_vault.merchant, "--customer", "leaving")
+    assert told == {"merchant": live_vault.merchant, "cards": 3}
     for card in (*mine, real):
-        assert {k: (await row_of(vault, card))[k] for k in SHREDDED} == {**SHREDDED, "status": "deleted"}
-        assert (await vault.acts(card["id"]))[1:] == [("forget", "done")]
-        assert not await vault.fetch("SELECT 1 FROM security_codes WHERE card_id = $1::uuid", hex_of(card["id"]))
-    assert (await row_of(vault, other))["status"] == "active"
-    assert ("forget_customer", "done") in await vault.acts(vault.merchant)
+        assert {k: (await row_of(live_vault, card))[k] for k in SHREDDED} == {**SHREDDED, "status": "deleted"}
+        assert (await live_vault.acts(card["id"]))[1:] == [("forget", "done")]
+        assert not await live_vault.fetch("SELECT 1 FROM security_codes WHERE card_id = $1::uuid", hex_of(card["id"]))
+    assert (await row_of(live_vault, other))["status"] == "active"
+    assert ("forget_customer", "done") in await live_vault.acts(live_vault.merchant)
 
 
 async def test_status_counts_what_there_is(vault):
