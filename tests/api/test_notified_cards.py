@@ -5,9 +5,13 @@ import json
 import pytest
 
 from scrooge.cards import redacted_document
-from scrooge.connectors.send import without_cards
+from scrooge.connectors.connector import Command
+from scrooge.connectors.send import read, without_cards
+from scrooge.connectors.stripe import STRIPE
+from scrooge.domain.attempt import Operation
 from scrooge.domain.declines import Decline
 from scrooge.domain.outcome import Approved, Declined, Rejected
+from scrooge.money import Money
 
 NUMBER = "4000009912345678"
 
@@ -44,6 +48,20 @@ def test_what_has_no_card_is_the_same_object_and_the_psps_ids_stay():
     raw = json.dumps({"pspReference": NUMBER, "note": NUMBER}).encode()
     assert json.loads(redacted_document(raw, {NUMBER})) == {"pspReference": NUMBER, "note": NUMBER}
     assert NUMBER not in redacted_document(b"card=" + NUMBER.encode()).decode()
+
+
+def test_what_a_psp_says_by_itself_is_read_without_the_card():
+    """Not every answer comes by way of the vault: captures, refunds and questions do not."""
+    command = Command(
+        operation=Operation.CAPTURE, amount=Money(1299, "EUR"), reference="pay_1-2", payment="pay_1",
+        merchant_account="acct_1", parent_psp_reference="pi_1",
+    )  # fmt: skip
+    body = {"error": {"type": "invalid_request_error", "code": "x", "message": f"the card {NUMBER} cannot be captured"}}
+    endpoint = STRIPE.endpoints[Operation.CAPTURE]
+    outcome, _ = read(STRIPE, endpoint, command, 400, {}, json.dumps(body).encode(), True)
+    assert isinstance(outcome, Rejected)
+    assert "cannot be captured" in outcome.reason
+    assert NUMBER not in outcome.reason
 
 
 def test_a_psps_words_are_kept_without_the_card():

@@ -5,7 +5,7 @@ import sys
 import time
 
 from tests.canaries.flows import CAMPAIGN
-from tests.canaries.scan import blind, control_everywhere, swept, told
+from tests.canaries.scan import LEFT, TOLD, blind, control_everywhere, left_behind, told, told_to_anybody
 from tests.canaries.stage import stage
 
 FOUND = 3
@@ -20,9 +20,9 @@ async def campaign(names: list[str]) -> list[str]:
             print(f"{time.monotonic() - started:7.1f} s  {name}", flush=True)
         await control_everywhere(s)
         started = time.monotonic()
-        hits = await swept(s)
+        hits = [*await told_to_anybody(s), *await left_behind(s)]
         print(f"{time.monotonic() - started:7.1f} s  searched for {len(s.used)} cards", flush=True)
-    return [f"the search is blind in {place}" for place in blind(hits)] + told(hits)
+    return [f"the search is blind in {place}" for place in blind(hits, (*TOLD, *LEFT))] + told(hits)
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import urllib.parse
 import uuid
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from tests.canaries.deck import ADYENS_CODE, Canary
-from tests.canaries.stage import Stage
+from tests.canaries.stage import Stage, command
 
 PSPS = ("stripe", "adyen")
 QUICK = {"SCROOGE_PSP_TIMEOUT_SECONDS": "2"}
@@ -230,6 +231,40 @@ async def kept_unused(s: Stage) -> None:
     await s.tokenize(s.canary("kept unused"))
 
 
+async def by_the_form(s: Stage) -> None:
+    """What the hosted form sends; a mistake first, and the session once more when it is over."""
+    card = s.canary("by the form")
+    body = {"customer": "user-1", "origin": "https://shop.example", "security_code": True}
+    status, session, _ = await s.house.ask("POST", "/v1/capture-sessions", body)
+    assert status == 201, session
+    path, headers = (
+        f"{s.house.url}/v1/capture-sessions/{session['token']}/card",
+        {"Origin": s.house.url, "Sec-Fetch-Site": "same-origin"},
+    )
+    async with s.world.http.get(f"{s.house.url}/form/{session['token']}") as answer:
+        s.world.hear(await answer.text())
+    made: dict[str, Any] = {}
+    for other, expected in (({"exp_year": 2020}, 422), ({}, 201), ({}, 410)):
+        async with s.world.http.post(path, json={"card": card.card(**other)}, headers=headers) as answer:
+            s.world.hear(f"{dict(answer.headers)} {await answer.text()}")
+            assert answer.status == expected, await answer.text()
+            made = await answer.json() if answer.status == 201 else made
+    status, p = await s.world.post("/v1/payments", s.order(made["id"]))
+    assert p["status"] == "captured", p
+
+
+async def keys_rotated(s: Stage) -> None:
+    """Paid before and after, with whatever the commands say written down."""
+    instrument = await s.tokenize(s.canary("keys rotated"))
+    env = {**os.environ, **s.house.env}
+    for words in ("rotate", "reencrypt", "retire --all", "status --json"):
+        said = await asyncio.to_thread(command, "vault", "keys", *words.split(), env=env)
+        s.world.hear(f"scrooge vault keys {words}: {said}")
+        assert "Traceback" not in said, said
+    status, p = await s.world.post("/v1/payments", s.order(instrument))
+    assert (status, p["status"]) == (201, "captured"), p
+
+
 SLICE: dict[str, Flow] = {
     "approved": approved,
     "declined": declined,
@@ -243,11 +278,13 @@ SLICE: dict[str, Flow] = {
     "vault dies": vault_dies("vault.send.written"),
     "worker dies": worker_dies,
     "deleted": deleted,
+    "by the form": by_the_form,
     "kept unused": kept_unused,
 }
 FAULTS = ("drop_request", "charge_then_500", "500_before", "slow", "reset_midway", "garbage", "wrong_amount", "outage")
 CAMPAIGN: dict[str, Flow] = {
     **SLICE,
+    "keys rotated": keys_rotated,
     **{f"fault: {kind}": lost(kind) for kind in FAULTS},
     **{f"serve dies at {point}": serve_dies(point) for point in SERVE_POINTS if point != "send.written"},
     **{f"vault dies at {point}": vault_dies(point) for point in VAULT_POINTS if point != "vault.send.written"},

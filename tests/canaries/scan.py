@@ -39,24 +39,34 @@ def look_into(job: tuple[Planted, str]) -> list[Hit]:
         return []
 
 
-async def swept(s: Stage, *, memory: bool = True) -> list[Hit]:
-    """Everything found anywhere, each with where it is."""
+async def told_to_anybody(s: Stage) -> list[Hit]:
+    """Rows of both databases, logs, answers, metrics and webhooks: found anywhere, each with where it is."""
     everything = finder(s.used.values())
     hits: list[Hit] = []
     for url, name in ((s.world.database_url, "core"), (s.house.database_url, "vault")):
         connection = await asyncpg.connect(url)
         found, _ = await in_database(connection, everything)
-        await connection.execute("CHECKPOINT")
         await connection.close()
         hits += [Hit(h.what, h.how, f"{name} row {h.where}") for h in found]
     await keep_what_is_not_on_disk(s)
-    jobs = [(everything, str(path)) for path in files(s.folder)]
+    for path in files(s.world.logs):
+        hits += in_file(everything, path)
+    return hits
+
+
+async def left_behind(s: Stage) -> list[Hit]:
+    """Both servers' files, and the memory of the core's processes."""
+    everything = finder(s.used.values())
+    for url in (s.world.database_url, s.house.database_url):
+        await s.sql(url, "CHECKPOINT")
+    jobs = [(everything, str(path)) for path in files(s.folder) if s.world.logs not in path.parents]
     # What somebody sends to the core, it has read before it refuses it.
     seen = {s.used[label].code for label in s.strays}
     unseen = finder((c for c in s.used.values() if c.label not in s.strays), seen)
-    processes = [p for name, p in s.world.processes.items() if p.poll() is None] if memory else []
+    processes = [p for p in s.world.processes.values() if p.poll() is None]
     for process in processes:
         process.send_signal(signal.SIGSTOP)
+    hits: list[Hit] = []
     try:
         jobs += [(unseen, f"memory:{process.pid}") for process in processes]
         with multiprocessing.get_context("spawn").Pool(JOBS) as pool:
@@ -89,10 +99,8 @@ async def keep_what_is_not_on_disk(s: Stage) -> None:
 
 
 CONTROL = "control"
-PLACES = (
-    "core row canary_control", "vault row canary_control", "/core/postgres/base/", "/vault/postgres/base/",
-    "/core/postgres/pg_wal/", "/vault/postgres/pg_wal/", "/serve.log",
-)  # fmt: skip
+TOLD = ("core row canary_control", "vault row canary_control", "/serve.log")
+LEFT = ("/core/postgres/base/", "/vault/postgres/base/", "/core/postgres/pg_wal/", "/vault/postgres/pg_wal/")
 
 
 async def control_everywhere(s: Stage) -> None:
@@ -106,10 +114,10 @@ async def control_everywhere(s: Stage) -> None:
         file.write(f'{{"event": "request", "body": "card[number]={number}"}}\n')
 
 
-def blind(hits: list[Hit]) -> list[str]:
+def blind(hits: list[Hit], places: Iterable[str]) -> list[str]:
     """Where the control was not found."""
     found = {hit.where for hit in hits if hit.what == CONTROL}
-    return [place for place in PLACES if not any(place in where for where in found)]
+    return [place for place in places if not any(place in where for where in found)]
 
 
 def told(hits: list[Hit]) -> list[str]:

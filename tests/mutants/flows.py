@@ -144,7 +144,7 @@ FLOWS = (
     ),
     Mutant(
         "another-accounts-notification", "news about another merchant account of the PSP is applied", RECEIVE,
-        'return structs.replace(n, kind=f"{n.kind} of another merchant account", outcome=None)',
+        'return structs.replace(n, kind=f"{n.kind} of another merchant account", outcome=None, psp_token=None)',
         "return n",
         (NEWS,),
     ),

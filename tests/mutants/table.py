@@ -1,5 +1,6 @@
 """All deliberate bugs."""
 
+from tests.mutants.canaries import CANARIES
 from tests.mutants.capture import CAPTURE
 from tests.mutants.core import CORE
 from tests.mutants.flows import FLOWS
@@ -11,4 +12,6 @@ from tests.mutants.operators import OPERATORS
 from tests.mutants.outside import OUTSIDE
 from tests.mutants.storage import STORAGE
 
-MUTANTS = (*CORE, *HOP, *FLOWS, *UNWANTED, *LIMITS, *STORAGE, *OUTSIDE, *OPERATORS, *KEPT, *CAPTURE)
+MUTANTS = (
+    *CORE, *HOP, *FLOWS, *UNWANTED, *LIMITS, *STORAGE, *OUTSIDE, *OPERATORS, *KEPT, *CAPTURE, *CANARIES,
+)  # fmt: skip
