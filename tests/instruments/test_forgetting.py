@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import pytest
+from msgspec import structs
 from tests.births import born
 from tests.conftest import free_port
 from tests.instruments.conftest import opened
@@ -201,6 +202,18 @@ async def test_one_that_cannot_be_done_holds_up_no_other(
     await turn(s)
     assert await states(sql, stuck) == [("forget_psp_token", "due")]
     assert await states(sql, good) == [("forget_vault_card", "done")]
+
+
+async def test_an_answer_that_is_none_leaves_the_token_to_be_forgotten(
+    s: Scrooge, who: Principal, played: PlayedVault, stripe: ConnectorAccount, sql: asyncpg.Connection
+):
+    """The key of the account was withdrawn: that says nothing about the token."""
+    instrument = await given(s, who, Credential(stripe.id, "pm_1", None))
+    withdrawn = structs.replace(s.connectors["stripe"], headers=lambda *_: {})
+    s.connectors = s.directory.connectors = {**s.connectors, "stripe": withdrawn}
+    await errands.forget(s, who.merchant, instrument)
+    await turn(s)
+    assert await states(sql, instrument) == [("forget_psp_token", "due")]
 
 
 async def test_what_a_merchant_deletes_at_the_vault_is_forgotten_everywhere(

@@ -5,6 +5,7 @@ from tests.mutants.capture import CAPTURE
 from tests.mutants.core import CORE
 from tests.mutants.flows import FLOWS
 from tests.mutants.hop import HOP
+from tests.mutants.instruments import INSTRUMENTS
 from tests.mutants.keys import KEPT
 from tests.mutants.late import UNWANTED
 from tests.mutants.limits import LIMITS
@@ -13,5 +14,16 @@ from tests.mutants.outside import OUTSIDE
 from tests.mutants.storage import STORAGE
 
 MUTANTS = (
-    *CORE, *HOP, *FLOWS, *UNWANTED, *LIMITS, *STORAGE, *OUTSIDE, *OPERATORS, *KEPT, *CAPTURE, *CANARIES,
-)  # fmt: skip
+    *CORE,
+    *HOP,
+    *FLOWS,
+    *UNWANTED,
+    *LIMITS,
+    *STORAGE,
+    *OUTSIDE,
+    *OPERATORS,
+    *KEPT,
+    *CAPTURE,
+    *CANARIES,
+    *INSTRUMENTS,
+)
