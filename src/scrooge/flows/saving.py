@@ -45,6 +45,8 @@ async def token_learned(s: Scrooge, connection: Any, lesson: Lesson, held: Held)
     if lesson.psp_customer is not None:
         await save(connection, held, account.id, lesson.psp_token, lesson.psp_customer)
     elif s.connectors[account.connector].adopt is not None and not held.deleted:
+        if await saving.token_at(connection, held.id, account.id) is not None:
+            return  # It has one there: this one was given by the caller, or is good for nothing more.
         await errands.add(
             connection,
             [

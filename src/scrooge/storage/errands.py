@@ -45,7 +45,7 @@ async def add(connection: Any, errands: list[Errand]) -> None:
         await run(connection, Q["add"], encoded(rows))
 
 
-async def claim(db: Database, limit: int) -> list[Errand]:
+async def claim(db: Any, limit: int) -> list[Errand]:
     """Errands whose turn it is, each handed to one worker only."""
     return [
         Errand(

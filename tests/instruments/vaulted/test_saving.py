@@ -20,6 +20,7 @@ from scrooge.flows.authorize import Wanted
 from scrooge.flows.keys import Keyed
 from scrooge.flows.saving import learn
 from scrooge.flows.scrooge import Scrooge
+from scrooge.ids import bucket_of, new_id
 from scrooge.money import Money
 from scrooge.settings import Settings
 from scrooge.storage import errands as rows
@@ -185,3 +186,18 @@ async def test_a_worker_that_dies_while_it_learns_loses_nothing(
         worker.wait()
     assert len((await kept(s, card)).credentials) == 1
     assert await sql.fetchval("SELECT count(*) FROM credentials") == 1
+
+
+async def test_a_token_that_the_caller_gave_stays_what_it_is(
+    s: Scrooge, who: Principal, stripe: ConnectorAccount, sql: asyncpg.Connection
+):
+    given = instruments.Instrument(
+        id=new_id("ins", bucket_of(who.merchant, "user-1")), merchant=who.merchant, livemode=False, customer="user-1",
+        credentials=(instruments.Credential(stripe.id, "pm_card_visa"),),
+    )  # fmt: skip
+    await instruments.add(s.db, given)
+    p = await pay(s, who, given.id, save_for="subscription")
+    assert p.attempts[0].state == "approved"
+    await learned(s)
+    assert (await kept(s, given.id)).credentials == given.credentials
+    assert await sql.fetchval("SELECT count(*) FROM errands") == 0
