@@ -16,7 +16,7 @@ from scrooge.connectors.kit import Never
 from scrooge.connectors.vault_client import ask_vault
 from scrooge.crash import reach
 from scrooge.errors import DatabaseUnavailable
-from scrooge.flows import breaks, updates
+from scrooge.flows import breaks, cards, updates
 from scrooge.flows.saving import save
 from scrooge.flows.scrooge import Scrooge
 from scrooge.metrics import ERRANDS
@@ -86,8 +86,9 @@ async def renew_card(s: Scrooge, errand: Errand) -> str:
     status = await at_vault(s, "PATCH", f"/v1/cards/{errand.instrument}", body)
     if status == 200:
         return "the vault has the new expiry"
-    if status in {404, 409, 410, 422}:  # The card is gone, or the vault knows better: there is nothing to do.
-        return f"the vault refused the expiry with HTTP {status}"
+    card = await cards.asked(s, errand.instrument)
+    if card is None or card.status == "deleted" or (errand.exp or "") <= (card.exp or ""):
+        return "the vault has no such card any more, or knows as much"
     raise NotYet(f"the vault answered HTTP {status}")
 
 
