@@ -87,6 +87,11 @@ REFUSALS = {
     "a length its brand has not": ({"number": "424242424242424"}, "brand_length_mismatch", "card.number"),
     "no scheme's number": ({"number": "1234567812345670"}, "unknown_brand", "card.number"),
     "a real card in test mode": ({"number": "4539578763621486"}, "live_card_in_test_mode", "card.number"),
+    "a number like those published for tests": (
+        {"number": "4111111111111129"},
+        "live_card_in_test_mode",
+        "card.number",
+    ),
     "a month that is none": ({"exp_month": 13}, "invalid_field", "card.exp_month"),
     "a month in words": ({"exp_month": "March"}, "invalid_field", "card.exp_month"),
     "a year of two digits": ({"exp_year": 34}, "invalid_field", "card.exp_year"),

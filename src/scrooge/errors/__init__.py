@@ -82,6 +82,7 @@ from scrooge.errors.service import (
 from scrooge.errors.vault import (
     AuditUnavailable,
     BrandLengthMismatch,
+    CardBusy,
     CardGone,
     ExpiredCard,
     FillTooLate,
@@ -133,6 +134,7 @@ __all__ = [
     "BreakClosed",
     "CannotOpen",
     "CaptureInFlight",
+    "CardBusy",
     "CardGone",
     "ContradictoryOutcome",
     "CurrencyMismatch",

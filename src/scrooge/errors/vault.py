@@ -63,6 +63,12 @@ class FillTooLate(Problem):
     status = 503
 
 
+class CardBusy(Problem):
+    """Somebody else changed the card at this moment; send it again."""
+
+    status = 503
+
+
 class CardGone(Problem):
     """The card was deleted or has been shredded."""
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 from starlette.responses import Response
 
-from scrooge.errors import CardGone, InvalidField, MalformedId, NotFound, ServiceTokenRefused
+from scrooge.errors import CardBusy, CardGone, InvalidField, MalformedId, NotFound, ServiceTokenRefused
 from scrooge.ids import number_of
 from scrooge.postgres.database import run
 from scrooge.postgres.rows import instant, key_of, microseconds, public
@@ -52,7 +52,7 @@ async def change(call: Call) -> Response:
         row = await row_of(call)
         if row["status"] != "active":
             raise CardGone("the card was deleted or shredded")
-    raise InvalidField("somebody else changed the card at this moment; send it again", param="exp")
+    raise CardBusy("somebody else changed the card at this moment; send it again", retry_after=1)
 
 
 async def resealed(call: Call, row: Any, exp: str) -> bool:
