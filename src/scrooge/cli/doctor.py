@@ -17,7 +17,6 @@ from msgspec import Struct
 
 from scrooge.cli import lifeline
 from scrooge.cli.output import FOUND_PROBLEMS, Json, document, table
-from scrooge.cli.pci import Check, checked
 from scrooge.cli.place import has_database, named, usable
 from scrooge.errors import Problem, SettingsError
 from scrooge.postgres import embedded
@@ -60,12 +59,14 @@ def doctor(
     if as_json:
         document({"ok": healthy, "findings": findings})
     else:
-        table(("", "check", "found", "fix"), ((mark(f), f.check, f.detail, f.fix) for f in findings))
+        table(("", "check", "found", "fix"), ((mark(f.ok, f.fix), f.check, f.detail, f.fix) for f in findings))
     if not healthy:
         raise typer.Exit(FOUND_PROBLEMS)
 
 
 def examine_cards(logs: list[Path], as_json: bool) -> None:
+    from scrooge.cli.pci import checked
+
     checks = list(checked(logs))
     healthy = all(c.ok for c in checks)
     if as_json:
@@ -73,15 +74,15 @@ def examine_cards(logs: list[Path], as_json: bool) -> None:
     else:
         columns = ("", "requirement", "check", "looked at", "found", "fix")
         rows = sorted(checks, key=lambda c: [int(n) for n in c.requirement.split(".")])
-        table(columns, ((mark(c), c.requirement, c.check, c.looked_at, c.found, c.fix) for c in rows))
+        table(columns, ((mark(c.ok, c.fix), c.requirement, c.check, c.looked_at, c.found, c.fix) for c in rows))
     if not healthy:
         raise typer.Exit(FOUND_PROBLEMS)
 
 
-def mark(finding: Finding | Check) -> str:
-    if not finding.ok:
+def mark(ok: bool, fix: str) -> str:
+    if not ok:
         return "!!"
-    return "!" if finding.fix else "ok"
+    return "!" if fix else "ok"
 
 
 def examined() -> Iterator[Finding]:
