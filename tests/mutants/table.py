@@ -3,6 +3,7 @@
 from tests.mutants.canaries import CANARIES
 from tests.mutants.capture import CAPTURE
 from tests.mutants.core import CORE
+from tests.mutants.fills import FILLED
 from tests.mutants.flows import FLOWS
 from tests.mutants.hop import HOP
 from tests.mutants.instruments import INSTRUMENTS
@@ -16,6 +17,7 @@ from tests.mutants.storage import STORAGE
 MUTANTS = (
     *CORE,
     *HOP,
+    *FILLED,
     *FLOWS,
     *UNWANTED,
     *LIMITS,

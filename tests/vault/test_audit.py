@@ -76,6 +76,18 @@ async def test_a_change_a_gap_and_a_cut_are_found(db, statements):
     assert [b.stream for b in found.broken] == ["fill:00"]
 
 
+async def test_a_record_that_was_changed_with_its_own_hash_is_found_by_the_next(db):
+    """Whoever changes one must change all that follow, and then the head that others have seen."""
+    before = (await verify(db)).heads
+    async with db.connection() as connection:
+        rows = await connection.fetch("SELECT * FROM audit WHERE stream = 'fill:00' AND seq IN (2, 3) ORDER BY seq")
+    fields = ("nobody", *(rows[1][name] for name in ("act", "object", "outcome", "origin", "detail")))
+    forged = chained(rows[0]["hash"], "fill:00", 3, rows[1]["at"], fields).hex()
+    await as_owner(db, f"UPDATE audit SET who = 'nobody', hash = '\\x{forged}' WHERE stream = 'fill:00' AND seq = 3")
+    [broken] = (await verify(db, before)).broken
+    assert (broken.stream, broken.seq) == ("fill:00", 4)
+
+
 async def test_even_a_chain_cut_off_with_its_head_is_found_by_who_saw_it_before(db):
     before = (await verify(db)).heads
     await as_owner(

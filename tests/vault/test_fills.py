@@ -174,12 +174,15 @@ async def test_placeholders_stand_where_the_template_has_them_and_nowhere_else(v
     assert psp.seen == []
 
 
-async def test_a_number_given_twice_is_refused(vault, psp):
+@pytest.mark.parametrize("name", ["payment_method_data[card][number]", "description"])
+async def test_a_number_given_twice_is_refused(vault, psp, name):
+    """Once where it belongs, and once more there or anywhere else."""
     made = await vault.tokenize()
     asked = vault.fill(made["id"], psp.url)
-    asked["body"] = placed(asked["body"], "payment_method_data[card][number]", "{{number}}")
+    asked["body"] = placed(asked["body"], name, "{{number}}")
     status, refused = await vault.core_asks("POST", "/v1/fills", asked)
     assert (status, refused["code"]) == (403, "template_mismatch")
+    assert psp.seen == []
 
 
 async def test_another_merchants_card_is_not_there(vault, psp):
@@ -284,10 +287,11 @@ async def test_a_vault_that_dies_tells_nothing_that_is_not_so(vault, psp, point)
     assert "payment_method_data[card][cvc]" not in parse_qs(psp.seen[-1][2])
 
 
-async def test_a_failure_after_the_send_never_says_that_nothing_was_sent(vault, psp):
-    """A reply so deep that reading it fails: the money may have moved."""
+@pytest.mark.parametrize("depth", [600, 5000])
+async def test_a_failure_after_the_send_never_says_that_nothing_was_sent(vault, psp, depth):
+    """A reply so deep that it cannot be looked through, or not even be read: the money may have moved."""
     made = await vault.tokenize()
-    psp.reply = b'{"a":' * 5000 + b"1" + b"}" * 5000
+    psp.reply = b'{"a":' * depth + b"1" + b"}" * depth
     status, answer = await vault.core_asks("POST", "/v1/fills", vault.fill(made["id"], psp.url))
     assert len(psp.seen) == 1
     assert answer.get("sent") is None

@@ -1,6 +1,8 @@
-"""Many cards: kept by the vault's own code, sealed and with their audit, but without HTTP between."""
+"""Many cards: kept by the vault's own code, with their audit, but without HTTP between; then moved to new keys."""
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -8,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from scrooge.cli.bench.crew import CrewError
 from scrooge.cli.bench.vault.load import card_body
 from scrooge.cli.bench.vault.stage import House
 from scrooge.vault.doors import Call
@@ -45,3 +48,21 @@ async def keep(v: Vault, house: House, numbers: Iterator[int], first: int, say: 
         assert fresh
         if (number - first) % TELL_EVERY == TELL_EVERY - 1:
             say(f"{number - first + 1:,} cards")
+
+
+async def reencrypted(house: House) -> dict[str, Any]:
+    """Every card moves to new keys, while the vault runs. Raises CrewError."""
+    await keys_command(house, "rotate")
+    found = await keys_command(house, "reencrypt")
+    return {"cards": found["moved"], "per_second": round(found["moved"] / max(0.001, found["seconds"]), 1)}
+
+
+async def keys_command(house: House, name: str) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "scrooge", "vault", "keys", name, "--json", env={**os.environ, **house.environment},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    if process.returncode:
+        raise CrewError(f"vault keys {name} ended with {process.returncode}: {err.decode(errors='replace')[-2000:]}")
+    return msgspec.json.decode(out)

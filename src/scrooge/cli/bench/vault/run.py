@@ -12,7 +12,7 @@ from scrooge.cli.bench import machine, profile, sampled, server
 from scrooge.cli.bench.options import Options
 from scrooge.cli.bench.result import middle, middles, summed
 from scrooge.cli.bench.server import Server, opened
-from scrooge.cli.bench.vault.cards import stored
+from scrooge.cli.bench.vault.cards import reencrypted, stored
 from scrooge.cli.bench.vault.hop import added, fill_body
 from scrooge.cli.bench.vault.stage import House, Measured, house
 from scrooge.vault import audit
@@ -20,6 +20,7 @@ from scrooge.vault import audit
 WARM_SECONDS = 2.0
 CARDS = 4096  # at most, that fills are asked of
 PAIRS = 300
+MANY = 10_000  # fewer are moved to new keys before that can be measured
 ENDED = """SELECT (SELECT count(*) FROM audit WHERE act = 'fill' AND outcome = 'done') AS granted,
                   (SELECT count(*) FROM cards) AS kept"""
 STORED_FROM, AGAIN = 1_000_000, 9_000_000  # of the range of numbers, apart from those of the rounds
@@ -99,7 +100,11 @@ class Bench:
         self.say(f"{cards:,} cards kept in {found['seconds']:,.0f} s; {found['kb_each']} kB each")
         again = [(await self.round(at, "tokenize", [str(AGAIN)], self.options.seconds))[0]]
         filled = [(await self.round(at, "fill", bodies, self.options.seconds))[0] for _ in range(self.options.rounds)]
-        return {**found, "tokenize": summary(again), "fill": summary(filled)}
+        found |= {"tokenize": summary(again), "fill": summary(filled)}
+        if cards >= MANY:
+            found["reencrypt"] = await reencrypted(at)
+            self.say(f"{found['reencrypt']['per_second']:,.0f} cards a second moved to new keys")
+        return found
 
     async def profiled(self, at: House, bodies: list[str], folder: Path) -> None:
         """A load that is sampled and not measured."""

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from scrooge.cli.bench import sampled
-from scrooge.cli.bench.crew import Crew, Loader, loader
+from scrooge.cli.bench.crew import Crew, CrewError, Loader, loader
 from scrooge.cli.bench.load import Plan, Seen
 from scrooge.cli.bench.result import per_payment, percentiles
 from scrooge.cli.bench.server import Server, ask, fresh_database, opened, postmaster, wal_bytes, write_transactions
@@ -92,7 +92,9 @@ class House:
         seen = await load.go()
         cpu = {**used.used(), "load": seen.cpu_seconds}
         self.crew.require_alive()
-        done = max(1, len(seen.took))
+        if not seen.took:
+            raise CrewError(f"nothing was done: {seen.errors}")
+        done = len(seen.took)
         found = Measured(
             done=len(seen.took),
             per_second=round(seen.finished / max(seen.seconds, 1e-9), 1),

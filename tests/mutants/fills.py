@@ -1,0 +1,146 @@
+"""Bugs of the vault where a card goes into a payment: what is granted, where it goes, and what is said of it."""
+
+from tests.mutants.mutant import Mutant
+
+FILLS, EGRESS, WRITER = "src/scrooge/vault/fills.py", "src/scrooge/vault/egress.py", "src/scrooge/vault/writer.py"
+FILLING, BOOK, CARDS = "src/scrooge/vault/filling.py", "src/scrooge/vault/templates.py", "src/scrooge/vault/cards.sql"
+AUDIT, SERVICE, CODES = "src/scrooge/vault/audit.py", "src/scrooge/service.py", "src/scrooge/vault/codes.py"
+ON_THE_WIRE = "tests/vault/test_fills.py"
+ON_RECORD = "tests/vault/test_audit.py"
+
+FILLED = (
+    Mutant(
+        "security-code-not-consumed",
+        "a security code goes with every payment by its card",
+        CARDS,
+        """    DELETE FROM security_codes s
+     USING found f, used u
+     WHERE s.bucket = f.bucket AND s.card_id = f.id AND u.id = f.token AND f.status = 'active'
+    RETURNING s.bucket, s.card_id, CASE WHEN s.expires_at > now() THEN s.sealed END AS sealed
+""",
+        """    SELECT s.bucket, s.card_id, CASE WHEN s.expires_at > now() THEN s.sealed END AS sealed
+      FROM security_codes s, found f, used u
+     WHERE s.bucket = f.bucket AND s.card_id = f.id AND u.id = f.token AND f.status = 'active'
+""",
+        (f"{ON_THE_WIRE}::test_a_security_code_goes_once_whatever_comes_of_it",),
+    ),
+    Mutant(
+        "security-code-survives-its-process",
+        "the key that sealed a code can be had again after a restart",
+        CODES,
+        "self.keys = {self.period: secrets.token_bytes(32)}",
+        "self.keys = {self.period: bytes(32)}",
+        (f"{ON_THE_WIRE}::test_a_security_code_is_on_no_disk_readable_and_gone_after_a_crash",),
+    ),
+    Mutant(
+        "token-replay-accepted",
+        "a request that somebody repeats is filled and sent twice",
+        WRITER,
+        'if not row["fresh"]:',
+        'if row["fresh"] is None:',
+        (f"{ON_THE_WIRE}::test_a_service_token_is_good_once",),
+    ),
+    Mutant(
+        "granted-before-its-record",
+        "a card leaves although its record was not written",
+        WRITER,
+        """            await audit.append(connection, self.streams["fill"], acts)
+        return found
+""",
+        """            assert acts
+        return found
+""",
+        (ON_RECORD, ON_THE_WIRE),
+    ),
+    Mutant(
+        "refused-fill-is-granted",
+        "a card of another merchant goes into a payment",
+        CARDS,
+        "c.id = w.card_id AND c.merchant_id = w.merchant_id",
+        "c.id = w.card_id",
+        (f"{ON_THE_WIRE}::test_another_merchants_card_is_not_there",),
+    ),
+    Mutant(
+        "lost-told-as-not-sent",
+        "sent and not answered: the vault says that nothing left",
+        EGRESS,
+        'return Sent("lost",',
+        'return Sent("not_sent",',
+        (f"{ON_THE_WIRE}::test_what_is_known_and_what_is_not_is_told_apart",),
+    ),
+    Mutant(
+        "failure-after-the-send-says-not-sent",
+        "the vault stumbles over a PSP's answer and says that nothing was sent",
+        FILLS,
+        """    call.members = {}
+    reach("vault.send.written\"""",
+        """    reach("vault.send.written\"""",
+        (f"{ON_THE_WIRE}::test_a_failure_after_the_send_never_says_that_nothing_was_sent",),
+    ),
+    Mutant(
+        "used-token-says-not-sent",
+        "the second copy of a request says that nothing was sent, and the first one was",
+        FILLS,
+        "if not call.members and await first_use(call, claims):",
+        "if not call.members:",
+        (f"{ON_THE_WIRE}::test_a_service_token_is_good_once",),
+    ),
+    Mutant(
+        "late-fill-is-sent",
+        "what was long on its way is sent though the core no longer waits",
+        FILLS,
+        "claims.issued_at > ask.timeout + CLOCK_SKEW_SECONDS",
+        "claims.issued_at > ask.timeout + 60 * CLOCK_SKEW_SECONDS",
+        (f"{ON_THE_WIRE}::test_what_was_long_on_its_way_is_not_sent_and_nothing_is_concluded_from_it",),
+    ),
+    Mutant(
+        "wrong-host-allowed",
+        "a host that begins like an allowed one is sent cards",
+        BOOK,
+        'wanted.startswith(f"{base}/")',
+        "wanted.startswith(base)",
+        (f"{ON_THE_WIRE}::test_what_cannot_be_filled_is_refused_before_anything_leaves",),
+    ),
+    Mutant(
+        "card-goes-anywhere",
+        "a placeholder is filled where the template has no card",
+        FILLING,
+        """        elif value in STANDING:
+""",
+        """        elif value in STANDING and not given:
+""",
+        (f"{ON_THE_WIRE}::test_a_number_given_twice_is_refused",),
+    ),
+    Mutant(
+        "reply-unredacted",
+        "a PSP that repeats the card tells it to the core",
+        FILLS,
+        "clean(template, sent.body, card)",
+        "sent.body",
+        (f"{ON_THE_WIRE}::test_a_reply_that_repeats_the_card_comes_back_without_it",),
+    ),
+    Mutant(
+        "audit-not-chained",
+        "a record can be changed with its hash, and the rest does not say so",
+        AUDIT,
+        "hashlib.sha256(previous + record)",
+        "hashlib.sha256(record)",
+        (f"{ON_RECORD}::test_a_record_that_was_changed_with_its_own_hash_is_found_by_the_next",),
+    ),
+    Mutant(
+        "token-for-any-body",
+        "who has one token of the core has any card filled into anything",
+        SERVICE,
+        " and same(claims.dgs, digest(body))",
+        "",
+        ("tests/vault/test_service.py",),
+    ),
+    Mutant(
+        "token-of-any-time",
+        "a token that was found in a log is good for ever",
+        SERVICE,
+        "<= now < claims.exp + CLOCK_SKEW_SECONDS",
+        "<= now",
+        ("tests/vault/test_service.py",),
+    ),
+)
