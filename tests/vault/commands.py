@@ -1,13 +1,26 @@
 """`scrooge vault ...` as an operator runs it: a process of its own."""
 
 import asyncio
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.births import Born, born
+
+OPERATORS = {"alice": "71001", "bob": "71002"}
+
+
+def played(who: str) -> dict[str, str]:
+    """An operator's environment. As root each is the account that sudo was called from; others can only be themselves."""
+    if os.geteuid() == 0:
+        return {"SUDO_UID": OPERATORS[who]}
+    if who != "alice":
+        pytest.skip("two operators are two accounts, which only root can play")
+    return {}
 
 
 class Command:
@@ -21,7 +34,7 @@ class Command:
         self.out, self.log = out or folder / "out", folder / "log"
         self.log.touch()
         self.process: Born = born(
-            "command", env={**env, "LOGNAME": who}, log=self.log,
+            "command", env={**env, **played(who)}, log=self.log,
             arguments=list(arguments), out=str(self.out), input=given and str(given),
         )  # fmt: skip
 

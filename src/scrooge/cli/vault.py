@@ -1,7 +1,6 @@
 """`scrooge vault`: the card vault as a process of its own, and what an operator does with it."""
 
 import asyncio
-import getpass
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from msgspec import structs
 from scrooge import logs
 from scrooge.cli import lifeline
 from scrooge.cli.keys import name_of
+from scrooge.cli.operator import operator_name
 from scrooge.cli.output import FOUND_PROBLEMS, Json, document, say, table
 from scrooge.cli.place import named, usable
 from scrooge.cli.processes import adopt, ended_well, require_free, started
@@ -127,7 +127,7 @@ def create(
     asked = [scope.strip() for scope in scopes.split(",") if scope.strip()]
 
     async def make(db: Database) -> tuple[str, str]:
-        return await create_vault_key(db, merchant, caller, asked, live, getpass.getuser())
+        return await create_vault_key(db, merchant, caller, asked, live, operator_name())
 
     with vault_place(load()) as settings:
         if live and settings.embedded:
@@ -162,7 +162,7 @@ def revoke(key: Annotated[str, typer.Argument(help="Its id, key_...")]) -> None:
     from scrooge.vault.vault import revoke_vault_key
 
     async def end(db: Database) -> bool:
-        return await revoke_vault_key(db, key, getpass.getuser())
+        return await revoke_vault_key(db, key, operator_name())
 
     with vault_place(load()) as settings:
         ended = on_database(settings, end)

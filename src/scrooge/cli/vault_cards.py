@@ -1,10 +1,10 @@
 """`scrooge vault status`, `forget` and `snippet`: what is in the vault, a customer forgotten, a line for a shop."""
 
-import getpass
 from typing import Annotated
 
 import typer
 
+from scrooge.cli.operator import operator_name
 from scrooge.cli.output import Json, document, say, table
 from scrooge.cli.vault import on_database, vault_place
 from scrooge.errors import MalformedId, SettingsError
@@ -57,7 +57,7 @@ def forget(
     from scrooge.vault import retention
 
     async def end(db: Database) -> int:
-        return await retention.forget(db, merchant_id(merchant), customer, getpass.getuser())
+        return await retention.forget(db, merchant_id(merchant), customer, operator_name())
 
     with vault_place(load(), existing=True) as settings:
         ended = on_database(settings, end)

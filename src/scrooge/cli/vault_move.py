@@ -1,12 +1,12 @@
 """`scrooge vault export`, `import`, `pack`, `unpack`: cards leave for, and come from, another vault or PSP."""
 
-import getpass
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from scrooge.cli.operator import operator_name
 from scrooge.cli.output import Json, document, say, table
 from scrooge.cli.vault import on_database, vault_place
 from scrooge.cli.vault_cards import Merchant, merchant_id
@@ -32,7 +32,7 @@ def moving(live: bool, merchant: str, work: Work) -> Any:
     from scrooge.vault.moving.transfers import Mover
 
     harden()
-    mover = Mover(getpass.getuser(), merchant_id(merchant), live)
+    mover = Mover(operator_name(), merchant_id(merchant), live)
 
     async def checked(w: Any) -> Any:
         if live and w.settings.embedded:
@@ -103,7 +103,7 @@ def ask(merchant: Merchant, to: To, live: Live = False, customer: Customer = Non
     from scrooge.vault.moving.transfers import Mover, request
 
     recipient = recipient_text(to)
-    mover = Mover(getpass.getuser(), merchant_id(merchant), live)
+    mover = Mover(operator_name(), merchant_id(merchant), live)
     with vault_place(load(), existing=True) as settings:
         transfer = on_database(settings, lambda db: request(db, mover, customer, recipient))
     told({"transfer": transfer, "state": "requested", "recipient": recipient_name(recipient)}, as_json)
@@ -118,7 +118,7 @@ def approve(transfer: Annotated[str, typer.Argument(help="Its id, trf_...")], as
         number_of(transfer, "trf")
     except MalformedId:
         raise SettingsError("expected the transfer's id, trf_...") from None
-    operator = getpass.getuser()
+    operator = operator_name()
     with vault_place(load(), existing=True) as settings:
         found = on_database(settings, lambda db: moves.approve(db, transfer, operator))
     told({name: value for name, value in found.items() if name != "report" or as_json}, as_json)

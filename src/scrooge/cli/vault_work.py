@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from scrooge.cli.operator import operator_name
 from scrooge.cli.output import say
 from scrooge.cli.vault import on_database, require_vault_schema, vault_place
 from scrooge.errors import KeyInUse, SettingsError, ShareRefused
@@ -38,7 +39,7 @@ class Work:
 
 
 def operator() -> Operator:
-    return Operator(f"operator:{getpass.getuser()}", "cli")
+    return Operator(f"operator:{operator_name()}", "cli")
 
 
 def with_keys(work: Callable[[Work], Awaitable[Any]]) -> Any:

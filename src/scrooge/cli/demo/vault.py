@@ -1,6 +1,5 @@
 """The demo's card vault: the keys by which it and the core know each other, its merchant's key, and cards in it."""
 
-import getpass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from scrooge.cli.operator import operator_name
 from scrooge.postgres.database import connect
 from scrooge.sandbox.cards import TEST_CARDS
 from scrooge.service import identity, new_seed
@@ -59,7 +59,7 @@ async def open_key(database_url: str, merchant: str) -> str:
     await migrate_vault(database_url)
     db = await connect(database_url, size=1, role=ROLE)
     try:
-        return (await create_vault_key(db, merchant, "checkout", sorted(SCOPES), False, getpass.getuser()))[1]
+        return (await create_vault_key(db, merchant, "checkout", sorted(SCOPES), False, operator_name()))[1]
     finally:
         await db.close()
 
