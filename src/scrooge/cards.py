@@ -1,6 +1,6 @@
 """Card numbers: which texts are one, of which brand, and what may be shown of it. Pure; holds none.
 
-Found: 13 to 19 digits, also with spaces or dashes between them, in a card scheme's range and length, with a
+Found: 13 to 19 digits, also with spaces, dashes or dots between them, in a card scheme's range and length, with a
 right Luhn check digit. Left alone: UUIDs, hexadecimal digests and our own ids, in which such a row of digits
 means nothing; and timestamps, which until 2039 are in no scheme's range.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 DASHES = "\\-\u2010-\u2015\u2212"
-DIGITS = re.compile(rf"[0-9](?:[\s{DASHES}]{{0,3}}[0-9]){{12,}}")
+DIGITS = re.compile(rf"[0-9](?:[\s.{DASHES}]{{0,3}}[0-9]){{12,}}")
 GROUP = re.compile(r"[0-9]+")
 MEANINGLESS = re.compile(
     r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -89,10 +89,20 @@ def holds_card_number(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Without the digits that mean nothing; full-width digits and special spaces count like others."""
+    """Without digits that mean nothing; any script's digits and spaces count like ours, and what has no width does not."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = "".join(map(read_as, unicodedata.normalize("NFKC", text)))
     return MEANINGLESS.sub("#", text) if DIGITS.search(text) else text
+
+
+def read_as(character: str) -> str:
+    """A digit of another script as ours; what nobody sees as nothing."""
+    if character.isascii():
+        return character
+    digit = unicodedata.decimal(character, None)
+    if digit is not None:
+        return str(digit)
+    return "" if unicodedata.category(character) == "Cf" else character
 
 
 def numbers(row: str) -> Iterator[str]:

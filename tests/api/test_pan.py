@@ -126,3 +126,21 @@ def test_a_body_made_to_be_slow_is_refused_unread(text: str):
     """Looking at every way to read the last one took seconds."""
     with pytest.raises(PanRefused):
         refuse_in_body(json.dumps({"a": text}).encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "٤٢٤٢٤٢٤٢٤٢٤٢٤٢٤٢",
+        "4242\u200b4242\u200b4242\u200b4242",
+        "4242.4242.4242.4242",
+        "４２４２ ４２４２ ４２４２ ４２４２",
+        "४२४२४२४२४२४२४२४२",
+    ],
+)
+def test_a_number_in_other_digits_or_with_what_nobody_sees_between_is_found(text):
+    assert holds_card_number(text)
+    with pytest.raises(PanRefused):
+        refuse_in_body(json.dumps({"metadata": {"note": text}}).encode())
+    with pytest.raises(PanRefused):
+        refuse_in_body(json.dumps({"metadata": {"note": text}}, ensure_ascii=False).encode())

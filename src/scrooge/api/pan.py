@@ -17,7 +17,7 @@ ROWS_MAX = 64  # No request of ours has so many rows of digits: looking at them 
 
 def refuse_in_body(raw: bytes) -> None:
     """Raises PanRefused, naming the field when the body can be read."""
-    if ROW not in raw.translate(ZEROS, b" -") and b"\\" not in raw and raw.isascii():
+    if ROW not in raw.translate(ZEROS, b" -.") and b"\\" not in raw and raw.isascii():
         return
     try:
         document = msgspec.json.decode(raw)

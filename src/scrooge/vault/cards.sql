@@ -102,7 +102,7 @@ SELECT changed_xid::text AS xid, bucket, id, merchant_id, livemode, customer, br
 
 -- tidy :none
 WITH codes AS (DELETE FROM security_codes WHERE expires_at < now()),
-     tokens AS (DELETE FROM service_tokens WHERE expires_at < now() - interval '1 minute'),
+     tokens AS (DELETE FROM service_tokens WHERE expires_at < now() - interval '1 hour'),
      -- An hour longer than it lives, so that who comes too late is told so.
      sessions AS (DELETE FROM capture_sessions WHERE expires_at < now() - interval '1 hour')
 DELETE FROM idempotency_keys WHERE created_at < now() - interval '31 days';
