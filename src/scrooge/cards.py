@@ -89,7 +89,7 @@ def holds_card_number(text: str) -> bool:
 
 
 def plain(text: str) -> str:
-    """Without digits that mean nothing; any script's digits and spaces count like ours, and what has no width does not."""
+    """Without digits that mean nothing; any script's digits count like ours, and what has no width is not there."""
     if not text.isascii():
         text = "".join(map(read_as, unicodedata.normalize("NFKC", text)))
     return MEANINGLESS.sub("#", text) if DIGITS.search(text) else text

@@ -9,6 +9,7 @@ from scrooge.postgres.database import connect, run
 from scrooge.vault import audit
 from scrooge.vault.audit import Act, append, chained, verify
 from scrooge.vault.schema import ROLE, migrate_vault
+from scrooge.vault.vault import Strangers
 from tests.conftest import drop_database, make_database
 
 ACT = Act(who="core", act="fill", object="ins_1", outcome="done", origin="127.0.0.1", detail={"attempt": "pay_1-1"})
@@ -193,3 +194,19 @@ async def test_the_vaults_own_audit_verifies_after_all_of_this(vault):
     await db.close()
     assert found.broken == []
     assert found.records > 0
+
+
+def test_of_a_flood_of_strangers_some_are_on_record_and_the_number_of_the_others():
+    """Who is refused without being known could otherwise fill the disk, and the vault would stop."""
+    strangers = Strangers()
+    turns = [strangers.turn(100.5) for _ in range(Strangers.MOST + 30)]
+    assert [recorded for recorded, _ in turns] == [True] * Strangers.MOST + [False] * 30
+    assert strangers.turn(101.0) == (True, 30)
+    assert strangers.turn(101.1) == (True, 0)
+
+
+async def test_who_is_refused_without_being_known_is_on_record(vault):
+    before = await vault.fetch("SELECT count(*) AS n FROM audit WHERE who = 'nobody' AND outcome = 'unauthenticated'")
+    assert (await vault.ask("GET", "/v1/instruments/ins_1", key="vk_test_guess"))[0] == 401
+    after = await vault.fetch("SELECT count(*) AS n FROM audit WHERE who = 'nobody' AND outcome = 'unauthenticated'")
+    assert after[0]["n"] == before[0]["n"] + 1

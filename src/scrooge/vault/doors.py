@@ -151,7 +151,7 @@ async def refused(call: Call, name: str, problem: Problem) -> Response:
         problem = unwritten()
     elif not call.noted and not isinstance(problem, AuditUnavailable):
         try:
-            await call.v.writer.noted(call.act(name, problem.code, param=problem.param))
+            await record_refusal(call, name, problem)
         except (DatabaseUnavailable, asyncpg.PostgresError):
             problem = unwritten()
     document = problem.document(redacted(call.request.url.path[:200]), call.request_id) | call.members
@@ -159,6 +159,18 @@ async def refused(call: Call, name: str, problem: Problem) -> Response:
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(msgspec.json.encode(document), problem.status, headers, media_type="application/problem+json")
+
+
+async def record_refusal(call: Call, name: str, problem: Problem) -> None:
+    """Raises DatabaseUnavailable. Of strangers so many in a second are on record, and of the others how many they were:
+    nobody from outside can fill the audit's disk, at which the vault would stop."""
+    unrecorded = 0
+    if call.who == "nobody":
+        recorded, unrecorded = call.v.strangers.turn(time.monotonic())
+        if not recorded:
+            return
+    detail = {"param": problem.param} | ({"unrecorded_before": unrecorded} if unrecorded else {})
+    await call.v.writer.noted(call.act(name, problem.code, **detail))
 
 
 def unwritten() -> AuditUnavailable:

@@ -52,6 +52,26 @@ class Caller(Struct, frozen=True):
     livemode: bool
 
 
+class Strangers:
+    """How many refusals of people nobody knows are put on record in a second, and how many were not."""
+
+    MOST = 50
+
+    def __init__(self) -> None:
+        self.second, self.count, self.unrecorded = 0, 0, 0
+
+    def turn(self, now: float) -> tuple[bool, int]:
+        """(is this one recorded, how many were not since the last that was)."""
+        if int(now) != self.second:
+            self.second, self.count = int(now), 0
+        self.count += 1
+        if self.count > self.MOST:
+            self.unrecorded += 1
+            return False, 0
+        unrecorded, self.unrecorded = self.unrecorded, 0
+        return True, unrecorded
+
+
 class Vault:
     """Settings, database, keys in memory, who may ask, and the way out to PSPs."""
 
@@ -72,6 +92,7 @@ class Vault:
         self.writer = Writer(db, settings.code_minutes)
         self.codes = Codes(settings.code_minutes)
         self.callers: dict[bytes, tuple[float, Caller | None]] = {}
+        self.strangers = Strangers()
 
     async def caller(self, secret: str) -> Caller | None:
         """Whose vault key this is. Looked up by digest, so that timing says nothing about the key."""
