@@ -123,5 +123,5 @@ def problem_schema() -> dict[str, Any]:
 def every_problem(kind: type[e.Problem]) -> list[type[e.Problem]]:
     """Those of `errors` but the vault's own: a caller of the API can meet no other."""
     found = [p for sub in kind.__subclasses__() for p in (sub, *every_problem(sub))]
-    vaults = f"{e.__name__}.vault"
-    return [p for p in found if p.__module__.startswith(f"{e.__name__}.") and p.__module__ != vaults]
+    ours, vaults = f"{e.__name__}.", f"{e.__name__}.vault"
+    return [p for p in found if p.__module__.startswith(ours) and not p.__module__.startswith(vaults)]

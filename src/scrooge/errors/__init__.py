@@ -4,12 +4,6 @@
 `docs/errors.md` lists them all. An exception that is not a Problem is a bug and becomes a bare 500.
 """
 
-from scrooge.errors.capture import (
-    OriginRefused,
-    SessionExhausted,
-    SessionExpired,
-    SessionUsed,
-)
 from scrooge.errors.money import (
     AmountExceedsRoom,
     AmountMustBePositive,
@@ -108,6 +102,12 @@ from scrooge.errors.vault_keys import (
     LiveModeRefused,
     ShareRefused,
     VaultSealed,
+)
+from scrooge.errors.vault_sessions import (
+    OriginRefused,
+    SessionExhausted,
+    SessionExpired,
+    SessionUsed,
 )
 from scrooge.errors.webhooks import (
     EndpointDisabled,
