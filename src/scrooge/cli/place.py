@@ -46,18 +46,18 @@ def place(settings: Settings, *, migrated: bool = True, existing: bool = False) 
 
 
 @contextmanager
-def named(url: str) -> Iterator[None]:
+def named(url: str, setting: str = "SCROOGE_DATABASE_URL") -> Iterator[None]:
     """What goes wrong with the database names the setting and the host, and never the password."""
     # A password with a character that needs % ends up among the hosts, so what is wrong there is not quoted.
     parts = [HOST.fullmatch(part) for part in NETLOC.split(url.partition("://")[2], 1)[0].rpartition("@")[2].split(",")]
     if not all(parts):
-        raise SettingsError("SCROOGE_DATABASE_URL is not a URL like postgresql://user:password@host:5432/name")
+        raise SettingsError(f"{setting} is not a URL like postgresql://user:password@host:5432/name")
     hosts = ", ".join(part["host"] for part in parts if part and part["host"])
     try:
         yield
     except DatabaseUnavailable as error:
         where = f" ({hosts})" if hosts else ""
-        raise DatabaseUnavailable(f"SCROOGE_DATABASE_URL{where}: {error.detail}") from error
+        raise DatabaseUnavailable(f"{setting}{where}: {error.detail}") from error
 
 
 @contextmanager

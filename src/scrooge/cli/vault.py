@@ -250,7 +250,7 @@ def vault_place(settings: VaultSettings, *, migrated: bool = True, existing: boo
     Raises SettingsError, DatabaseUnavailable, EmbeddedError, MigrationError.
     """
     if settings.database_url is not None:
-        with named(settings.database_url):
+        with named(settings.database_url, "SCROOGE_VAULT_DATABASE_URL"):
             yield settings
         return
     folder = settings.data_dir.expanduser()
