@@ -49,12 +49,18 @@ def test_a_holder_is_found_in_every_encoding(name):
         "cvv2=%s",
         '{\\"cvc\\": \\"%s\\"}',
         "security_code='%s'",
+        "cardCvc: %s",
     ],
 )
 def test_a_security_code_is_found_in_its_field_and_nowhere_else(text):
     assert labels((text % CODE).encode()) == {"code"}
     assert labels((text % "738").encode()) == set()
     assert labels(f"amount={CODE}, {CODE} ms".encode()) == set()
+
+
+@pytest.mark.parametrize("text", ["csc%s", "Xcvc-%s", "bUcsc/%s", "cvc123/%s", "the cvc was wrong, %s"])
+def test_letters_that_stand_before_digits_by_chance_name_no_field(text):
+    assert labels((text % CODE).encode()) == set()
 
 
 OUTER = (

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from scrooge.cli.operator import operator_name
 from tests.births import Born, born
 
-OPERATORS = {"alice": "71001", "bob": "71002"}
+OPERATORS = {"alice": "71001", "bob": "71002", "carol": "71003"}
 
 
 def played(who: str) -> dict[str, str]:
@@ -21,6 +22,11 @@ def played(who: str) -> dict[str, str]:
     if who != "alice":
         pytest.skip("two operators are two accounts, which only root can play")
     return {}
+
+
+def known_as(who: str) -> str:
+    """As the audit has an operator that is played."""
+    return f"operator:uid-{OPERATORS[who]}" if os.geteuid() == 0 else f"operator:{operator_name()}"
 
 
 class Command:

@@ -14,7 +14,7 @@ from scrooge.postgres.database import Database
 from scrooge.vault.keys import acts
 from scrooge.vault.keys.acts import Acts
 from scrooge.vault.keys.keyring import Keyring
-from tests.vault.commands import Command, refused, scrooge
+from tests.vault.commands import Command, known_as, refused, scrooge
 from tests.vault.house import House, house
 from tests.vault.keyed import (
     ALL,
@@ -95,7 +95,7 @@ async def test_a_rotation_from_the_first_command_to_the_last(
     for n in (0, MANY // 2, MANY - 1):
         assert await number_of(keys, cards[n]) == NUMBERS[n % 3]
     acts_done = await sql(keyless_vault_url, "SELECT who FROM audit WHERE act = 'key_rotated' ORDER BY at DESC LIMIT 1")
-    assert acts_done[0]["who"] == "operator:alice"
+    assert acts_done[0]["who"] == known_as("alice")
 
 
 async def test_status_says_what_must_be_done_and_ends_with_3(

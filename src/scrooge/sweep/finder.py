@@ -15,9 +15,11 @@ from scrooge.cards import is_card_number, numbers, plain
 from scrooge.sweep.decode import views
 
 ALPHANUMERIC = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+ALPHANUMERIC_BYTES = frozenset(bytes((byte,)) for byte in ALPHANUMERIC)
 OTHERS = bytes(set(range(256)) - ALPHANUMERIC)
-CODE_FIELDS = (b"cvc", b"cvv", b"csc", b"securitycode", b"cardcode")
-CODE = re.compile(rb"[a-z]{3,12}2?([0-9]{3,4})(?![0-9])")
+CODE_FIELDS = (b"cvc", b"cvv", b"csc", b"security_code", b"security code", b"securitycode", b"card_code", b"cardcode")
+# Three digits are found anywhere: without its field's whole name, and what stands between the two, one means nothing.
+CODE = re.compile(rb"(?:" + b"|".join(CODE_FIELDS) + rb")2?[^0-9a-zA-Z]{1,8}([0-9]{3,4})(?![0-9])")
 ROW = re.compile(rb"(?<![0-9])[0-9](?:[ \t\r\n+-]{0,3}[0-9]){12,}(?![0-9])")
 AROUND = 40  # a UUID or a digest is longer than its longest row of digits
 ANCHOR = 4  # bytes, at least
@@ -72,21 +74,28 @@ class Planted:
         squeezed = data.translate(None, OTHERS).lower()  # what separates digits, or widens them, is gone
         for name, literals in (("text", self.forward), ("text backward", self.backward)):
             yield from ((label, name) for label in literals.within(squeezed))
-        for code in codes_in(squeezed) if self.codes else ():
+        for code in codes_in(data) if self.codes else ():
             if code in self.codes:
                 yield self.codes[code], "security code in its field"
         for name, literals in self.packed.items():
             yield from ((label, name) for label in literals.within(data))
 
 
-def codes_in(squeezed: bytes) -> Iterator[bytes]:
+def codes_in(data: bytes) -> Iterator[bytes]:
+    lower = data.lower()
     for field in CODE_FIELDS:
-        at = squeezed.find(field)
+        at = lower.find(field)
         while at >= 0:
-            found = CODE.match(squeezed, at)
-            if found:
+            found = CODE.match(lower, at)
+            if found and begins(data, at):
                 yield found[1]
-            at = squeezed.find(field, at + 1)
+            at = lower.find(field, at + 1)
+
+
+def begins(data: bytes, at: int) -> bool:
+    """Does a name begin here, or a word of a name, as in cardCvc?"""
+    before, here = data[at - 1 : at] if at else b"", data[at : at + 1]
+    return before not in ALPHANUMERIC_BYTES or (before.islower() and here.isupper())
 
 
 class Literals:
