@@ -3,7 +3,11 @@
 from tests.mutants.mutant import Mutant
 
 FILLS, EGRESS, WRITER = "src/scrooge/vault/fills.py", "src/scrooge/vault/egress.py", "src/scrooge/vault/writer.py"
-FILLING, BOOK, CARDS = "src/scrooge/vault/filling.py", "src/scrooge/vault/templates.py", "src/scrooge/vault/cards.sql"
+FILLING, BOOK, CARDS = (
+    "src/scrooge/connectors/filling.py",
+    "src/scrooge/vault/templates.py",
+    "src/scrooge/vault/cards.sql",
+)
 AUDIT, SERVICE, CODES = "src/scrooge/vault/audit.py", "src/scrooge/service.py", "src/scrooge/vault/codes.py"
 ON_THE_WIRE = "tests/vault/test_fills.py"
 ON_RECORD = "tests/vault/test_audit.py"

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scrooge.connectors.filling import NO_JSON, STANDING, prepared
 from scrooge.connectors.registry import connectors
 from scrooge.errors import TemplateMismatch
 from scrooge.vault.checks import Card
-from scrooge.vault.filling import NO_JSON, STANDING, clean, prepared
+from scrooge.vault.filling import clean, values_of
 
 TEMPLATE = connectors()["stripe"].cards["authorize"]
 PLACES = {
@@ -31,7 +32,7 @@ NAMES = TEXTS.filter(lambda name: name not in PLACES)
 def test_every_field_but_the_cards_is_as_it_was(others, draw):
     fields = [*others, *((name, placeholder) for name, (placeholder, _) in PLACES.items())]
     draw.shuffle(fields)
-    sent = prepared(TEMPLATE, urlencode(fields)).filled(CARD, None).decode()
+    sent = prepared(TEMPLATE, urlencode(fields)).filled(values_of(CARD, None)).decode()
     wanted = [(name, PLACES[name][1] if name in PLACES else value) for name, value in fields]
     wanted = [(name, value) for name, value in wanted if name not in PLACES or value]
     assert parse_qsl(sent, keep_blank_values=True, strict_parsing=bool(sent)) == wanted
@@ -46,11 +47,11 @@ def test_what_the_standard_library_cannot_read_is_no_form(text):
         body.encode()
     except ValueError:
         with pytest.raises((TemplateMismatch, UnicodeEncodeError)):
-            prepared(TEMPLATE, body).filled(CARD, None)
+            prepared(TEMPLATE, body).filled(values_of(CARD, None))
         return
     if any(value in STANDING for name, value in pairs if name not in PLACES):
         return
-    sent = prepared(TEMPLATE, body).filled(CARD, None).decode()
+    sent = prepared(TEMPLATE, body).filled(values_of(CARD, None)).decode()
     assert [p for p in parse_qsl(sent, keep_blank_values=True) if p[0] not in PLACES] == [
         p for p in pairs if p[0] not in PLACES
     ]

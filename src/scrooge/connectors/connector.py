@@ -4,17 +4,30 @@ A connector never concludes that an outcome is unknown: what it cannot read it r
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from msgspec import Struct
 
+from scrooge.connectors.request import (
+    PLACEHOLDERS,
+    CardTemplate,
+    Fill,
+    Headers,
+    Json,
+    NetworkToken,
+    Request,
+    TokenFill,
+    TokenTemplate,
+)
+from scrooge.connectors.tokens import CardSeen, Cryptogram, Provisioned, TokenGone, TokenService
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Outcome
 from scrooge.errors import UnsupportedOperation
 from scrooge.money import Money
 
-Json = dict[str, Any]
-Headers = Mapping[str, str]  # names in lower case
+__all__ = [
+    "PLACEHOLDERS", "CardSeen", "CardTemplate", "Cryptogram", "Fill", "Headers", "Json", "NetworkToken", "Provisioned",
+    "Request", "TokenFill", "TokenGone", "TokenService", "TokenTemplate",
+]  # fmt: skip
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -33,7 +46,8 @@ class Command(Struct, frozen=True, kw_only=True):
     psp_reference: str | None = None  # of this attempt, once known
     parent_psp_reference: str | None = None  # of the authorization this one builds on
     psp_token: str | None = None  # the instrument at this PSP
-    vault_card: str | None = None  # the instrument whose card the vault fills in, where there is no token
+    network_token: NetworkToken | None = None  # where there is no token at this PSP
+    vault_card: str | None = None  # the instrument whose card the vault fills in, where there is neither
     psp_customer: str | None = None  # the customer at this PSP, where the token belongs to one
     network_transaction_id: str | None = None  # of the first payment by the instrument
     save: str | None = None  # "subscription" or "on_demand": what the PSP shall keep the card for
@@ -42,52 +56,6 @@ class Command(Struct, frozen=True, kw_only=True):
     return_url: str | None = None
     statement_descriptor: str | None = None
     details: Mapping[str, str] = {}  # what the payer brought back from an authentication
-
-
-class Fill(Struct, frozen=True):
-    """What the vault puts into a request on its way: the card of `instrument`, where the connector's template says."""
-
-    instrument: str
-    template: str  # a key of the connector's `cards`
-
-
-class CardTemplate(Struct, frozen=True, kw_only=True):
-    """One request that may carry a card, and where. The vault fills these fields of it and no others.
-
-    A position is the name of a form field or the dotted path in a JSON document. There the request holds a
-    placeholder; a field for which the card has nothing (holder, security code) is left out. The vault sends nothing
-    but this method, path and content type, and only to the connector's own hosts.
-    """
-
-    method: str
-    path: str  # whole, below the base URL
-    content_type: str
-    number: str
-    exp_month: str  # two digits
-    exp_year: str  # four digits
-    holder: str | None = None
-    security_code: str | None = None
-    kept: tuple[str, ...] = ()  # positions in the reply of the PSP's own ids and of the payer's next step: not redacted
-
-
-# What stands in a request where the vault puts the card.
-PLACEHOLDERS = {name: f"{{{{{name}}}}}" for name in ("number", "exp_month", "exp_year", "holder", "security_code")}
-
-
-class Request(Struct, frozen=True):
-    """The bytes we are about to send. `path` follows the connector account's base URL.
-
-    Built before the attempt is recorded, so that nothing can fail between the two; kept with the attempt, so
-    that a replay sends the same bytes. Credentials are added at the wire and never kept, and so is the card: where
-    there is a `fill`, the request goes by way of the vault.
-    """
-
-    method: str
-    path: str
-    body: bytes = b""
-    content_type: str = "application/json"
-    idempotency_key: str | None = None
-    fill: Fill | None = None
 
 
 class Endpoint(Struct, frozen=True):
@@ -118,14 +86,6 @@ class Adopt(Struct, frozen=True):
     made: Callable[[int, Json], str | None]
     give: Callable[[Kept, str], Request]
     given: Callable[[int, Json], bool]
-
-
-class CardSeen(Struct, frozen=True):
-    """A card as a PSP shows it, behind a token."""
-
-    last4: str
-    exp: str  # YYYY-MM
-    brand: str | None = None
 
 
 class Look(Struct, frozen=True):
@@ -215,6 +175,8 @@ class Connector(Struct, frozen=True, kw_only=True):
     # Takes back, by our own reference, an authorization whose outcome nobody can find out any more; a notification says
     # that it did. Its reply concludes nothing and names nothing.
     reversal: Endpoint | None = None
+    network_token: TokenTemplate | None = None  # where an authorization has one; None: it takes none
+    tokens: TokenService | None = None  # it is a token provider
     adopt: Adopt | None = None
     look: Look | None = None
     forget: Forget | None = None  # None: tokens are ended at the PSP's own site, by hand

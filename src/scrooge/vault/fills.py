@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from starlette.responses import Response
 
 from scrooge.connectors.connector import CardTemplate
+from scrooge.connectors.filling import Ready, prepared
 from scrooge.crash import ON_ITS_WAY, reach
 from scrooge.errors import (
     CannotOpen,
@@ -27,7 +28,7 @@ from scrooge.vault import egress
 from scrooge.vault.checks import Card
 from scrooge.vault.doors import Call, first_use, json_answer
 from scrooge.vault.egress import Sent
-from scrooge.vault.filling import Ready, clean, clean_text, prepared
+from scrooge.vault.filling import clean, clean_text, values_of
 from scrooge.vault.sealing import context, opened
 from scrooge.vault.writer import Fill, Granted
 
@@ -98,7 +99,7 @@ async def fill(call: Call) -> Response:
     reach("vault.grant.after")
     ask = looked.ask
     card, code = await open_card(call, ask, granted.sealed, granted.code)
-    body = looked.ready.filled(card, code)
+    body = looked.ready.filled(values_of(card, code))
     headers = {**ask.headers, "Content-Type": ask.content_type}
     left = ask.timeout - (time.monotonic() - call.began)
     if left <= 0:
