@@ -79,7 +79,7 @@ class Request(Struct, frozen=True):
 
     Built before the attempt is recorded, so that nothing can fail between the two; kept with the attempt, so
     that a replay sends the same bytes. Credentials are added at the wire and never kept, and so is the card: where
-    there is a `fill`, the request goes by way of the vault; where there is a `token`, its number is asked for and put in.
+    there is a `fill`, the request goes by way of the vault; where there is a `token`, its number is put in at the wire.
     """
 
     method: str
