@@ -93,6 +93,8 @@ ROWS = (
     Says("the PSP's stored refusal", Rejected, Rejected,
          answered(error("invalid_request_error"), 400, {"Idempotent-Replayed": "true"}), health=Health.GOOD,
          result="answered"),
+    Says("the vault's stored copy of the answer to the first", Rejected, Rejected,
+         {**answered(error("invalid_request_error"), 400), "stored": True}, health=Health.GOOD, result="stored"),
     Says("the PSP knows the key for a request with the security code", Unknown, Unknown,
          answered(error("idempotency_error"), 400), health=Health.GOOD, result="answered"),
     Says("the PSP fails", Unknown, Unknown, answered(error("api_error"), 500), health=Health.FAILED, result="answered"),
@@ -198,6 +200,19 @@ async def test_every_end_of_the_hop_means_what_the_table_says(
     assert CREDENTIALS["api_key"] not in repr((logs, answer))
 
 
+@pytest.mark.parametrize("repeatable", [True, False])
+async def test_a_refusal_for_good_says_that_the_request_cannot_be_repeated(
+    wires: tuple[PlayedFills, aiohttp.ClientSession], repeatable: bool
+) -> None:
+    played, http = wires
+    refused = refusal("security_code_gone", sent=False, **({} if repeatable else {"repeatable": False}))
+    played.row = Says("", Rejected, Unknown, refused, 410)
+    outcome = (await asked(http, played.vault, first=False)).outcome
+    assert isinstance(outcome, Unknown)
+    assert outcome.unrepeatable is not repeatable
+    assert isinstance((await asked(http, played.vault, first=True)).outcome, Rejected), "nothing was ever sent"
+
+
 @pytest.mark.parametrize(("first", "expected"), [(True, Rejected), (False, Unknown)], ids=["first", "replay"])
 async def test_a_vault_that_is_not_reached_has_sent_nothing(
     wires: tuple[PlayedFills, aiohttp.ClientSession], first: bool, expected: type
@@ -231,7 +246,7 @@ async def test_the_vault_is_asked_with_the_bytes_that_were_recorded(
     await asked(http, played.vault, first=True)
     await asked(http, played.vault, first=False)
     one, two = played.asked
-    assert one == two
+    assert two == {**one, "again": True}, "and so the vault knows that it was sent before"
     assert one["timeout"] == 5.0 - MARGIN_SECONDS
     assert {k: v for k, v in one.items() if k not in {"body", "headers", "timeout"}} == {
         "attempt": "pay_1-1", "merchant": "mer_1", "instrument": "ins_1", "connector": "stripe",

@@ -8,6 +8,7 @@ FILLING, BOOK, CARDS = (
     "src/scrooge/vault/templates.py",
     "src/scrooge/vault/cards.sql",
 )
+ENDING, IN_DOUBT = "src/scrooge/vault/ending.py", "tests/vault/test_doubt.py"
 AUDIT, SERVICE, CODES = "src/scrooge/vault/audit.py", "src/scrooge/service.py", "src/scrooge/vault/codes.py"
 ON_THE_WIRE = "tests/vault/test_fills.py"
 ON_RECORD = "tests/vault/test_audit.py"
@@ -17,16 +18,57 @@ FILLED = (
         "security-code-not-consumed",
         "a security code goes with every payment by its card",
         CARDS,
-        """    DELETE FROM security_codes s
-     USING found f, used u
-     WHERE s.bucket = f.bucket AND s.card_id = f.id AND u.id = f.token AND f.status = 'active'
-    RETURNING s.bucket, s.card_id, CASE WHEN s.expires_at > now() THEN s.sealed END AS sealed
-""",
-        """    SELECT s.bucket, s.card_id, CASE WHEN s.expires_at > now() THEN s.sealed END AS sealed
-      FROM security_codes s, found f, used u
-     WHERE s.bucket = f.bucket AND s.card_id = f.id AND u.id = f.token AND f.status = 'active'
-""",
-        (f"{ON_THE_WIRE}::test_a_security_code_goes_once_whatever_comes_of_it",),
+        " AND coalesce(s.request, f.request) = f.request",
+        "",
+        (f"{ON_THE_WIRE}::test_a_security_code_goes_into_one_request_whatever_comes_of_it", IN_DOUBT),
+    ),
+    Mutant(
+        "security-code-outlives-its-authorization",
+        "the PSP has answered, and the security code is still there",
+        CARDS,
+        "SET sealed = '', answer = e.answer",
+        "SET answer = e.answer",
+        (IN_DOUBT,),
+    ),
+    Mutant(
+        "doubt-prolongs-a-security-code",
+        "each request that goes with it keeps a security code alive",
+        CARDS,
+        "       SET request = f.request\n",
+        "       SET request = f.request, expires_at = now() + interval '15 minutes'\n",
+        (IN_DOUBT,),
+    ),
+    Mutant(
+        "security-code-past-its-minutes",
+        "a security code goes although its minutes are over",
+        CARDS,
+        "       AND s.expires_at > now() AND coalesce(",
+        "       AND coalesce(",
+        (IN_DOUBT,),
+    ),
+    Mutant(
+        "replay-without-its-code",
+        "what went with a security code goes again without it: another request under the same key",
+        WRITER,
+        "            found |= await self.gone(connection, fills, found)\n",
+        "",
+        (IN_DOUBT,),
+    ),
+    Mutant(
+        "garbage-ends-an-authorization",
+        "an answer that nobody can read takes the security code away",
+        ENDING,
+        'return Unknown("it cannot be read")',
+        "return None",
+        (IN_DOUBT,),
+    ),
+    Mutant(
+        "refused-replay-ends-an-authorization",
+        "a refusal of the second send is kept and told as the answer to the first",
+        ENDING,
+        "proven = first or connector.replayed(sent.headers)",
+        "proven = True",
+        (IN_DOUBT,),
     ),
     Mutant(
         "security-code-survives-its-process",

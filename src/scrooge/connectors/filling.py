@@ -31,10 +31,11 @@ class Place(Struct, frozen=True):
 
 class Ready(Struct, frozen=True):
     """A request's body that was looked at as a whole, and lacks only the card. `content` is the document, or the
-    form's fields: a text, or the name of one with its place."""
+    form's fields: a text, or the name of one with its place. `places`: the fields that have one."""
 
     kind: str
     content: Any
+    places: frozenset[str]
 
     def __repr__(self) -> str:
         return "Ready()"
@@ -57,14 +58,16 @@ def prepared(template: CardTemplate | TokenTemplate, body: str) -> Ready:
     positions = {place: name for name in PLACEHOLDERS if (place := getattr(template, name, None))}
     match template.content_type:
         case "application/json":
-            return Ready(JSON, prepared_json(body, positions))
+            document, places = prepared_json(body, positions)
+            return Ready(JSON, document, frozenset(places))
         case "application/x-www-form-urlencoded":
-            return Ready(FORM, prepared_form(body, positions))
+            parts, places = prepared_form(body, positions)
+            return Ready(FORM, parts, frozenset(places))
         case _:
             raise TemplateMismatch("a card goes into forms and JSON only")
 
 
-def prepared_form(body: str, positions: dict[str, str]) -> list[str | tuple[str, Place]]:
+def prepared_form(body: str, positions: dict[str, str]) -> tuple[list[str | tuple[str, Place]], set[str]]:
     """Every field is read and written anew, so that nobody reads it otherwise than we did."""
     fields = body.split("&")
     if len(fields) > FIELDS_MAX:
@@ -89,7 +92,7 @@ def prepared_form(body: str, positions: dict[str, str]) -> list[str | tuple[str,
         else:
             parts.append(f"{written}={quoted(value)}")
     check_whole(given)
-    return parts
+    return parts, given
 
 
 @lru_cache(maxsize=512)
@@ -107,7 +110,7 @@ def quoted(text: str) -> str:
     return text if PLAIN.fullmatch(text) else quote_plus(text)
 
 
-def prepared_json(body: str, positions: dict[str, str]) -> Any:
+def prepared_json(body: str, positions: dict[str, str]) -> tuple[Any, set[str]]:
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -134,7 +137,7 @@ def prepared_json(body: str, positions: dict[str, str]) -> Any:
 
     done = within(document, "")
     check_whole(given)
-    return done
+    return done, given
 
 
 def with_values(value: Any, values: Mapping[str, str]) -> Any:

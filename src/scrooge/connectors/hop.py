@@ -19,12 +19,16 @@ UNAUTHENTICATED = 401
 
 
 class Answered(Struct, frozen=True, tag_field="outcome", tag="answered"):
-    """The PSP's answer, without what looks like a card; `seconds` is the PSP's own time."""
+    """The PSP's answer, without what looks like a card; `seconds` is the PSP's own time.
+
+    `stored`: it is the answer to an earlier send of the same request, which ended the authorization.
+    """
 
     status: int
     headers: Headers
     body: str
     seconds: float
+    stored: bool = False
 
 
 class NotSent(Struct, frozen=True, tag_field="outcome", tag="not_sent"):
@@ -41,10 +45,11 @@ class Lost(Struct, frozen=True, tag_field="outcome", tag="lost"):
 
 
 class Refused(Struct, frozen=True):
-    """The vault would not fill or send it, by its own word."""
+    """The vault would not fill or send it, by its own word. Not `repeatable`: nor will it ever."""
 
     code: str
     detail: str
+    repeatable: bool = True
 
 
 Heard = Answered | NotSent | Lost | Refused
@@ -56,6 +61,7 @@ class Refusal(Struct, frozen=True):
     sent: bool | None = None
     code: str = "unexplained"
     detail: str = ""
+    repeatable: bool = True
 
 
 class Unbelievable(Exception):
@@ -65,8 +71,11 @@ class Unbelievable(Exception):
 SAID: msgspec.json.Decoder[Answered | NotSent | Lost] = msgspec.json.Decoder(Answered | NotSent | Lost)
 
 
-def question(wire: Wire, request: Request, reference: str, seconds: float) -> bytes:
-    """The body for `FILLS`. In live mode the vault knows the host; it is told the public names that are part of it."""
+def question(wire: Wire, request: Request, reference: str, seconds: float, again: bool = False) -> bytes:
+    """The body for `FILLS`. In live mode the vault knows the host; it is told the public names that are part of it.
+
+    `again`: what goes once, like a security code, the vault gives to the same request only.
+    """
     assert request.fill is not None, "only what carries a card goes by way of the vault"
     named = {name for _, name, _, _ in Formatter().parse(wire.connector.live_url) if name} if wire.live else set()
     document: dict[str, Any] = {
@@ -84,6 +93,8 @@ def question(wire: Wire, request: Request, reference: str, seconds: float) -> by
         "body": request.body.decode(),
         "timeout": max(seconds - MARGIN_SECONDS, seconds / 2),
     }
+    if again:
+        document["again"] = True
     if not wire.live:
         document["base_url"] = wire.base_url
     return msgspec.json.encode(document)
@@ -99,4 +110,4 @@ def heard(status: int, body: bytes) -> Heard:
         raise Unbelievable(f"HTTP {status}: the vault's answer cannot be read") from None
     if status < 400 or status == UNAUTHENTICATED or refusal.sent is not False:
         raise Unbelievable(f"HTTP {status}: the vault does not say that nothing was sent")
-    return Refused(refusal.code[:64], refusal.detail[:200])
+    return Refused(refusal.code[:64], refusal.detail[:200], refusal.repeatable)

@@ -115,19 +115,21 @@ async def send_by_vault(
     try:
         if vault is None:
             raise VaultNotReached("no vault is set")
-        asked = hop.question(wire, request, command.reference, timeout)
+        asked = hop.question(wire, request, command.reference, timeout, not first)
         reply = await ask_vault(http, vault, "POST", hop.FILLS, asked, timeout=timeout)
         match hop.heard(reply.status, reply.body):
-            case hop.Answered(status, given, text, seconds):
+            case hop.Answered(status, given, text, seconds, stored):
                 names = {name.lower(): value for name, value in given.items()}
-                outcome, health = read(wire.connector, endpoint, command, status, names, text.encode(), first)
-                result = "answered"
+                # A stored one is the answer that the first send would have had: it says as much.
+                outcome, health = read(wire.connector, endpoint, command, status, names, text.encode(), first or stored)
+                result = "stored" if stored else "answered"
             case hop.NotSent(reason):
                 outcome, health, result = nothing_left(f"not sent: {reason}", first), Health.FAILED, "not_sent"
             case hop.Lost(reason, late):
                 outcome, health, result = Unknown(reason), Health.LATE if late else Health.FAILED, "lost"
-            case hop.Refused(code):
-                outcome, result = nothing_left(f"not sent: the vault refused: {code}", first), code
+            case hop.Refused(code, _, repeatable):
+                outcome = nothing_left(f"not sent: the vault refused: {code}", first, repeatable)
+                result = code
     except VaultNotReached as error:
         outcome, result = nothing_left(f"not sent: the vault: {error}", first), "not_reached"
     except (VaultSilent, hop.Unbelievable) as error:
@@ -143,9 +145,9 @@ async def send_by_vault(
     return Answer(outcome, whole if seconds is None else seconds, status, health)
 
 
-def nothing_left(reason: str, first: bool) -> Outcome:
+def nothing_left(reason: str, first: bool, repeatable: bool = True) -> Outcome:
     """Not a byte has left for the PSP: now. What became of an earlier send of it, this does not say."""
-    return Rejected(reason) if first else Unknown(reason)
+    return Rejected(reason) if first else Unknown(reason, unrepeatable=not repeatable)
 
 
 def read(

@@ -88,6 +88,7 @@ class Unknown(Struct, frozen=True, tag=True):
     `absent`: an inquiry found no trace, which is evidence only after the PSP's horizon and once nothing can be
     executed under the key any more. `stored`: the PSP answers this key with a stored failure, so nothing can.
     `differs`: the PSP approved another amount or currency than was asked, which an operator has to look at.
+    `unrepeatable`: nobody can send this request again, for something that it needs is gone (a security code, a card).
     """
 
     reason: str
@@ -96,6 +97,7 @@ class Unknown(Struct, frozen=True, tag=True):
     stored: bool = False
     refused: bool = False
     differs: bool = False
+    unrepeatable: bool = False
 
 
 Outcome = Approved | Pending | ActionRequired | Declined | Rejected | Reversed | Unknown

@@ -75,6 +75,12 @@ class CardGone(Problem):
     status = 410
 
 
+class SecurityCodeGone(Problem):
+    """The request went with a security code that is not to be had again, so it cannot be repeated; not sent."""
+
+    status = 410
+
+
 class AuditUnavailable(Problem):
     """The record of this act could not be written, so the act did not happen."""
 

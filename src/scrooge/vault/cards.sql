@@ -26,39 +26,61 @@ SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::uuid[], $4::boolean[], $5::
 INSERT INTO security_codes (bucket, card_id, sealed, expires_at)
 SELECT bucket, card_id, sealed, now() + make_interval(mins => $4)
   FROM unnest($1::smallint[], $2::uuid[], $3::bytea[]) AS c(bucket, card_id, sealed)
-ON CONFLICT (bucket, card_id) DO UPDATE SET sealed = excluded.sealed, expires_at = excluded.expires_at;
+ON CONFLICT (bucket, card_id) DO UPDATE SET sealed = excluded.sealed, expires_at = excluded.expires_at, request = NULL,
+                                            answer = NULL;
 
 -- read :one
 SELECT * FROM cards WHERE bucket = $1 AND id = $2;
 
 -- claim_fills :many
--- ($1 places, $2 buckets, $3 cards, $4 merchants, $5 modes, $6 tokens, $7 when they run out) What each fill gets: its
--- card and, once, the card's security code; `fresh` is false for a token that was used before.
+-- ($1 places, $2 buckets, $3 cards, $4 merchants, $5 modes, $6 requests, $7 tokens, $8 when they run out) What each fill
+-- gets: its card and, where this is the request that the card's security code is bound to or the first one, that code, or
+-- the answer that ended it. `fresh` is false for a token that was used before.
 WITH wanted AS (
-    SELECT * FROM unnest($1::integer[], $2::smallint[], $3::uuid[], $4::uuid[], $5::boolean[], $6::text[], $7::timestamptz[])
-                  AS w(place, bucket, card_id, merchant_id, livemode, token, expires_at)
+    SELECT * FROM unnest($1::integer[], $2::smallint[], $3::uuid[], $4::uuid[], $5::boolean[], $6::bytea[], $7::text[],
+                         $8::timestamptz[])
+                  AS w(place, bucket, card_id, merchant_id, livemode, request, token, expires_at)
 ), used AS (
     INSERT INTO service_tokens (id, expires_at)
     SELECT token, expires_at FROM wanted
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 ), found AS (
-    SELECT w.place, w.token, c.*
+    SELECT w.place, w.token, w.request, c.*
       FROM wanted w
       JOIN cards c ON c.bucket = w.bucket AND c.id = w.card_id AND c.merchant_id = w.merchant_id
                   AND c.livemode = w.livemode
-), taken AS (
-    DELETE FROM security_codes s
-     USING found f, used u
+), bound AS (
+    UPDATE security_codes s
+       SET request = f.request
+      FROM found f, used u
      WHERE s.bucket = f.bucket AND s.card_id = f.id AND u.id = f.token AND f.status = 'active'
-    RETURNING s.bucket, s.card_id, CASE WHEN s.expires_at > now() THEN s.sealed END AS sealed
+       AND s.expires_at > now() AND coalesce(s.request, f.request) = f.request
+    RETURNING s.bucket, s.card_id, s.sealed, s.answer
 )
-SELECT w.place, (u.id IS NOT NULL) AS fresh, f.status, f.sealed, f.brand, t.sealed AS code,
+SELECT w.place, (u.id IS NOT NULL) AS fresh, f.status, f.sealed, f.brand, b.sealed AS code, b.answer,
        (f.used_at IS NULL OR f.used_at < now() - interval '1 day') AS idle
   FROM wanted w
   LEFT JOIN used u ON u.id = w.token
   LEFT JOIN found f ON f.place = w.place
-  LEFT JOIN taken t ON t.bucket = f.bucket AND t.card_id = f.id;
+  LEFT JOIN bound b ON b.bucket = f.bucket AND b.card_id = f.id;
+
+-- coded :many
+-- ($1 places, $2 cards, $3 attempts) Which of these requests left with a security code, before today's of them: that is
+-- on record for as long as any PSP knows a request again.
+SELECT w.place
+  FROM unnest($1::integer[], $2::text[], $3::text[]) AS w(place, object, attempt)
+ WHERE EXISTS (SELECT FROM audit a
+                WHERE a.object = w.object AND a.at > now() - interval '31 days' AND a.act = 'fill' AND a.outcome = 'done'
+                  AND a.detail::jsonb ->> 'attempt' = w.attempt AND a.detail::jsonb -> 'security_code' = 'true'::jsonb);
+
+-- ended :none
+-- ($1 buckets, $2 cards, $3 requests, $4 answers) The authorization is over: the code goes, and the answer waits for a
+-- core that did not hear it.
+UPDATE security_codes s
+   SET sealed = '', answer = e.answer
+  FROM unnest($1::smallint[], $2::uuid[], $3::bytea[], $4::bytea[]) AS e(bucket, card_id, request, answer)
+ WHERE s.bucket = e.bucket AND s.card_id = e.card_id AND s.request = e.request;
 
 -- used :none
 -- Once a day for a card is enough to know whether it is of use. Whoever holds the row writes the same, or ends it.

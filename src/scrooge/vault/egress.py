@@ -14,7 +14,7 @@ DROPPED = frozenset({"transfer-encoding", "content-encoding", "content-length", 
 class Sent(Struct, frozen=True, omit_defaults=True):
     """What became of it: "answered", "not_sent" (nothing left us) or "lost" (it may have arrived).
 
-    `seconds` are the PSP's.
+    `seconds` are the PSP's. `stored`: it was answered before, and nothing was sent now.
     """
 
     outcome: str
@@ -24,6 +24,7 @@ class Sent(Struct, frozen=True, omit_defaults=True):
     body: str = ""
     reason: str = ""
     late: bool = False
+    stored: bool = False
 
 
 async def send(

@@ -6,8 +6,8 @@ SELECT livemode, status, brand, count(*) AS cards, min(created_at) AS oldest, ma
  ORDER BY livemode, status, brand;
 
 -- rest :one
-SELECT (SELECT count(*) FROM security_codes WHERE expires_at > now()) AS codes_waiting,
-       (SELECT count(*) FROM security_codes WHERE expires_at <= now()) AS codes_run_out,
+SELECT (SELECT count(*) FROM security_codes WHERE expires_at > now() AND sealed <> '') AS codes_waiting,
+       (SELECT count(*) FROM security_codes WHERE expires_at <= now() AND sealed <> '') AS codes_run_out,
        (SELECT coalesce(sum(seq), 0) FROM audit_heads)::bigint AS audit_records,
        pg_total_relation_size('audit') AS audit_bytes,
        pg_database_size(current_database()) AS database_bytes,

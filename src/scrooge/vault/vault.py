@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ CARDS = load(Path(__file__).with_name("cards.sql"))
 SCOPES = frozenset({"tokenize", "sessions", "read", "delete"})
 FRESH_SECONDS = 1.0
 TIDY_SECONDS = 30.0
+BEHIND_SECONDS = 5.0
 
 
 class Caller(Struct, frozen=True):
@@ -93,6 +94,13 @@ class Vault:
         self.codes = Codes(settings.code_minutes)
         self.callers: dict[bytes, tuple[float, Caller | None]] = {}
         self.strangers = Strangers()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def behind(self, work: Coroutine[Any, Any, None]) -> None:
+        """Done beside the answer, which does not wait for it."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def caller(self, secret: str) -> Caller | None:
         """Whose vault key this is. Looked up by digest, so that timing says nothing about the key."""
@@ -147,6 +155,7 @@ async def open_vault(settings: VaultSettings) -> AsyncIterator[Vault]:
             yield v
             await remember(v, "stopped")
         finally:
+            await asyncio.wait(v.tasks, timeout=BEHIND_SECONDS) if v.tasks else None
             for task in background:
                 task.cancel()
     finally:

@@ -22,22 +22,38 @@ SECOND = 1_000_000
 
 
 class Fill(Struct, frozen=True, kw_only=True):
-    """A card asked for. `token` is the service token's id, good once, remembered until `expires_at` (Unix seconds)."""
+    """A card asked for. `token` is the service token's id, good once, remembered until `expires_at` (Unix seconds).
+
+    `request` names the very request, which is sent `again` or not and has a place for a security code (`coded`).
+    """
 
     instrument: str
     merchant: str
     livemode: bool
+    request: bytes
+    attempt: str
+    again: bool
+    coded: bool
     token: str
     expires_at: int
     act: Act
 
 
 class Granted(Struct, frozen=True):
-    """`outcome` is "done" or the code of a refusal; then there is nothing else."""
+    """`outcome` is "done" or the code of a refusal: then there is nothing else. `answer` ended this very request."""
 
     outcome: str
     sealed: bytes = b""
     code: bytes | None = None
+    answer: bytes | None = None
+
+
+class Ended(Struct, frozen=True):
+    """An authorization that is over: its card, its request and, if it is to be kept, the answer that says so."""
+
+    instrument: str
+    request: bytes
+    answer: bytes | None
 
 
 class Keep(Struct, frozen=True, kw_only=True):
@@ -69,8 +85,9 @@ class Writer:
         self.code_minutes = code_minutes
         shard = f"{secrets.randbelow(SHARDS):02d}"
         self.streams = {name: f"{name}:{shard}" for name in ("fill", "tokenize", "note")}
-        # One fill of a card in a batch: the security code is for the first.
+        # One fill of a card in a batch: the security code is bound to the first.
         self.fills: Lane[Fill, Granted] = Lane("vault_fill", db, self.grant, lambda f: f.instrument)
+        self.ends: Lane[Ended, bool] = Lane("vault_ended", db, self.end, lambda e: e.instrument)
         self.keeps: Lane[Keep, bool] = Lane("vault_tokenize", db, self.keep, lambda k: (k.vault_key, k.key))
         self.notes: Lane[tuple[str, Act], bool] = Lane("vault_note", db, self.note, lambda n: n[0])
 
@@ -83,10 +100,11 @@ class Writer:
             rows = await run(
                 connection, Q["claim_fills"], list(range(len(fills))), [bucket_in(f.instrument) for f in fills],
                 [hex_of(f.instrument) for f in fills], [hex_of(f.merchant) for f in fills],
-                [f.livemode for f in fills], [f.token for f in fills],
+                [f.livemode for f in fills], [f.request for f in fills], [f.token for f in fills],
                 [moment(f.expires_at * SECOND) for f in fills],
             )  # fmt: skip
             found = {fills[row["place"]].instrument: granted(row) for row in rows}
+            found |= await self.gone(connection, fills, found)
             idle = [r["place"] for r in rows if r["idle"] and found[fills[r["place"]].instrument].outcome == "done"]
             if idle:
                 pairs = [key_of(fills[place].instrument) for place in idle]
@@ -94,6 +112,22 @@ class Writer:
             acts = [filled(f.act, found[f.instrument]) for f in fills]
             await audit.append(connection, self.streams["fill"], acts)
         return found
+
+    async def gone(self, connection: Any, fills: list[Fill], found: Mapping[str, Granted]) -> dict[str, Granted]:
+        """Replays of what had a security code, which is not to be had again: without it they are another request."""
+        bare = [f for f in fills if f.again and f.coded and is_bare(found[f.instrument])]
+        if not bare:
+            return {}
+        rows = await run(
+            connection, Q["coded"], list(range(len(bare))), [f.instrument for f in bare], [f.attempt for f in bare]
+        )
+        return {bare[row["place"]].instrument: Granted("security_code_gone") for row in rows}
+
+    async def end(self, connection: Any, ended: list[Ended]) -> Mapping[str, bool]:
+        pairs = [key_of(e.instrument) for e in ended]
+        columns = list(map(list, zip(*pairs, strict=True)))
+        await run(connection, Q["ended"], *columns, [e.request for e in ended], [e.answer for e in ended])
+        return {e.instrument: True for e in ended}
 
     async def keep(self, connection: Any, cards: list[Keep]) -> Mapping[tuple[str, str], bool]:
         """Whether each is new: of a key that was used before the caller finds the earlier card."""
@@ -138,13 +172,18 @@ def granted(row: Any) -> Granted:
         return Granted("not_found")
     if row["status"] != "active":
         return Granted("card_gone")
-    return Granted("done", row["sealed"], row["code"])
+    return Granted("done", row["sealed"], row["code"] or None, row["answer"])
+
+
+def is_bare(granted: Granted) -> bool:
+    return granted.outcome == "done" and granted.code is None and granted.answer is None
 
 
 def filled(act: Act, granted: Granted) -> Act:
-    """Whether a security code went with the card is on record too: it goes once."""
+    """Whether a security code went with the card is on record too, or that nothing went: its answer was here."""
     act = with_outcome(act, granted.outcome)
-    return structs.replace(act, detail={**act.detail, "security_code": True}) if granted.code else act
+    more = {"security_code": True} if granted.code else {"stored": True} if granted.answer else {}
+    return structs.replace(act, detail={**act.detail, **more})
 
 
 def with_outcome(act: Act, outcome: str) -> Act:
