@@ -74,6 +74,23 @@ def test_a_database_that_is_not_there_exits_1_in_one_sentence(scrooge):
         assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("command", ["vault migrate", "vault status", "vault callers list", "vault keys status",
+                                     "audit verify"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("url", "code", "said"),
+    [
+        ("postgresql://u:hunter2@127.0.0.1:1/x", 1, " (127.0.0.1): the database cannot be reached"),
+        ("postgresql://u:hunter2/3@127.0.0.1:1/x", 2, " is not a URL like "),
+    ],
+)
+def test_what_is_wrong_with_the_vaults_database_names_the_vaults_setting(scrooge, command, url, code, said):
+    ended, out, err = scrooge(*command.split(), SCROOGE_VAULT_DATABASE_URL=url)
+    assert (ended, out) == (code, "")
+    assert f"scrooge: SCROOGE_VAULT_DATABASE_URL{said}" in err
+    assert "hunter2" not in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     ("url", "code"),
     [

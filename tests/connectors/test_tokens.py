@@ -41,7 +41,9 @@ ANSWERS = [
 ]
 
 
-@pytest.mark.parametrize(("connector", "status", "document", "gone"), ANSWERS, ids=str)
+@pytest.mark.parametrize(
+    ("connector", "status", "document", "gone"), ANSWERS, ids=lambda x: x.name if isinstance(x, Connector) else str(x)
+)
 def test_only_a_definitive_answer_says_that_a_token_is_gone(
     connector: Connector, status: int, document: dict[str, Any], gone: bool
 ):

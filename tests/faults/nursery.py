@@ -21,7 +21,7 @@ def live(order: dict[str, Any]) -> None:
     """What a newborn does with its life. Everything was imported before; only the settings are its own."""
     from scrooge import crash
     from scrooge.app import run_serve, run_worker
-    from scrooge.cli.vault import run_vault
+    from scrooge.cli.vault.command import run_vault
     from scrooge.sandbox.config import SandboxConfig
     from scrooge.sandbox.server import run
     from scrooge.settings import load
@@ -85,7 +85,7 @@ def nurse() -> None:
 
     import scrooge.app
     import scrooge.cli.main
-    import scrooge.cli.vault_work
+    import scrooge.cli.vault.work
     import scrooge.sandbox.server
     import scrooge.vault.app
     import scrooge.vault.moving.edge

@@ -109,9 +109,9 @@ def vault_keys() -> Iterator[Finding]:
         settings = load_vault()
         if settings.database_url is None and not has_database(settings.data_dir.expanduser()):
             return
-        from scrooge.cli import vault_work
+        from scrooge.cli.vault import work
 
-        found = vault_work.status(migrated=False)
+        found = work.status(migrated=False)
     except ModuleNotFoundError as error:
         yield Finding("vault keys", False, f"{error.name} is not installed", "pip install 'scrooge[vault]'")
         return

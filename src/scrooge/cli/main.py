@@ -6,10 +6,14 @@ from typing import Annotated
 
 import typer
 
-from scrooge.cli import cards, database, doctor, keys, ledger, processes, vault, vault_cards, vault_keys, vault_move
+from scrooge.cli import cards, database, doctor, keys, ledger, processes
 from scrooge.cli.bench import command as bench
 from scrooge.cli.demo import command as demo
 from scrooge.cli.output import FAILED, WRONG_USAGE, say
+from scrooge.cli.vault import cards as vault_cards
+from scrooge.cli.vault import command as vault
+from scrooge.cli.vault import keys as vault_keys
+from scrooge.cli.vault import moving as vault_moving
 from scrooge.errors import Problem, SettingsError
 from scrooge.postgres.embedded import EmbeddedError
 from scrooge.postgres.migrate import MigrationError
@@ -34,11 +38,11 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
 vault.app.command()(vault_cards.status)
 vault.app.command()(vault_cards.forget)
-vault.app.add_typer(vault_move.export, name="export")
-vault.app.command("import")(vault_move.import_cards)
-vault.app.command()(vault_move.transfers)
-vault.app.command()(vault_move.pack)
-vault.app.command()(vault_move.unpack)
+vault.app.add_typer(vault_moving.export, name="export")
+vault.app.command("import")(vault_moving.import_cards)
+vault.app.command()(vault_moving.transfers)
+vault.app.command()(vault_moving.pack)
+vault.app.command()(vault_moving.unpack)
 vault.app.command()(vault_cards.snippet)
 app.add_typer(vault.app, name="vault")
 vault.app.add_typer(vault_keys.app, name="keys")

@@ -10,10 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
-from scrooge.cli.pci_vault import vault_checks
 from scrooge.cli.place import place, url_of
-from scrooge.cli.vault import url_of as vault_url_of
-from scrooge.cli.vault import vault_place
+from scrooge.cli.vault.pci import vault_checks
+from scrooge.cli.vault.place import place as vault_place
 from scrooge.errors import Problem, SettingsError
 from scrooge.postgres.embedded import EmbeddedError
 from scrooge.postgres.migrate import MigrationError, connect
@@ -111,7 +110,7 @@ async def database_checks(core: Settings | None, vault: VaultSettings | None) ->
             ours = await connect(url_of(core))
             found += await one_database(ours, "core")
         if vault is not None:
-            theirs = await connect(vault_url_of(vault), "SCROOGE_VAULT_DATABASE_URL")
+            theirs = await connect(url_of(vault), "SCROOGE_VAULT_DATABASE_URL")
             found += await one_database(theirs, "vault")
             found += [Check(*row) for row in await vault_checks(theirs, vault)]
         if ours is not None and theirs is not None:

@@ -5,41 +5,58 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from scrooge.errors import DatabaseUnavailable, SettingsError
 from scrooge.postgres import embedded
-from scrooge.postgres.migrate import MigrationError, SchemaIsNewer
+from scrooge.postgres.migrate import MigrationError, Schema, SchemaIsNewer, migrate
 from scrooge.settings import Settings
-from scrooge.storage.migrate import migrate
+from scrooge.storage.migrate import CORE
+from scrooge.vault.settings import VaultSettings
 
 NETLOC = re.compile(r"[/?#]")
 HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]*)(:[0-9]{1,5})?")  # PostgreSQL takes several
 
 
+S = TypeVar("S", Settings, VaultSettings)
+
+
+class Owner(Struct, frozen=True):
+    """Whose database it is, the core's or the vault's, as an operator is told about it."""
+
+    schema: Schema
+    data_dir: str  # the setting
+    called: str
+    migrate: str  # the command
+
+
+OURS = Owner(CORE, "SCROOGE_DATA_DIR", "database", "scrooge migrate")
+
+
 @contextmanager
-def place(settings: Settings, *, migrated: bool = True, existing: bool = False) -> Iterator[Settings]:
+def place(settings: S, *, migrated: bool = True, existing: bool = False, of: Owner = OURS) -> Iterator[S]:
     """Settings with a database URL. The embedded server is started or joined, and brought up to date.
 
     `existing` is for commands that look: a database that they made themselves would tell them nothing.
     Raises SettingsError, DatabaseUnavailable, EmbeddedError, MigrationError.
     """
     if settings.database_url is not None:
-        with named(settings.database_url):
+        with named(settings.database_url, of.schema.setting):
             yield settings
         return
     folder = settings.data_dir.expanduser()
-    with usable(folder, "SCROOGE_DATA_DIR"):
+    with usable(folder, of.data_dir):
         if existing and not has_database(folder):
             raise SettingsError(
-                f"there is no database in {folder}: set SCROOGE_DATA_DIR to a directory that has one,"
-                " or SCROOGE_DATABASE_URL to a PostgreSQL"
+                f"there is no {of.called} in {folder}: set {of.data_dir} to a directory that has one,"
+                f" or {of.schema.setting} to a PostgreSQL"
             )
         server = embedded.start(folder)
     try:
         if migrated:
-            asyncio.run(migrate(server.url))
+            asyncio.run(migrate(of.schema, server.url))
         yield structs.replace(settings, database_url=server.url, embedded=True)
     finally:
         server.stop()
@@ -73,16 +90,16 @@ def has_database(folder: Path) -> bool:
     return (folder / "postgres" / "PG_VERSION").exists()
 
 
-def url_of(settings: Settings) -> str:
+def url_of(settings: Settings | VaultSettings) -> str:
     assert settings.database_url is not None, "inside place() there is always a database"
     return settings.database_url
 
 
-def require_schema(settings: Settings) -> None:
+def require_schema(settings: Settings | VaultSettings, of: Owner = OURS) -> None:
     """Raises MigrationError when the database is behind. A newer one is fine: old and new run side by side."""
     try:
-        behind = asyncio.run(migrate(url_of(settings), check=True)).behind
+        behind = asyncio.run(migrate(of.schema, url_of(settings), check=True)).behind
     except SchemaIsNewer:
         return
     if behind:
-        raise MigrationError(f"the database schema is behind ({', '.join(behind)}): run `scrooge migrate`")
+        raise MigrationError(f"the {of.called}'s schema is behind ({', '.join(behind)}): run `{of.migrate}`")

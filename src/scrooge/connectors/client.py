@@ -1,9 +1,11 @@
 """The HTTP client with which PSPs and the vault are asked: it asks once, and goes nowhere else."""
 
 import socket
+from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 
+from scrooge.connectors.connector import Request, Wire
 from scrooge.urls import is_metadata
 
 # aiohttp raises these before any byte of the request has left us, so nothing can have happened there.
@@ -32,6 +34,26 @@ def socket_for(where: aiohttp.AddrInfoType) -> socket.socket:
     if is_metadata(str(address[0])):
         raise PermissionError("a PSP is not a metadata service")
     return socket.socket(family, kind, protocol)
+
+
+def asking(
+    http: aiohttp.ClientSession,
+    wire: Wire,
+    request: Request,
+    timeout: float,
+) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    """The request on its way to the PSP, once; `timeout` is in seconds and covers everything."""
+    headers = {**wire.connector.headers(wire.credentials, request)}
+    if request.body:
+        headers["Content-Type"] = request.content_type
+    return http.request(
+        request.method,
+        wire.base_url + request.path,
+        data=request.body or None,
+        headers=headers,
+        timeout=aiohttp.ClientTimeout(total=timeout),
+        allow_redirects=False,
+    )
 
 
 async def bounded(reply: aiohttp.ClientResponse) -> bytes:

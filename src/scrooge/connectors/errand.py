@@ -3,8 +3,8 @@
 import aiohttp
 import msgspec
 
-from scrooge.connectors.connector import Json, Request
-from scrooge.connectors.send import Wire, bounded
+from scrooge.connectors.client import asking, bounded
+from scrooge.connectors.connector import Json, Request, Wire
 
 
 async def exchange(
@@ -14,16 +14,6 @@ async def exchange(
     timeout: float,  # noqa: ASYNC109 - it is the HTTP client's to keep
 ) -> tuple[int, Json]:
     """Status and document of the answer. Raises whatever the HTTP client and the decoder do."""
-    headers = {**wire.connector.headers(wire.credentials, request)}
-    if request.body:
-        headers["Content-Type"] = request.content_type
-    async with http.request(
-        request.method,
-        wire.base_url + request.path,
-        data=request.body or None,
-        headers=headers,
-        timeout=aiohttp.ClientTimeout(total=timeout),
-        allow_redirects=False,
-    ) as reply:
+    async with asking(http, wire, request, timeout) as reply:
         body = await bounded(reply)
         return reply.status, msgspec.json.decode(body, type=dict) if body else {}

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from scrooge.cards import redacted
 from scrooge.connectors import hop
-from scrooge.connectors.client import NEVER_SENT, bounded
+from scrooge.connectors.client import NEVER_SENT, asking, bounded
 from scrooge.connectors.connector import Command, Connector, Endpoint, Headers, Request, Wire
 from scrooge.connectors.kit import KeyConflict, StillRunning
 from scrooge.connectors.vault_client import Vault, VaultNotReached, VaultSilent, ask_vault
@@ -71,17 +71,7 @@ async def send(
     started = time.monotonic()
     status: int | None = None
     try:
-        headers = {**wire.connector.headers(wire.credentials, request)}
-        if request.body:
-            headers["Content-Type"] = request.content_type
-        async with http.request(
-            request.method,
-            wire.base_url + request.path,
-            data=request.body or None,
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=timeout),
-            allow_redirects=False,
-        ) as reply:
+        async with asking(http, wire, request, timeout) as reply:
             status = reply.status
             body = await bounded(reply)
             names = {k.lower(): v for k, v in reply.headers.items()}

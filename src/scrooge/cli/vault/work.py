@@ -11,7 +11,7 @@ import typer
 
 from scrooge.cli.operator import operator_name
 from scrooge.cli.output import say
-from scrooge.cli.vault import on_database, require_vault_schema, vault_place
+from scrooge.cli.vault.place import on_database, place, require_schema
 from scrooge.errors import KeyInUse, SettingsError, ShareRefused
 from scrooge.postgres.database import Database
 from scrooge.vault.keys import health
@@ -44,7 +44,7 @@ def operator() -> Operator:
 
 def with_keys(work: Callable[[Work], Awaitable[Any]]) -> Any:
     """On the vault's database and with its keys; custodians are asked for their shares where it takes them."""
-    with vault_place(load(), existing=True) as settings:
+    with place(load(), existing=True) as settings:
 
         async def opened(db: Database) -> Any:
             if await active_kek(db) is None:
@@ -82,8 +82,8 @@ def asked() -> tuple[str, str]:
 
 def status(*, migrated: bool = True) -> Health:
     """`migrated`: an embedded database may be brought up to date first. Raises MigrationError where it is behind."""
-    with vault_place(load(), existing=True, migrated=migrated) as settings:
-        require_vault_schema(settings)
+    with place(load(), existing=True, migrated=migrated) as settings:
+        require_schema(settings)
         return on_database(settings, lambda db: health.look(db, settings.kek_uri()))
 
 
@@ -148,7 +148,7 @@ def rewrap(uri: str) -> int:
 
 def take(held: Ceremony) -> None:
     """The key of a ceremony comes into use: for the first keys of a new vault, or for those that there are."""
-    with vault_place(load()) as settings:
+    with place(load()) as settings:
         made = on_database(settings, lambda db: make_vault(db, held.new, settings.periods(), operator()))
     if not made:
         with_keys(lambda w: w.acts.rewrap(held.new))

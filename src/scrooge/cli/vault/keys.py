@@ -25,9 +25,9 @@ class ForWhat(StrEnum):
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show every key: state, age, time left, cards under it. Exit 3 where something must be done now."""
-    from scrooge.cli import vault_work
+    from scrooge.cli.vault import work
 
-    found = vault_work.status()
+    found = work.status()
     if as_json:
         document(found)
     else:
@@ -53,9 +53,9 @@ def rotate(
     as_json: Json = False,
 ) -> None:
     """Put new keys in use. Every process learns of them first, which takes some ten seconds; nothing stops."""
-    from scrooge.cli import vault_work
+    from scrooge.cli.vault import work
 
-    new = vault_work.rotate([str(p) for p in purpose or ()], emergency)
+    new = work.rotate([str(p) for p in purpose or ()], emergency)
     if as_json:
         document({"rotated": [{"key": v.name, "key_id": v.key_id, "not_after": v.not_after} for v in new]})
     else:
@@ -67,9 +67,9 @@ def rotate(
 @app.command()
 def reencrypt(as_json: Json = False) -> None:
     """Move every card to the keys in use. May be stopped, begun again, and run several times at once."""
-    from scrooge.cli import vault_work
+    from scrooge.cli.vault import work
 
-    moved, seconds = vault_work.reencrypt()
+    moved, seconds = work.reencrypt()
     if as_json:
         document({"moved": moved, "seconds": round(seconds, 3)})
     else:
@@ -83,11 +83,11 @@ def retire(
     as_json: Json = False,
 ) -> None:
     """Destroy keys that nothing needs any more. A key that a card needs is refused; exit 3."""
-    from scrooge.cli import vault_work
+    from scrooge.cli.vault import work
 
     if bool(key_ids) is every:
         raise typer.BadParameter("takes ids of keys, or --all")
-    done, refused = vault_work.retire(key_ids or [])
+    done, refused = work.retire(key_ids or [])
     if as_json:
         document({"destroyed": [{"key": v.name, "key_id": v.key_id} for v in done], "refused": refused})
     else:
@@ -107,11 +107,11 @@ def rewrap(
     as_json: Json = False,
 ) -> None:
     """Wrap every key by another key-encryption key. Cards stay as they are, and no process notices."""
-    from scrooge.cli import vault_work
+    from scrooge.cli.vault import work
 
     if to == SHARES:
         raise typer.BadParameter("custodians get shares in a ceremony: scrooge vault keys ceremony", param_hint="--to")
-    count = vault_work.rewrap(to)
+    count = work.rewrap(to)
     if as_json:
         document({"uri": to, "keys": count})
     else:
@@ -130,7 +130,7 @@ def ceremony(
 
     A new vault gets its first keys under it; the keys of another are wrapped by it anew.
     """
-    from scrooge.cli import vault_shares, vault_work
+    from scrooge.cli.vault import shares, work
 
     pairs = [text.partition("=") for text in custodian]
     names, recipients = [name for name, _, _ in pairs], {name: key for name, _, key in pairs if key}
@@ -138,12 +138,12 @@ def ceremony(
         raise SettingsError("shares are shown to all custodians here, or encrypted to all of them: NAME=age1... and -o")
     if not recipients and not sys.stdin.isatty():
         raise SettingsError("custodians read their shares at a terminal, or give age keys: NAME=age1... and -o")
-    held = vault_shares.hold(names, threshold)
+    held = shares.hold(names, threshold)
     if output is None:
-        vault_shares.show(held)
+        shares.show(held)
     else:
-        vault_shares.keep(held, recipients, output)
-    vault_work.take(held)  # The key comes into use after everybody has a share.
+        shares.keep(held, recipients, output)
+    work.take(held)  # The key comes into use after everybody has a share.
     if as_json:
         document({"custodians": names, "threshold": threshold, "kek": held.new.id})
     else:
@@ -159,9 +159,9 @@ def unseal(
     as_json: Json = False,
 ) -> None:
     """Bring one share to a running vault that is sealed. It opens when enough custodians did."""
-    from scrooge.cli import vault_shares
+    from scrooge.cli.vault import shares
 
-    progress = vault_shares.bring(custodian, url, accept)
+    progress = shares.bring(custodian, url, accept)
     if as_json:
         document(progress)
     elif progress["sealed"]:

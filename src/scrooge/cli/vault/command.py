@@ -2,27 +2,23 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 import typer
-from msgspec import structs
 
 from scrooge import logs
 from scrooge.cli import lifeline
 from scrooge.cli.keys import name_of
 from scrooge.cli.operator import operator_name
 from scrooge.cli.output import FOUND_PROBLEMS, Json, document, say, table
-from scrooge.cli.place import named, usable
+from scrooge.cli.place import url_of
 from scrooge.cli.processes import adopt, ended_well, require_free, started
+from scrooge.cli.vault.place import on_database, place, require_schema
 from scrooge.errors import SettingsError
-from scrooge.postgres import embedded
-from scrooge.postgres.database import Database, connect
-from scrooge.postgres.migrate import MigrationError, SchemaIsNewer
-from scrooge.vault.schema import ROLE, migrate_vault
+from scrooge.postgres.database import Database
+from scrooge.vault.schema import migrate_vault
 from scrooge.vault.settings import VaultSettings, load
 
 app = typer.Typer(help="The card vault: a process, a database and keys of its own.")
@@ -31,7 +27,6 @@ templates = typer.Typer(no_args_is_help=True, help="Which requests cards may go 
 audit = typer.Typer(no_args_is_help=True, help="The vault's audit.")
 app.add_typer(callers, name="callers")
 app.add_typer(templates, name="templates")
-T = TypeVar("T")
 DRAIN_SECONDS = 25
 QUIET = {"access_log": False, "log_config": None, "server_header": False, "proxy_headers": False, "ws": "none"}
 
@@ -44,8 +39,8 @@ def vault(context: typer.Context, as_json: Json = False) -> None:
     lifeline.hold()
     settings = load()
     logs.configure(settings.log_level, settings.log_format)
-    with vault_place(settings) as settings:
-        require_vault_schema(settings)
+    with place(settings) as settings:
+        require_schema(settings)
         require_free(settings.host, settings.port, "SCROOGE_VAULT_PORT")
         embedded_now = "1" if settings.embedded else None
         adopt({"SCROOGE_VAULT_DATABASE_URL": settings.database_url, "SCROOGE_VAULT_EMBEDDED": embedded_now})
@@ -71,7 +66,7 @@ def migrate(
     as_json: Json = False,
 ) -> None:
     """Bring the vault's schema up to date."""
-    with vault_place(load(), migrated=False) as settings:
+    with place(load(), migrated=False) as settings:
         done = asyncio.run(migrate_vault(url_of(settings), check=check))
     if as_json:
         document(done)
@@ -129,7 +124,7 @@ def create(
     async def make(db: Database) -> tuple[str, str]:
         return await create_vault_key(db, merchant, caller, asked, live, operator_name())
 
-    with vault_place(load()) as settings:
+    with place(load()) as settings:
         if live and settings.embedded:
             raise SettingsError("live keys need a database of your own: set SCROOGE_VAULT_DATABASE_URL")
         if live and settings.kek_uri().startswith("file:"):
@@ -147,7 +142,7 @@ def list_callers(as_json: Json = False) -> None:
     """Show the vault keys, without the keys."""
     from scrooge.vault.vault import vault_keys
 
-    with vault_place(load()) as settings:
+    with place(load()) as settings:
         found = on_database(settings, vault_keys)
     if as_json:
         document(found)
@@ -164,7 +159,7 @@ def revoke(key: Annotated[str, typer.Argument(help="Its id, key_...")]) -> None:
     async def end(db: Database) -> bool:
         return await revoke_vault_key(db, key, operator_name())
 
-    with vault_place(load()) as settings:
+    with place(load()) as settings:
         ended = on_database(settings, end)
     say("revoked" if ended else "there is no such key, or it was revoked before")
     if not ended:
@@ -228,7 +223,7 @@ def verify(
     async def look(db: Database) -> Verified:
         return await verified(db, {k: (int(v[0]), str(v[1])) for k, v in before.items()} if before else None)
 
-    with vault_place(load(), existing=True) as settings:
+    with place(load(), existing=True) as settings:
         found = on_database(settings, look)
     if as_json:
         document({"ok": not found.broken, **msgspec.to_builtins(found)})
@@ -238,55 +233,3 @@ def verify(
         say(f"{found.records} records; " + ("the audit is broken" if found.broken else "every chain is whole"))
     if found.broken:
         raise typer.Exit(FOUND_PROBLEMS)
-
-
-# --- where ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def vault_place(settings: VaultSettings, *, migrated: bool = True, existing: bool = False) -> Iterator[VaultSettings]:
-    """Settings with a database URL: the vault's own embedded server is started or joined where none is set.
-
-    Raises SettingsError, DatabaseUnavailable, EmbeddedError, MigrationError.
-    """
-    if settings.database_url is not None:
-        with named(settings.database_url, "SCROOGE_VAULT_DATABASE_URL"):
-            yield settings
-        return
-    folder = settings.data_dir.expanduser()
-    if existing and not (folder / "postgres" / "PG_VERSION").exists():
-        raise SettingsError(f"there is no vault in {folder}: set SCROOGE_VAULT_DATA_DIR or SCROOGE_VAULT_DATABASE_URL")
-    with usable(folder, "SCROOGE_VAULT_DATA_DIR"):
-        server = embedded.start(folder)
-    try:
-        if migrated:
-            asyncio.run(migrate_vault(server.url))
-        yield structs.replace(settings, database_url=server.url, embedded=True)
-    finally:
-        server.stop()
-
-
-def url_of(settings: VaultSettings) -> str:
-    assert settings.database_url is not None, "inside vault_place() there is always a database"
-    return settings.database_url
-
-
-def require_vault_schema(settings: VaultSettings) -> None:
-    """Raises MigrationError when the database is behind. A newer one is fine: old and new run side by side."""
-    try:
-        behind = asyncio.run(migrate_vault(url_of(settings), check=True)).behind
-    except SchemaIsNewer:
-        return
-    if behind:
-        raise MigrationError(f"the vault's schema is behind ({', '.join(behind)}): run `scrooge vault migrate`")
-
-
-def on_database(settings: VaultSettings, work: Callable[[Database], Awaitable[T]]) -> T:
-    async def whole() -> T:
-        db = await connect(url_of(settings), size=2, role=ROLE)
-        try:
-            return await work(db)
-        finally:
-            await db.close()
-
-    return asyncio.run(whole())

@@ -8,8 +8,8 @@ import typer
 
 from scrooge.cli.operator import operator_name
 from scrooge.cli.output import Json, document, say, table
-from scrooge.cli.vault import on_database, vault_place
-from scrooge.cli.vault_cards import Merchant, merchant_id
+from scrooge.cli.vault.cards import Merchant, merchant_id
+from scrooge.cli.vault.place import on_database, place
 from scrooge.errors import MalformedId, MoveRefused, SettingsError
 from scrooge.ids import number_of
 from scrooge.vault.settings import load
@@ -26,8 +26,8 @@ Work = Callable[[Any, Any], Awaitable[Any]]
 
 
 def moving(live: bool, merchant: str, work: Work) -> Any:
-    """With the vault's database and keys. `work` gets both (vault_work.Work), and who moves which cards."""
-    from scrooge.cli.vault_work import with_keys
+    """With the vault's database and keys. `work` gets both (work.Work), and who moves which cards."""
+    from scrooge.cli.vault.work import with_keys
     from scrooge.vault.hardening import harden
     from scrooge.vault.moving.transfers import Mover
 
@@ -104,7 +104,7 @@ def ask(merchant: Merchant, to: To, live: Live = False, customer: Customer = Non
 
     recipient = recipient_text(to)
     mover = Mover(operator_name(), merchant_id(merchant), live)
-    with vault_place(load(), existing=True) as settings:
+    with place(load(), existing=True) as settings:
         transfer = on_database(settings, lambda db: request(db, mover, customer, recipient))
     told({"transfer": transfer, "state": "requested", "recipient": recipient_name(recipient)}, as_json)
 
@@ -119,7 +119,7 @@ def approve(transfer: Annotated[str, typer.Argument(help="Its id, trf_...")], as
     except MalformedId:
         raise SettingsError("expected the transfer's id, trf_...") from None
     operator = operator_name()
-    with vault_place(load(), existing=True) as settings:
+    with place(load(), existing=True) as settings:
         found = on_database(settings, lambda db: moves.approve(db, transfer, operator))
     told({name: value for name, value in found.items() if name != "report" or as_json}, as_json)
 
@@ -128,7 +128,7 @@ def transfers(as_json: Json = False) -> None:
     """Show the imports and exports of cards: looked at, asked for, approved, done."""
     from scrooge.vault.moving.transfers import listed
 
-    with vault_place(load(), existing=True) as settings:
+    with place(load(), existing=True) as settings:
         found = on_database(settings, listed)
     if as_json:
         document(found)

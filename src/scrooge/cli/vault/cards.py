@@ -6,7 +6,7 @@ import typer
 
 from scrooge.cli.operator import operator_name
 from scrooge.cli.output import Json, document, say, table
-from scrooge.cli.vault import on_database, vault_place
+from scrooge.cli.vault.place import on_database, place
 from scrooge.errors import MalformedId, SettingsError
 from scrooge.ids import number_of
 from scrooge.postgres.database import Database
@@ -28,7 +28,7 @@ def status(as_json: Json = False) -> None:
     """Say what the vault holds: cards by mode, status and brand, security codes, audit, keys."""
     from scrooge.vault.status import look
 
-    with vault_place(load(), existing=True) as settings:
+    with place(load(), existing=True) as settings:
         found = on_database(settings, look)
     if as_json:
         document(found)
@@ -59,7 +59,7 @@ def forget(
     async def end(db: Database) -> int:
         return await retention.forget(db, merchant_id(merchant), customer, operator_name())
 
-    with vault_place(load(), existing=True) as settings:
+    with place(load(), existing=True) as settings:
         ended = on_database(settings, end)
     if as_json:
         document({"merchant": merchant, "cards": ended})
