@@ -1,5 +1,6 @@
 # Needs Python >= 3.11 and make; everything else comes into .tools and .venv, with versions and hashes from uv.lock.
-# Settings: PYTHON=python3.12 picks the interpreter; ARGS="-k money" goes to pytest; DEMO="--payments 100" to the demo.
+# Settings: PYTHON=python3.12 picks the interpreter; ARGS="-k money" goes to pytest, WORKERS=1 is how many run at once;
+# DEMO="--payments 100" goes to the demo.
 
 SHELL := /bin/sh
 UV_VERSION := 0.13.8
@@ -9,6 +10,11 @@ READY := .venv/.ready
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 CODE := src tests
+# Hundreds of processes are started here: none compiles what another has compiled before.
+unexport PYTHONDONTWRITEBYTECODE
+# One worker per processor, each with a PostgreSQL of its own; WORKERS=0 runs everything in one process.
+WORKERS ?= logical
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=worksteal
 DRILLS ?= standby partition restarts rolling overload disk feed clock keys
 
 .PHONY: help setup demo test sim mutants check format lint types audit faults drills canaries
@@ -23,7 +29,7 @@ demo: $(READY) ## Start everything, make payments, say what happened, keep servi
 	@exec $(BIN)/scrooge demo $(DEMO)
 
 test: $(READY) ## Run the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 sim: $(READY) ## Simulated worlds: every crash point, operation, PSP and client (SIM="--seeds 5 --wild 10000")
 	@$(BIN)/python -m tests.simulation $(or $(SIM),--seeds 1 --wild 5000)
@@ -32,7 +38,7 @@ mutants: $(READY) ## Deliberate bugs, one at a time, and which test notices each
 	@$(BIN)/python -m tests.mutants $(MUTANTS)
 
 check: $(READY) lint types ## Format, lint, types, architecture, tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 format: $(READY) ## Format the code
 	@$(BIN)/ruff format $(CODE)
@@ -63,7 +69,7 @@ audit: $(READY) ## Known vulnerabilities in what we depend on (needs a network)
 	@$(BIN)/pip-audit --disable-pip --require-hashes --requirement .tools/requirements.txt
 
 $(READY): pyproject.toml uv.lock | $(UV)
-	@UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --all-extras --all-groups --quiet --python "$(PYTHON)"
+	@UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --all-extras --all-groups --quiet --compile-bytecode --python "$(PYTHON)"
 	@touch $@
 
 $(UV):

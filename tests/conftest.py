@@ -100,13 +100,24 @@ async def fresh_database_url(server_url: str, template_url: str) -> AsyncIterato
     await drop_database(server_url, url)
 
 
+def ports() -> Iterator[int]:
+    """None twice, and none that another worker of this run has: it is somebody's before its process is there, and while
+    that is dead. Below those of outgoing connections (ip(7)), which would take it then."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    mine = range(12_000 + worker, 32_000, workers)
+    yield from random.SystemRandom().sample(mine, len(mine))
+
+
+FREE = ports()
+
+
 def free_port() -> int:
-    """Below those of outgoing connections (ip(7)), which could take it before its process is there, or while it is dead."""
-    while True:
-        port = random.SystemRandom().randrange(12_000, 32_000)
+    for port in FREE:
         with socket.socket() as s, contextlib.suppress(OSError):
             s.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("every port was taken once")
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes] | Born, seconds: float = 90) -> None:

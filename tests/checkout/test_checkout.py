@@ -20,7 +20,7 @@ def clean(visit: Visit) -> None:
 async def test_a_card_typed_into_the_form_pays_and_only_the_vault_ever_gets_the_number(checkout: Checkout, psp: str):
     async with checkout.visit() as visit:
         await visit.checkout(checkout.shop_url, psp)
-        await visit.fill(VISA, name="Ada Lovelace")
+        await visit.fill(VISA, name="Ada Lovelace", typed=True)
         await visit.send()
         await visit.heading("Thank you, it is paid")
         payment = await checkout.payment(visit.page)

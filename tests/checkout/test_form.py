@@ -47,7 +47,7 @@ async def test_what_the_vault_refuses_is_said_beside_its_field_too_and_another_c
     async with checkout.visit() as visit:
         await visit.checkout(checkout.shop_url)
         await visit.page.frames[1].evaluate("document.body.dataset.today = '2001-01'")  # As if it were open for long.
-        await visit.fill(VISA, "0223")
+        await visit.fill(VISA, "0223", typed=True)
         await visit.send()
         error = visit.form.locator("#expiry-error")
         await error.filter(has_text="Expiry date: this card has expired.").wait_for()
@@ -66,7 +66,7 @@ async def test_what_is_typed_is_grouped_and_the_brand_is_said(checkout: Checkout
             ("5555-5555-5555-4444", "5555 5555 5555 4444", "Mastercard"),
             ("３０５６９３０９０２５９０４", "3056 930902 5904", "Diners Club"),
         ):
-            await visit.fill(number, "130")
+            await visit.fill(number, "130", typed=True)
             assert await visit.form.get_by_label("Card number").input_value() == grouped
             assert await visit.form.locator("#number-brand").inner_text() == brand
             assert await visit.form.get_by_label("Expiry date").input_value() == "13 / 0"
@@ -75,7 +75,7 @@ async def test_what_is_typed_is_grouped_and_the_brand_is_said(checkout: Checkout
         said = "Card number: Visa numbers have 13, 16, 17, 18 or 19 digits, this one has 15."
         assert await visit.form.locator("#number-error").inner_text() == said
         for typed, shown in (("330", "03 / 30"), ("1/30", "01 / 30"), ("12/2030", "12 / 2030")):
-            await visit.fill(VISA, typed)
+            await visit.fill(VISA, typed, typed=True)
             assert await visit.form.get_by_label("Expiry date").input_value() == shown
         field = visit.form.get_by_label("Card number")
         await field.focus()
