@@ -84,6 +84,14 @@ def test_a_payment_whose_name_adyen_never_told_is_canceled_by_ours() -> None:
     }  # fmt: skip
 
 
+def test_a_payment_that_could_not_be_canceled_is_reversed_whatever_became_of_it_by_adyens_name() -> None:
+    assert ADYEN.reversal is not None
+    request = ADYEN.reversal.build(structs.replace(aw.AUTHORIZE, psp_reference="AUTH1"))
+    assert (request.method, request.path) == ("POST", "/v72/payments/AUTH1/reversals")
+    assert request.idempotency_key == "pay_1-1-reversal-named", "not the key of the cancellation"
+    assert msgspec.json.decode(request.body) == {"merchantAccount": "ExampleEU", "reference": "pay_1-1"}
+
+
 def test_only_adyens_own_details_are_passed_on() -> None:
     given = {"redirectResult": "a", "payload": "b", "threeDSResult": "c", "utm_source": "d"}
     request = ADYEN.continuation.build(structs.replace(aw.BACK, details=given))

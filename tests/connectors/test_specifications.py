@@ -213,7 +213,8 @@ def adyen_requests() -> list[Request]:
     commands = [*ADYEN_CASES.commands.values(), ADYEN_SALE]
     sent = [render(ADYEN, v) for command in commands for v in variants(command)]
     assert ADYEN.reversal is not None
-    return [*sent, *by_card(ADYEN, ADYEN_SALE), ADYEN.continuation.build(BACK), ADYEN.reversal.build(ADYEN_SALE)]
+    back = [ADYEN.reversal.build(c) for c in (ADYEN_SALE, structs.replace(ADYEN_SALE, psp_reference="AUTH1"))]
+    return [*sent, *by_card(ADYEN, ADYEN_SALE), ADYEN.continuation.build(BACK), *back]
 
 
 def body_schema(operation: Any) -> Any:

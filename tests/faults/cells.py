@@ -73,7 +73,7 @@ IMPOSSIBLE = (
     ({"card": {"card", "coded"}, "operation": {"cascade"}, "behavior": {"challenge"}}, NOWHERE),
     ({"card": {"card", "coded"}, "operation": {"cascade"}, "point": set(RETURNS)}, NOWHERE),
     ({"card": {"coded"}, "behavior": {"lost_notification"}, "connector": {"adyen"}},
-     "a request without its code teaches nothing at Adyen, and nothing else would tell"),
+     "a request that nobody can repeat is reversed there, and only a notification tells of that"),
 )  # fmt: skip
 
 

@@ -49,14 +49,14 @@ CORE = (
     ),
     Mutant(
         "unreadable-loses-psp-reference", "the PSP's id in a reply that cannot be read is dropped", SEND,
-        "unknown = Unknown(f\"HTTP {status}: {explained or 'the answer cannot be read'}\", reference_in(body))",
+        "unknown = Unknown(f\"HTTP {status}: {explained or 'the answer cannot be read'}\", reference_in(status, body))",
         "unknown = Unknown(f\"HTTP {status}: {explained or 'the answer cannot be read'}\")",
         ("tests/connectors/test_contract.py",),
     ),
     Mutant(
         "unreadable-means-rejected", "garbage with status 200 is taken for a refusal", SEND,
-        "unknown = Unknown(f\"HTTP {status}: {explained or 'the answer cannot be read'}\", reference_in(body))",
-        "unknown = Rejected(f\"HTTP {status}: {explained or 'the answer cannot be read'}\", reference_in(body))",
+        "unknown = Unknown(f\"HTTP {status}: {explained or 'the answer cannot be read'}\", reference_in(status, body))",
+        "unknown = Rejected(f\"HTTP {status}: {explained or 'the answer cannot be read'}\", reference_in(status, body))",
         SIM,
     ),
     Mutant(

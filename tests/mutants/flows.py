@@ -67,17 +67,17 @@ FLOWS = (
     ),
     Mutant(
         "not-found-fails-at-once", "no trace is evidence before the PSP's horizon", RESOLVE,
-        "attempt.id) > horizon(p, connector):",
+        "attempt.id) > at_most(connector.recovery.horizon, p):",
         "attempt.id) >= 0:",
         (f"{NO_TRACE}::test_no_trace_is_evidence_only_a_horizon_after_the_key_was_used_up",),
     ),
     Mutant(
         "not-found-while-the-key-lives", "no trace is evidence while a replay may still be executed", RESOLVE,
         "found.absent and burnt\n"
-        "    # The key answers with a stored failure, so nothing can be executed under it any more. What was executed, by the\n"
-        "    # last replay at the latest, was over when that was first seen; and the PSP had time since to know of it.\n"
-        "    if gone and await work.stored_for(s.db, p.id, attempt.id) > horizon(p, connector):",
-        "found.absent\n    if gone and age > horizon(p, connector):",
+        "    # Nothing can be executed under the key any more. What was executed, by the last replay at the latest, was over when\n"
+        "    # that was first seen; and the PSP had time since to know of it.\n"
+        "    if gone and await work.stored_for(s.db, p.id, attempt.id) > at_most(connector.recovery.horizon, p):",
+        "found.absent\n    if gone and age > at_most(connector.recovery.horizon, p):",
         (f"{RACES}::test_no_trace_concludes_nothing_while_the_key_could_still_be_used",),
     ),
     Mutant(

@@ -128,8 +128,8 @@ OPERATORS = (
     ),
     Mutant(
         "cancellation-names-the-payment", "the cancellation's own name is taken for the payment's", REPLIES,
-        'return Unknown(f"cancellation by reference {asked}")',
-        'return Unknown(f"cancellation by reference {asked}", document.get("pspReference"))',
+        'return Unknown(f"a reversal {asked}")',
+        'return Unknown(f"a reversal {asked}", document.get("pspReference"))',
         ("tests/connectors/test_contract.py",),
     ),
 )  # fmt: skip

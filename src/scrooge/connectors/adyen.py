@@ -196,12 +196,17 @@ def give_back(command: Command) -> Request:
     return modification(command, "refunds", {"amount": amount(command.amount)})
 
 
-def cancel_by_reference(command: Command) -> Request:
-    """For an authorization that Adyen has not named to us. Under one key: asked again, it is not done again.
+def take_back(command: Command) -> Request:
+    """An authorization of which nobody knows what became. Each way under one key: asked again, it is not done again.
 
-    Its notification carries one of the two references, so they are the same.
-    https://docs.adyen.com/online-payments/cancel
+    By our reference Adyen cancels what was not captured. Of what it cannot cancel it tells the name: under that it
+    reverses the payment whatever has become of it. The notifications carry one of the two references, so they are the
+    same. https://docs.adyen.com/online-payments/cancel https://docs.adyen.com/online-payments/reversal
     """
+    if command.psp_reference:
+        document = {"merchantAccount": command.merchant_account, "reference": command.reference}
+        path = f"{PAYMENTS}/{segment(command.psp_reference)}/reversals"
+        return json_request(path, document, f"{command.reference}-reversal-named")
     document = {
         "merchantAccount": command.merchant_account,
         "paymentReference": command.reference,
@@ -251,7 +256,7 @@ ADYEN = Connector(
     continuation=Endpoint(proceed, read_details),
     inquiries={},
     abandon=None,
-    reversal=Endpoint(cancel_by_reference, read_reversal),
+    reversal=Endpoint(take_back, read_reversal),
     look=LOOK,
     forget=FORGET,
     replayed=answered_once,
@@ -264,6 +269,9 @@ ADYEN = Connector(
         # Keys are kept for at least seven days. https://docs.adyen.com/development-resources/api-idempotency
         replay_for=7 * DAY - HOUR,
         horizon=0,  # Nothing can be asked, so nothing can be asked too early.
+        # Its notifications come within a minute or two, and are repeated when they were not accepted. Not before the
+        # minutes of a security code are over, with which the request could still be repeated.
+        reverse_after=900,
         pending_after=HOUR,  # Only a notification ends it: a turn is for being counted.
         expected={
             Operation.AUTHORIZE: HOUR,

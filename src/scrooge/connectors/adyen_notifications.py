@@ -14,9 +14,10 @@ from scrooge.connectors.adyen_replies import declined, money, stored
 from scrooge.connectors.connector import Headers, Json, Notification
 from scrooge.connectors.kit import optional, same, words
 from scrooge.domain.attempt import Operation
-from scrooge.domain.outcome import Approved, Outcome, Rejected, ReversalKind, Reversed
+from scrooge.domain.outcome import Approved, Outcome, Rejected, ReversalKind, Reversed, Unknown
 
 # A cancellation or refund that was not done because the money is back already. Adyen has words for it, and no code.
+NOT_THERE = re.compile(r"not found", re.IGNORECASE)
 ALREADY = re.compile(r"already.*(cancel|refund|revers)", re.IGNORECASE)
 SIGNED = ("pspReference", "originalReference", "merchantAccountCode", "merchantReference")
 
@@ -121,13 +122,37 @@ def canceled(item: Json) -> Outcome:
     return Reversed("canceled at Adyen by reference", ReversalKind.CANCELED, reference)
 
 
+def not_canceled(item: Json) -> Outcome:
+    """There was nothing to cancel: no such payment, or one that was captured, refused, or waits for its payer.
+
+    Which of these it does not say reliably; but it may name the payment, which can be reversed then.
+    """
+    named = optional(item.get("originalReference"))
+    if named is None and NOT_THERE.search(why(item)):
+        return Rejected(f"Adyen has no such payment: {why(item)}")
+    return Unknown(f"not canceled: {why(item)}", named)
+
+
+def not_reversed(item: Json) -> Outcome:
+    """Neither canceled nor refunded. That it stands no more is the only reason from which something follows."""
+    if ALREADY.search(why(item)):
+        return reversed_whole(item)
+    return Unknown(f"not reversed: {why(item)}")
+
+
+def reversed_whole(item: Json) -> Outcome:
+    """Of this very payment, by Adyen's name: what is heard of its approval later is older."""
+    return Reversed(f"reversed at Adyen: {why(item)}", ReversalKind.FAILED, optional(item.get("originalReference")))
+
+
 # eventCode -> the operation, what it means when `success` is true, and when it is false.
 # OFFER_CLOSED is not here: a payer who is late may still be authorized after it.
 Meaning = Callable[[Json], Outcome] | None
 EVENTS: dict[str, tuple[Operation, Meaning, Meaning]] = {
     "AUTHORISATION": (Operation.AUTHORIZE, authorized, unauthorized),
     "EXPIRE": (Operation.AUTHORIZE, expired, None),
-    "TECHNICAL_CANCEL": (Operation.AUTHORIZE, canceled, None),
+    "TECHNICAL_CANCEL": (Operation.AUTHORIZE, canceled, not_canceled),
+    "CANCEL_OR_REFUND": (Operation.AUTHORIZE, reversed_whole, not_reversed),
     "CAPTURE": (Operation.CAPTURE, taken, not_done),
     "CAPTURE_FAILED": (Operation.CAPTURE, undone, None),
     "CANCELLATION": (Operation.VOID, released, not_done),
@@ -175,4 +200,5 @@ def notification(item: Json) -> Notification:
         psp_reference=psp_reference,
         parent_psp_reference=parent,
         merchant_account=optional(item.get("merchantAccountCode")),
+        doubtful=meaning in {not_canceled, not_reversed},
     )

@@ -24,6 +24,8 @@ from scrooge.domain.outcome import (
     Outcome,
     Pending,
     Rejected,
+    ReversalKind,
+    Reversed,
     Unknown,
 )
 from scrooge.money import Money
@@ -95,6 +97,7 @@ STORED = (
 
 CODE_PART = re.compile(r"\s*([0-9A-Z]{2})\s*(:|$)")
 BUSY = frozenset({"703", "704"})  # a resource is not available; the same key is in progress
+NOTHING_THERE = "167"  # "Original pspReference required for this operation"
 EXPLAINED = frozenset({400, 401, 403, 404, 422, 429})
 
 
@@ -218,9 +221,15 @@ def read_modification(command: Command, status: int, headers: Headers, document:
 
 
 def read_reversal(command: Command, status: int, headers: Headers, document: Json) -> Outcome:
-    """What it names is the cancellation, not the payment; whether there was one to cancel, a notification tells."""
+    """What it names is the cancellation, not the payment; whether there was one to cancel, a notification tells.
+
+    Unless Adyen has named the payment to us, and has nothing under that name that was ever authorized.
+    """
+    if command.psp_reference and status == 422 and str(document.get("errorCode")) == NOTHING_THERE:
+        never = f"it never was authorized at Adyen: {words(document.get('message'))}"
+        return Reversed(never, ReversalKind.EXPIRED, command.psp_reference)
     asked = "was asked for" if status < 400 else f"was refused with HTTP {status}"
-    return Unknown(f"cancellation by reference {asked}")
+    return Unknown(f"a reversal {asked}")
 
 
 def refused(status: int, headers: Headers, document: Json) -> Outcome:
@@ -236,4 +245,4 @@ def refused(status: int, headers: Headers, document: Json) -> Outcome:
         raise UnreadableReply(f"{status} {code}")
     # The words of a 401 may repeat the key.
     shown = "the API key was refused" if status == 401 else why
-    return Rejected(f"{status} {code}: {shown}", optional(document.get("pspReference")))
+    return Rejected(f"{status} {code}: {shown}")  # Its pspReference names the error, and no payment.

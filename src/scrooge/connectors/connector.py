@@ -109,7 +109,8 @@ class Recovery(Struct, frozen=True):
     """How to find out what happened when an answer was lost. Seconds throughout.
 
     `replay_for` is the PSP's key retention less a safety margin: the same request may be sent again until then,
-    never after. `horizon` is how long after it an inquiry may still not see what the PSP did.
+    never after. `horizon` is how long after it an inquiry may still not see what the PSP did. `reverse_after` is how
+    long a PSP that cannot be asked has to tell by itself of a request that cannot be repeated, before it is taken back.
     Questions about a lost outcome begin `ask_after` and are spaced from `ask_every`, doubling, to `ask_most`; about
     one that the PSP calls pending they begin `pending_after` and are spaced to `pending_most`. A PSP that cannot be
     asked is given the same turns, in which nothing is sent. `expected` is how long each operation may be pending
@@ -118,6 +119,7 @@ class Recovery(Struct, frozen=True):
 
     replay_for: int
     horizon: int
+    reverse_after: int = 600
     ask_after: int = 5
     ask_every: int = 3
     ask_most: int = 300
@@ -129,7 +131,8 @@ class Recovery(Struct, frozen=True):
 class Notification(Struct, frozen=True, kw_only=True):
     """One thing a PSP tells us by itself, about an attempt or about a token.
 
-    With neither `outcome` nor `psp_token` it is of a kind we do not handle yet, kept as `unhandled`.
+    With neither `outcome` nor `psp_token` it is of a kind we do not handle yet, kept as `unhandled`. What is `doubtful`
+    tells something only of an attempt of which nobody knows what became of it.
     `parent_psp_reference` names the authorization where `psp_reference` is the modification's own. News about a token
     says only that there is some: what is so now, the PSP is asked. `psp_reference` is the payment that made the token.
     """
@@ -144,6 +147,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     merchant_account: str | None = None
     psp_token: str | None = None
     psp_customer: str | None = None
+    doubtful: bool = False
 
 
 class Connector(Struct, frozen=True, kw_only=True):
@@ -172,8 +176,8 @@ class Connector(Struct, frozen=True, kw_only=True):
     multi_capture: bool = False  # may a capture be partial and not the last?
     partial_void: bool = False
     final_releases: bool = True  # does a final capture of a part release the rest by itself?
-    # Takes back, by our own reference, an authorization whose outcome nobody can find out any more; a notification says
-    # that it did. Its reply concludes nothing and names nothing.
+    # Takes back an authorization whose outcome nobody can find out any more, by our own reference or, once that is
+    # known, by the PSP's; a notification says that it did. Its reply concludes nothing and names nothing.
     reversal: Endpoint | None = None
     network_token: TokenTemplate | None = None  # where an authorization has one; None: it takes none
     tokens: TokenService | None = None  # it is a token provider

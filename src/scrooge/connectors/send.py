@@ -167,7 +167,7 @@ def read(
             operation=command.operation,
         )
         explained = next((words for kind, words in EXPLAINED.items() if isinstance(error, kind)), None)
-        unknown = Unknown(f"HTTP {status}: {explained or 'the answer cannot be read'}", reference_in(body))
+        unknown = Unknown(f"HTTP {status}: {explained or 'the answer cannot be read'}", reference_in(status, body))
         return unknown, health if explained else Health.FAILED
     if isinstance(outcome, Approved):
         outcome = checked(command, outcome)
@@ -201,8 +201,10 @@ def checked(command: Command, outcome: Approved) -> Outcome:
     return Unknown(f"the PSP approved {got}, asked was {asked}", outcome.psp_reference, differs=True)
 
 
-def reference_in(body: bytes) -> str | None:
-    """The PSP's id out of a reply we cannot read otherwise: it must not be lost."""
+def reference_in(status: int, body: bytes) -> str | None:
+    """The PSP's id out of a reply we cannot read otherwise: it must not be lost. An error's names no payment."""
+    if status >= 400:
+        return None
     try:
         document = msgspec.json.decode(body)
     except msgspec.DecodeError:

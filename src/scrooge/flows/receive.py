@@ -11,7 +11,7 @@ from scrooge.cards import redacted_document
 from scrooge.connectors.connector import Notification
 from scrooge.connectors.send import checked
 from scrooge.crash import reach
-from scrooge.domain.attempt import OPEN, Attempt, Operation
+from scrooge.domain.attempt import OPEN, Attempt, Operation, State
 from scrooge.domain.outcome import (
     Approved,
     Declined,
@@ -130,7 +130,7 @@ async def apply_or_park(s: Scrooge, row: inbox.Unread) -> None:
         return
     p, attempt, outcome = found
     state, note = "applied", None
-    if isinstance(outcome, Unknown):  # An approval of another amount than asked is not believed.
+    if isinstance(outcome, Unknown) and outcome.differs:  # An approval of another amount than asked is not believed.
         state, note = "contradicted", outcome.reason
         await breaks.difference(s, p, attempt.id, outcome)
     elif outcome is not None:
@@ -230,6 +230,8 @@ def belongs_to_authorization(a: Attempt, n: Notification) -> bool:
 def told(p: Payment, attempt: Attempt, account: ConnectorAccount, n: Notification) -> Outcome | None:
     """The news in terms of the attempt it was matched to; None when it teaches nothing about that one."""
     outcome = n.outcome
+    if n.doubtful and attempt.state not in {State.SENT, State.UNKNOWN}:
+        return None
     if attempt.operation is n.operation or outcome is None:
         if isinstance(outcome, Approved) and attempt.approved_minor and outcome.amount == p.money(attempt.money):
             return outcome  # A partial approval, as the reply had said.

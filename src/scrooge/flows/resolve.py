@@ -97,7 +97,8 @@ def overdue(s: Scrooge, attempt: Attempt) -> bool:
 async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector, lease: Lease) -> Outcome | None:
     """Replay, and inquire when a replay cannot tell; None: there is nothing to ask, only to wait.
 
-    Past the key's retention, a PSP that cannot be asked is told to take an authorization back: that is definitive.
+    A PSP that cannot be asked is told to take an authorization back, which is definitive: past the key's retention, or
+    when the request cannot be repeated and there was time for the PSP to tell by itself.
     """
     request, age = await payments.request_of(s.db, p.id, attempt.id)
     inquiry = connector.inquiries.get(attempt.operation)
@@ -108,24 +109,29 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
         endpoint = connector.continuation if continued else connector.endpoints[attempt.operation]
         await still_ours(s, lease)
         replayed = await ask(s, p, attempt.id, endpoint, request, first=False, again=True)
-        # A card goes without its security code the second time: a PSP that knows the key may say no more than that.
-        replays = REPLAYS if request.fill is None else 0
-        if not isinstance(replayed, Unknown) or not (replayed.stored or attempt.asks >= replays):
+        if not isinstance(replayed, Unknown) or not (never_again(replayed) or attempt.asks >= REPLAYS):
             return replayed
-    if inquiry is None and lost and replayed is None and attempt.operation is Operation.AUTHORIZE:
+    unrepeatable = replayed is None or (isinstance(replayed, Unknown) and replayed.unrepeatable)
+    waited = replayed is None or age > at_most(connector.recovery.reverse_after, p)
+    if inquiry is None and lost and unrepeatable and waited and attempt.operation is Operation.AUTHORIZE:
         return await taken_back(s, p, attempt, connector, lease)
     if inquiry is None:
         return replayed
     inquired = inquiry.build(command_of(p, attempt, await account_of(s, attempt)))
     await still_ours(s, lease)
     found = await ask(s, p, attempt.id, inquiry, inquired, first=False)
-    burnt = isinstance(replayed, Unknown) and replayed.stored
+    burnt = isinstance(replayed, Unknown) and never_again(replayed)
     gone = isinstance(found, Unknown) and found.absent and burnt
-    # The key answers with a stored failure, so nothing can be executed under it any more. What was executed, by the
-    # last replay at the latest, was over when that was first seen; and the PSP had time since to know of it.
-    if gone and await work.stored_for(s.db, p.id, attempt.id) > horizon(p, connector):
-        return Rejected("the PSP failed, and has no trace of it")
+    # Nothing can be executed under the key any more. What was executed, by the last replay at the latest, was over when
+    # that was first seen; and the PSP had time since to know of it.
+    if gone and await work.stored_for(s.db, p.id, attempt.id) > at_most(connector.recovery.horizon, p):
+        return Rejected("the PSP has no trace of it, and it can never be done any more")
     return found if not isinstance(found, Unknown) or found.psp_reference else replayed
+
+
+def never_again(replayed: Unknown) -> bool:
+    """Nothing can be executed under the key: it answers with a stored failure, or nobody can send its request again."""
+    return replayed.stored or replayed.unrepeatable
 
 
 async def taken_back(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector, lease: Lease) -> Outcome | None:
@@ -138,10 +144,9 @@ async def taken_back(s: Scrooge, p: Payment, attempt: Attempt, connector: Connec
     return await ask(s, p, attempt.id, connector.reversal, request, first=False)
 
 
-def horizon(p: Payment, connector: Connector) -> int:
-    """Seconds after it did something until a PSP must say so when asked."""
-    seen_after = connector.recovery.horizon
-    return seen_after if p.livemode else min(seen_after, TEST_HORIZON)
+def at_most(seconds: int, p: Payment) -> int:
+    """What we give a PSP; in test mode no more than a simulated one needs."""
+    return seconds if p.livemode else min(seconds, TEST_HORIZON)
 
 
 async def sync(s: Scrooge, principal: Principal, payment_id: str) -> Payment:

@@ -15,6 +15,8 @@ from scrooge.domain.outcome import (
     NextAction,
     Pending,
     Rejected,
+    ReversalKind,
+    Reversed,
     Unknown,
 )
 from scrooge.money import Money
@@ -132,7 +134,7 @@ REPLIES = (
     reply(I.PENDING, "a refund is only accepted", REFUND,
           received(REFUND, "REF1", amount=amount(1000)), Pending("REF1"), status=201),
     reply(I.EXPLAINED, "a bad field", AUTHORIZE, error(422, "14_030", pspReference="ERR1"),
-          Rejected("422 14_030: Why", "ERR1"), status=422),
+          Rejected("422 14_030: Why"), status=422),
     reply(I.EXPLAINED, "a bad body", AUTHORIZE, error(400, "702"), Rejected("400 702: Why"),
           status=400),
     reply(I.EXPLAINED, "a bad key is not repeated", AUTHORIZE, error(401, "000"),
@@ -203,11 +205,21 @@ REPLIES = (
     reply(I.QUESTION, "a cancellation by reference is accepted, whether or not there is a payment", AUTHORIZE,
           {"merchantAccount": "ExampleEU", "paymentReference": "pay_1-1", "pspReference": "CAN9",
            "reference": "pay_1-1", "status": "received"},
-          Unknown("cancellation by reference was asked for"), status=201, ask=Ask.REVERSE, first=False),
+          Unknown("a reversal was asked for"), status=201, ask=Ask.REVERSE, first=False),
     reply(I.QUESTION, "a cancellation refused says nothing of the payment", AUTHORIZE,
           error(422, "100", pspReference="CAN9"),
-          Unknown("cancellation by reference was refused with HTTP 422"), status=422, headers=KEY, ask=Ask.REVERSE,
+          Unknown("a reversal was refused with HTTP 422"), status=422, headers=KEY, ask=Ask.REVERSE,
           first=False),
+    reply(I.QUESTION, "a reversal of what Adyen named, and has nothing under",
+          structs.replace(AUTHORIZE, psp_reference="AUTH1"),
+          error(422, "167", message="Original pspReference required for this operation"),
+          Reversed("it never was authorized at Adyen: Original pspReference required for this operation",
+                   ReversalKind.EXPIRED, "AUTH1"), status=422, headers=KEY, ask=Ask.REVERSE, first=False),
+    reply(I.QUESTION, "a reversal refused for another reason", structs.replace(AUTHORIZE, psp_reference="AUTH1"),
+          error(422, "100"), Unknown("a reversal was refused with HTTP 422"), status=422, headers=KEY, ask=Ask.REVERSE,
+          first=False),
+    reply(I.QUESTION, "a cancellation that Adyen would not take for a name", AUTHORIZE, error(422, "167"),
+          Unknown("a reversal was refused with HTTP 422"), status=422, headers=KEY, ask=Ask.REVERSE, first=False),
 )  # fmt: skip
 
 ADYEN_CASES = Cases(

@@ -10,7 +10,7 @@ import msgspec
 from scrooge.connectors.connector import Notification
 from scrooge.domain.attempt import Operation, State
 from scrooge.domain.declines import Decline
-from scrooge.domain.outcome import Approved, Declined, Rejected, ReversalKind, Reversed
+from scrooge.domain.outcome import Approved, Declined, Rejected, ReversalKind, Reversed, Unknown
 from scrooge.money import Money
 
 from .adyen_words import HMAC_KEY, amount
@@ -108,7 +108,24 @@ NOTICES = (
            Reversed("canceled at Adyen by reference", ReversalKind.CANCELED, "AUTH1"), **PARENT),
     notice("a cancellation by reference that found nothing",
            no(item("TECHNICAL_CANCEL", "CAN9", "pay_1-1"), "Transaction not found"),
-           Operation.AUTHORIZE, None, **{**PARENT, "psp_reference": "CAN9"}),
+           Operation.AUTHORIZE, Rejected("Adyen has no such payment: Transaction not found"),
+           **{**PARENT, "psp_reference": "CAN9"}, doubtful=True),
+    notice("a cancellation by reference that is not explained",
+           no(item("TECHNICAL_CANCEL", "CAN9", "pay_1-1"), "Cannot be done"),
+           Operation.AUTHORIZE, Unknown("not canceled: Cannot be done"),
+           **{**PARENT, "psp_reference": "CAN9"}, doubtful=True),
+    notice("a cancellation by reference of what cannot be canceled",
+           no(item("TECHNICAL_CANCEL", "CAN9", "pay_1-1", originalReference="AUTH1"), "Original payment not found"),
+           Operation.AUTHORIZE, Unknown("not canceled: Original payment not found", "AUTH1"), **PARENT, doubtful=True),
+    notice("a reversal", item("CANCEL_OR_REFUND", "REV9", "pay_1-1", originalReference="AUTH1", reason="ok"),
+           Operation.AUTHORIZE, Reversed("reversed at Adyen: ok", ReversalKind.FAILED, "AUTH1"), **PARENT),
+    notice("a reversal of what stands no more",
+           no(item("CANCEL_OR_REFUND", "REV9", "pay_1-1", originalReference="AUTH1"), "It has already been cancelled"),
+           Operation.AUTHORIZE, Reversed("reversed at Adyen: It has already been cancelled", ReversalKind.FAILED, "AUTH1"),
+           **PARENT, doubtful=True),
+    notice("a reversal that is not explained",
+           no(item("CANCEL_OR_REFUND", "REV9", "pay_1-1", originalReference="AUTH1"), "Cannot be done"),
+           Operation.AUTHORIZE, Unknown("not reversed: Cannot be done"), **PARENT, doubtful=True),
     notice("a capture", CAPTURED, Operation.CAPTURE, Approved("CAP1", TEN), reference="pay_1-2",
            psp_reference="CAP1", **CHILD),
     notice("a capture refused", no(CAPTURED, "Insufficient balance on payment"), Operation.CAPTURE,
@@ -146,6 +163,11 @@ STORIES = (
     Story(
         "a refund that failed and came back",
         (batch(REFUNDED), batch(REFUND_FAILED), batch(RETURNED)),
+        State.REVERSED,
+    ),
+    Story(
+        "an approval that is older than its reversal",
+        (batch(item("CANCEL_OR_REFUND", "REV9", "pay_1-1", originalReference="AUTH1")), batch(AUTHORIZED)),
         State.REVERSED,
     ),
     Story("an approval told twice", (batch(AUTHORIZED), batch(AUTHORIZED)), State.APPROVED),

@@ -51,7 +51,8 @@ HAVING sum(times) > 1
 
 -- lost :many
 -- Successes at a PSP that no attempt of ours stands for, as approved, reversed or still open. A void may carry
--- the reference of the authorization it ends, and may be the PSP's own doing.
+-- the reference of the authorization it ends, and may be the PSP's own doing; so may the refund of a sale that was taken
+-- back before anybody knew what had become of it.
 SELECT count(*) OVER () AS total, t.reference, t.operation, t.psp_reference, t.minor, t.currency,
        coalesce(own.state, 'no attempt') AS state
   FROM truth t
@@ -68,6 +69,7 @@ SELECT count(*) OVER () AS total, t.reference, t.operation, t.psp_reference, t.m
                                           AND own.id IN (x.id, x.parent_id))
                    AND v.operation = 'void'
                    AND v.state IN ('approved', 'reversed', 'sent', 'unknown', 'pending'))), false)
+   AND NOT coalesce(t.operation = 'refund' AND own.operation = 'authorize' AND own.sale AND own.state <> 'approved', false)
  LIMIT $1;
 
 -- amount_mismatches :many
