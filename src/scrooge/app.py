@@ -3,9 +3,8 @@
 import asyncio
 import os
 import signal
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import structlog
 import uvloop
@@ -17,7 +16,7 @@ from scrooge.connectors.registry import connectors
 from scrooge.connectors.vault_client import vault_of
 from scrooge.errors import SettingsError
 from scrooge.flows.scrooge import Scrooge
-from scrooge.listening import listen, listeners
+from scrooge.listening import counted_together, listen, listeners
 from scrooge.postgres.database import connect
 from scrooge.serving import Serving
 from scrooge.settings import Settings, load
@@ -98,17 +97,6 @@ def run_serve(settings: Settings, workers: int) -> None:
     vault_of(settings)
     with counted_together(workers):
         serve(settings, workers)
-
-
-@contextmanager
-def counted_together(workers: int) -> Iterator[None]:
-    """Several processes on one port answer /metrics for all of them, through files that prometheus-client reads."""
-    if workers == 1 or "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="scrooge-metrics-") as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        yield
 
 
 def serve(settings: Settings, workers: int) -> None:

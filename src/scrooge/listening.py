@@ -3,7 +3,11 @@ that it took.
 """
 
 import contextlib
+import os
 import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from uvicorn import Config, Server
@@ -64,7 +68,16 @@ class Protocol(HttpToolsProtocol):
 
 
 class Generation(Multiprocess):
-    """Several processes on one socket, which nobody may hold open once they stop taking connections."""
+    """Several processes on one socket, which nobody may hold open once they stop taking connections. What they
+    are given at their start is looked after here, twice a second."""
+
+    def __init__(self, config: Config, sockets: list[socket.socket], tend: Callable[[], object]) -> None:
+        super().__init__(config, sockets)
+        self.tend = tend
+
+    def keep_subprocess_alive(self) -> None:
+        self.tend()
+        super().keep_subprocess_alive()
 
     def terminate_all(self) -> None:
         for held in self.sockets:
@@ -72,12 +85,30 @@ class Generation(Multiprocess):
         super().terminate_all()
 
 
-def listen(app: str, sockets: list[socket.socket], workers: int, **options: Any) -> None:
-    """Blocks until SIGTERM or SIGINT."""
+@contextmanager
+def counted_together(workers: int) -> Iterator[None]:
+    """Several processes on one port answer /metrics for all of them, through files that prometheus-client reads."""
+    if workers == 1 or "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="scrooge-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        yield
+
+
+def nothing() -> None:
+    pass
+
+
+def listen(
+    app: str | Callable[[], Any], sockets: list[socket.socket], workers: int, tend: Callable[[], object] = nothing,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Blocks until SIGTERM or SIGINT. `app` is named, or a thing that processes can be given at their start."""
     config = Config(app, http=Protocol, workers=workers, backlog=BACKLOG, env_file=None, **options)
     sockets = handles(sockets)
     with contextlib.suppress(KeyboardInterrupt):
         if workers > 1:
-            Generation(config, sockets).run()
+            Generation(config, sockets, tend).run()
         else:
             Server(config).run(sockets)

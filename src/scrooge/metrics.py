@@ -1,6 +1,19 @@
 """What Prometheus sees. Labels are bounded: no ids but connector accounts', no references, no messages."""
 
-from prometheus_client import Counter, Gauge, Histogram
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -112,3 +125,12 @@ WEBHOOKS_DEAD = Gauge("scrooge_webhooks_dead", "Webhooks that were given up", mu
 WEBHOOK_ENDPOINTS_FAILING = Gauge(
     "scrooge_webhook_endpoints_failing", "Endpoints whose last webhook was not taken", multiprocess_mode="max"
 )
+
+
+def told() -> bytes:
+    """With several processes on one port, PROMETHEUS_MULTIPROC_DIR names where they keep their counts together."""
+    registry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+    return generate_latest(registry)

@@ -46,7 +46,7 @@ def test_the_vault_runs_none_of_the_cores_code_and_few_libraries():
     modules = loaded()
     ours = {m.split(".")[1] for m in modules if m.startswith("scrooge.")}
     assert not ours & NOT_OF_THE_VAULT
-    others = {m.split(".")[0] for m in modules} - set(sys.stdlib_module_names) - {"scrooge", "__main__"}
+    others = {m.split(".")[0] for m in modules} - set(sys.stdlib_module_names) - {"scrooge", "__main__", "__mp_main__"}
     assert {m for m in others if not m.startswith("_cython")} <= DEPENDENCIES
 
 

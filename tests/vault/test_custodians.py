@@ -57,7 +57,7 @@ async def test_a_sealed_vault_does_nothing_until_enough_custodians_came(waiting:
     assert keyring.sealed
     assert (await enter(waiting, "alice", share_of(held, "alice"))).sealed is False
     assert keyring.open(True, b"c", keyring.seal(True, b"c", b"4242")) == b"4242"
-    assert waiting.entered == {}, "what was entered is forgotten"
+    assert waiting.shelf.look().shares == {}, "what was entered is forgotten"
 
 
 async def test_the_same_share_does_not_count_twice(waiting: Custodians, held: Ceremony):
@@ -94,7 +94,7 @@ async def test_shares_that_make_another_key_open_nothing(waiting: Custodians, he
     with pytest.raises(ShareRefused, match="do not make the key"):
         await enter(waiting, "bob", forged[1])
     assert waiting.keyring.sealed
-    assert waiting.entered == {}
+    assert waiting.shelf.look().shares == {}
 
 
 async def test_a_custodian_who_has_not_accepted_the_duties_is_refused_once(
@@ -103,7 +103,8 @@ async def test_a_custodian_who_has_not_accepted_the_duties_is_refused_once(
     with pytest.raises(ShareRefused, match="accept the duties"):
         await enter(waiting, "alice", share_of(held, "alice"), accepts=False)
     await enter(waiting, "alice", share_of(held, "alice"))
-    waiting.entered.clear()
+    with waiting.shelf.changing() as brought:
+        brought.shares.clear()
     await enter(waiting, "alice", share_of(held, "alice"), accepts=False)  # It is on record now.
     rows = await sql(keyless_vault_url, "SELECT custodian FROM key_shares WHERE acknowledged_at IS NOT NULL")
     assert [r["custodian"] for r in rows] == ["alice"]

@@ -1,14 +1,11 @@
 """Is it alive, is it ready, what does it count: for load balancers and Prometheus."""
 
 import asyncio
-import os
-
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from scrooge.api import reports
 from scrooge.api.call import Answer, Call
 from scrooge.errors import DatabaseUnavailable
+from scrooge.metrics import MEDIA_TYPE, told
 
 CHECK_SECONDS = 3.0
 
@@ -50,9 +47,4 @@ async def migrations(call: Call) -> reports.Check:
 
 
 async def metrics(call: Call) -> Answer:
-    """With several serving processes, PROMETHEUS_MULTIPROC_DIR names where they keep their counts together."""
-    registry = REGISTRY
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)
-    return Answer(200, generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    return Answer(200, told(), media_type=MEDIA_TYPE)

@@ -3,7 +3,6 @@
 import os
 
 import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from scrooge import logs
+from scrooge import logs, metrics
 from scrooge.cards import redacted
 from scrooge.errors import MethodNotAllowed, NotFound
 from scrooge.ids import new_id
@@ -20,6 +19,7 @@ from scrooge.vault import fills, instruments, records, unsealing
 from scrooge.vault.doors import HEADERS, door, json_answer
 from scrooge.vault.form import sessions
 from scrooge.vault.hardening import harden
+from scrooge.vault.processes import Common
 from scrooge.vault.schema import migrate_vault
 from scrooge.vault.settings import load
 from scrooge.vault.vault import Vault, open_vault
@@ -44,7 +44,7 @@ def create_app(v: Vault) -> ASGIApp:
             Route("/v1/unseal", door("unseal", unsealing.enter), methods=["POST"]),
             Route("/healthz", alive),
             Route("/readyz", ready),
-            Route("/metrics", metrics),
+            Route("/metrics", counts),
         ]
     )
     app.router.redirect_slashes = False
@@ -82,13 +82,13 @@ async def ready(request: Request) -> Response:
     return json_answer(200, {"status": "ok"})
 
 
-async def metrics(_: Request) -> Response:
-    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+async def counts(_: Request) -> Response:
+    return Response(metrics.told(), media_type=metrics.MEDIA_TYPE)
 
 
-def serving() -> Serving[Vault]:
-    """The ASGI application of one process, from the environment."""
+def serving(common: Common) -> Serving[Vault]:
+    """The ASGI application of one process, from the environment and what it has in common with others."""
     harden()
     settings = load(os.environ)
     logs.configure(settings.log_level, settings.log_format)
-    return Serving(lambda: open_vault(settings), create_app)
+    return Serving(lambda: open_vault(settings, common), create_app)

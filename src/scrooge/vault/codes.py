@@ -1,7 +1,8 @@
-"""Security codes while they wait for their authorization: sealed by keys that exist in this process's memory alone.
+"""Security codes while they wait for their authorization: sealed by keys that exist in the vault's memory alone.
 
 PCI DSS 3.3.1: none is kept after authorization. The key moves on every few minutes by a one-way step, and those that no
-waiting code needs are forgotten, so that not even this process can open what is older.
+waiting code needs are forgotten, so that not even the vault can open what is older. Processes that were given the same
+key step by the same clock, the machine's own.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ class Codes:
         return self.period.to_bytes(8) + nonce + sealed
 
     def open(self, context: bytes, sealed: bytes) -> str | None:
-        """None: it is too old, or another process sealed it."""
+        """None: it is too old, or a vault sealed it that has the keys no more."""
         self.turn()
         key = self.keys.get(int.from_bytes(sealed[:8]))
         if key is None:

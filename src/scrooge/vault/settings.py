@@ -22,7 +22,8 @@ class VaultSettings(Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8081
     public_url: str | None = None  # the origin that browsers know it by; none: http://host:port
-    database_pool: int = 8
+    database_pool: int = 8  # connections per process
+    processes: int = 1  # on one port
     service_key: str | None = None  # our own private key: answers to the core are signed with it
     core_keys: str | None = None  # the core's public keys, comma-separated
     test_urls: str | None = None  # where test cards may be sent beside the PSPs' test hosts, comma-separated
@@ -59,6 +60,7 @@ class VaultSettings(Struct, frozen=True, kw_only=True):
 LIMITS = {
     "port": (0, 65535),
     "database_pool": (3, 200),
+    "processes": (1, 64),
     "key_days": (1, 730),
     "kek_days": (1, 1095),
     "code_minutes": (1, 15),

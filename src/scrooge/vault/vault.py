@@ -24,11 +24,11 @@ from scrooge.postgres.rows import public
 from scrooge.service import Identity, identity, public_key
 from scrooge.vault import audit, retention
 from scrooge.vault.audit import Act
-from scrooge.vault.codes import Codes
 from scrooge.vault.keys.acts import Operator
 from scrooge.vault.keys.custodians import Custodians
 from scrooge.vault.keys.keyring import Keyring
 from scrooge.vault.keys.start import open_keyring
+from scrooge.vault.processes import Common
 from scrooge.vault.schema import ROLE
 from scrooge.vault.settings import VaultSettings
 from scrooge.vault.templates import Book, Manifest, read_manifest
@@ -86,12 +86,13 @@ class Vault:
         book: Book,
         own: Identity,
         core_keys: list[Ed25519PublicKey],
+        common: Common,
     ) -> None:
         self.settings, self.db, self.keyring, self.http = settings, db, keyring, http
         self.connectors, self.book, self.identity, self.core_keys = installed, book, own, core_keys
         self.custodians = Custodians(db, keyring)
-        self.writer = Writer(db, settings.code_minutes)
-        self.codes = Codes(settings.code_minutes)
+        self.writer = Writer(db, settings.code_minutes, common.shard)
+        self.codes = common.codes
         self.callers: dict[bytes, tuple[float, Caller | None]] = {}
         self.strangers = Strangers()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -120,6 +121,7 @@ class Vault:
         while True:
             await asyncio.sleep(TIDY_SECONDS)
             self.codes.turn()
+            self.custodians.forget()
             try:
                 await run(self.db, CARDS["tidy"])
             except DatabaseUnavailable:
@@ -132,7 +134,7 @@ def caller_of(row: Any) -> Caller:
 
 
 @asynccontextmanager
-async def open_vault(settings: VaultSettings) -> AsyncIterator[Vault]:
+async def open_vault(settings: VaultSettings, common: Common) -> AsyncIterator[Vault]:
     """Raises SettingsError, and the Problems of the database and the keys."""
     if settings.database_url is None:
         raise SettingsError("no database: set SCROOGE_VAULT_DATABASE_URL, or let the command line start one")
@@ -145,8 +147,10 @@ async def open_vault(settings: VaultSettings) -> AsyncIterator[Vault]:
     db = await connect(settings.database_url, size=settings.database_pool, role=ROLE)
     http = client()
     try:
-        keyring = await open_keyring(db, settings.kek_uri(), settings.periods(), Operator("vault", "local"))
-        v = Vault(settings, db, keyring, http, installed, book, own, keys)
+        keyring = await open_keyring(
+            db, settings.kek_uri(), settings.periods(), Operator("vault", "local"), shelf=common.shelf
+        )
+        v = Vault(settings, db, keyring, http, installed, book, own, keys, common)
         rules = retention.Rules(settings.retention_days, settings.unused_days)
         jobs = (v.tidy(), retention.keep_up(db, rules), keyring.run(asyncio.Event()))
         background = [asyncio.create_task(job) for job in jobs]

@@ -15,7 +15,7 @@ from scrooge.postgres.database import Database, load, run
 from scrooge.postgres.lane import Lane
 from scrooge.postgres.rows import key_of, moment
 from scrooge.vault import audit
-from scrooge.vault.audit import SHARDS, Act
+from scrooge.vault.audit import Act
 
 Q = load(Path(__file__).with_name("cards.sql"))
 SECOND = 1_000_000
@@ -81,10 +81,9 @@ class Keep(Struct, frozen=True, kw_only=True):
 class Writer:
     """The lanes of this process, each on one of its kind's streams."""
 
-    def __init__(self, db: Database, code_minutes: int) -> None:
+    def __init__(self, db: Database, code_minutes: int, shard: int) -> None:
         self.code_minutes = code_minutes
-        shard = f"{secrets.randbelow(SHARDS):02d}"
-        self.streams = {name: f"{name}:{shard}" for name in ("fill", "tokenize", "note")}
+        self.streams = {name: f"{name}:{shard:02d}" for name in ("fill", "tokenize", "note")}
         # One fill of a card in a batch: the security code is bound to the first.
         self.fills: Lane[Fill, Granted] = Lane("vault_fill", db, self.grant, lambda f: f.instrument)
         self.ends: Lane[Ended, bool] = Lane("vault_ended", db, self.end, lambda e: e.instrument)

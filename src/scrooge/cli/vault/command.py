@@ -28,7 +28,10 @@ audit = typer.Typer(no_args_is_help=True, help="The vault's audit.")
 app.add_typer(callers, name="callers")
 app.add_typer(templates, name="templates")
 DRAIN_SECONDS = 25
-QUIET = {"access_log": False, "log_config": None, "server_header": False, "proxy_headers": False, "ws": "none"}
+QUIET = {
+    "factory": True, "loop": "uvloop", "timeout_keep_alive": 75, "access_log": False, "log_config": None,
+    "server_header": False, "proxy_headers": False, "ws": "none",
+}  # fmt: skip
 
 
 @app.callback(invoke_without_command=True)
@@ -49,15 +52,20 @@ def vault(context: typer.Context, as_json: Json = False) -> None:
 
 
 def run_vault(settings: VaultSettings) -> None:
-    """Blocks until SIGTERM or SIGINT; requests that were accepted are finished first. One process: a security code can
-    be opened by the process that sealed it, and by no other."""
-    from scrooge.listening import listen, listeners
+    """Blocks until SIGTERM or SIGINT; requests that were accepted are finished first."""
+    from scrooge.listening import counted_together, listen, listeners
+    from scrooge.vault.hardening import harden
+    from scrooge.vault.processes import Common, Program
 
-    options: dict[str, Any] = {**QUIET, "factory": True, "loop": "uvloop", "timeout_keep_alive": 75}
+    harden()
+
+    options: dict[str, Any] = {**QUIET, "timeout_graceful_shutdown": DRAIN_SECONDS}
     if settings.tls_certificate is not None:
         options |= {"ssl_certfile": str(settings.tls_certificate), "ssl_keyfile": str(settings.tls_key)}
     sockets = listeners(settings.host, settings.port)
-    listen("scrooge.vault.app:serving", sockets, 1, timeout_graceful_shutdown=DRAIN_SECONDS, **options)
+    common = Common(settings.code_minutes)
+    with counted_together(settings.processes):
+        listen(Program(common), sockets, settings.processes, common.codes.turn, **options)
 
 
 @app.command()

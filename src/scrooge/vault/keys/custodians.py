@@ -22,6 +22,7 @@ from scrooge.vault.keys.keyring import Keyring
 from scrooge.vault.keys.registry import Q
 from scrooge.vault.keys.wrapping import KekRow, NewKek, active_kek, is_right, new_kek_id
 
+Entered = dict[int, tuple[bytes, float]]  # by number: a share, and when it came
 KEPT_SECONDS = 15 * 60  # how long an entered share waits for the others
 NAME = re.compile(r"[a-z0-9][a-z0-9@._-]{0,63}")  # as the database has it
 DUTIES = (
@@ -67,15 +68,13 @@ class Progress(Struct, frozen=True):
 
 
 class Custodians:
-    """The shares that were entered into this process. They are in its memory alone, and not for long."""
+    """The shares that were entered into this vault. They are in its memory alone, and not for long."""
 
     def __init__(self, db: Database, keyring: Keyring) -> None:
-        self.db, self.keyring = db, keyring
-        self.entered: dict[int, tuple[bytes, float]] = {}
-        self.waiting_for = ""  # the key-encryption key that they are of
+        self.db, self.keyring, self.shelf = db, keyring, keyring.shelf
 
     def __repr__(self) -> str:
-        return f"Custodians({len(self.entered)} entered)"
+        return "Custodians()"
 
     async def enter(self, custodian: str, text: str, *, accepts: bool, origin: str) -> Progress:
         """Takes a share; the last one needed opens the vault. Raises ShareRefused, and every entry is on record."""
@@ -89,54 +88,59 @@ class Custodians:
         async with self.db.transaction() as connection:
             await run(connection, Q["acknowledge"], row.id, number)
             await audit.append(connection, CONTROL, [by.act("share_entered", row.id, number=number, accepts=accepts)])
-        self.entered[number] = (share, time.monotonic())
+        with self.shelf.changing() as held:
+            held.shares[number] = (share, time.monotonic())
+            entered = dict(held.shares)
         assert row.threshold is not None
-        progress = Progress(True, len(self.entered), row.threshold)
-        return await self.opened(row, by) if progress.entered >= row.threshold else progress
+        progress = Progress(True, len(entered), row.threshold)
+        return await self.opened(row, by, entered) if progress.entered >= row.threshold else progress
 
     async def checked(self, custodian: str, text: str, accepts: bool) -> tuple[KekRow, int, bytes]:
         row = await active_kek(self.db)
         if row is None or row.threshold is None or row.salt is None:
             raise ShareRefused("the vault's key-encryption key is not in shares")
-        if row.id in self.keyring.keks:
+        if self.keyring.brought(row.id) is not None:
             raise ShareRefused("the vault is open already")
-        self.forget(row.id)
+        entered = self.forget(row.id)
         number, share = shares.read(text)
         mine = next((r for r in await run(self.db, Q["shares"], row.id) if r["custodian"] == custodian), None)
         commitment = b"" if mine is None else mine["commitment"]
         right = hmac.compare_digest(commitment, shares.commitment(row.salt, number, share))
         if mine is None or not right or mine["number"] != number:
             raise ShareRefused("this is not the share of that custodian")
-        if number in self.entered:
+        if number in entered:
             raise ShareRefused("this share was entered already; it takes those of other custodians")
         if mine["acknowledged_at"] is None and not accepts:
             raise ShareRefused("the custodian must accept the duties of one first (--accept)", duties=DUTIES)
         return row, number, share
 
-    async def opened(self, row: KekRow, by: Operator) -> Progress:
+    async def opened(self, row: KekRow, by: Operator, entered: Entered) -> Progress:
         """Makes the key of the shares and proves it before anything is opened with it."""
-        made = kek.of_secret(shares.combine({number: share for number, (share, _) in self.entered.items()}))
-        self.entered.clear()
-        if not await is_right(made, row):
+        secret = shares.combine({number: share for number, (share, _) in entered.items()})
+        with self.shelf.changing() as held:
+            held.shares.clear()
+        if not await is_right(kek.of_secret(secret), row):
             raise ShareRefused("these shares do not make the key: all must be entered again")
-        self.keyring.keks[row.id] = made
+        with self.shelf.changing() as held:
+            held.secrets[row.id] = secret
         await self.keyring.refresh()
         await self.note(by.act("vault_opened", row.id))
         return Progress(False, 0, row.threshold or 0)
 
-    def forget(self, kek_id: str) -> None:
-        """Shares of another key, and those that waited too long for the others."""
+    def forget(self, kek_id: str | None = None) -> Entered:
+        """Those that waited too long for the others, and shares of another key than this. What is left."""
         now = time.monotonic()
-        kept = self.entered if self.waiting_for == kek_id else {}
-        self.entered = {n: (share, at) for n, (share, at) in kept.items() if now - at < KEPT_SECONDS}
-        self.waiting_for = kek_id
+        with self.shelf.changing() as held:
+            kept = held.shares if kek_id in {None, held.waiting_for} else {}
+            held.shares = {n: (share, at) for n, (share, at) in kept.items() if now - at < KEPT_SECONDS}
+            held.waiting_for = kek_id or held.waiting_for
+            return held.shares
 
     async def progress(self) -> Progress:
         row = await active_kek(self.db)
         if row is None:
             return Progress(self.keyring.sealed, 0, 0)
-        self.forget(row.id)
-        return Progress(self.keyring.sealed, len(self.entered), row.threshold or 0)
+        return Progress(self.keyring.sealed, len(self.forget(row.id)), row.threshold or 0)
 
     async def note(self, act: Act) -> None:
         async with self.db.transaction() as connection:

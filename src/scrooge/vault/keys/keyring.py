@@ -20,13 +20,15 @@ from scrooge import metrics
 from scrooge.errors import CannotOpen, KeyNotHere, KeyPeriodOver, KeysStale, LiveModeRefused, Problem, VaultSealed
 from scrooge.postgres.database import Database
 from scrooge.vault.keys import registry
-from scrooge.vault.keys.kek import Kek
+from scrooge.vault.keys.kek import Kek, of_secret
 from scrooge.vault.keys.keyset import Purpose, aead_of, key_id_of, mac_of
 from scrooge.vault.keys.registry import Kept, State, Version, mode_of
+from scrooge.vault.keys.shelf import Shelf
 from scrooge.vault.keys.wrapping import active_kek, named_by
 
 log = structlog.get_logger()
 REFRESH_SECONDS = 2.0
+SEALED_SECONDS = 0.25  # The custodians may have opened another process of this vault, and so all.
 STALE_SECONDS = 30.0  # Without news of the keys for so long nothing is sealed; what is sealed still opens.
 
 
@@ -47,10 +49,13 @@ def utc() -> datetime:
 
 
 class Keyring:
-    """`named` are the key-encryption keys of SCROOGE_VAULT_KEK; `now` is the clock by which cryptoperiods end."""
+    """`named` are the key-encryption keys of SCROOGE_VAULT_KEK, the `shelf` has those of custodians; `now` is the clock
+    by which cryptoperiods end."""
 
-    def __init__(self, db: Database, named: Sequence[Kek] = (), now: Callable[[], datetime] = utc) -> None:
-        self.db, self.named, self.now = db, named, now
+    def __init__(
+        self, db: Database, named: Sequence[Kek] = (), now: Callable[[], datetime] = utc, shelf: Shelf | None = None
+    ) -> None:
+        self.db, self.named, self.now, self.shelf = db, named, now, shelf or Shelf()
         self.keks: dict[str, Kek] = {}  # by the id of the registry's row; empty while the vault is sealed
         self.keys: Keys | None = None
         self.read_at = 0.0
@@ -154,7 +159,7 @@ class Keyring:
         return aead_of(clear) if v.purpose is Purpose.CARD else mac_of(clear)
 
     async def kek_of(self, kept: Kept) -> Kek:
-        known = self.keks.get(kept.kek_id or "")
+        known = self.brought(kept.kek_id or "")
         if known is None:
             row = await active_kek(self.db)
             kek = None if row is None else await named_by(row, self.named)
@@ -163,11 +168,17 @@ class Keyring:
             known = self.keks[row.id] = kek
         return known
 
+    def brought(self, kek_id: str) -> Kek | None:
+        """The key-encryption key, if this process has it or custodians gave it to one of its kind."""
+        if kek_id not in self.keks and (secret := self.shelf.look().secrets.get(kek_id)):
+            self.keks[kek_id] = of_secret(secret)
+        return self.keks.get(kek_id)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. What goes wrong is logged and tried again; the keys in memory stay as they are."""
         while not stop.is_set():
             try:
-                await asyncio.wait_for(stop.wait(), REFRESH_SECONDS)
+                await asyncio.wait_for(stop.wait(), SEALED_SECONDS if self.sealed else REFRESH_SECONDS)
             except TimeoutError:
                 await self.refreshed()
 

@@ -12,12 +12,14 @@ from scrooge.vault.keys.kek import Kek
 from scrooge.vault.keys.keyring import Keyring, utc
 from scrooge.vault.keys.named import of_uri
 from scrooge.vault.keys.periods import Periods
+from scrooge.vault.keys.shelf import Shelf
 from scrooge.vault.keys.wrapping import NewKek, active_kek, add_kek, named_by, new_kek_id
 
 
 async def open_keyring(
-    db: Database, uris: str, periods: Periods, by: Operator, now: Callable[[], datetime] = utc
-) -> Keyring:
+    db: Database, uris: str, periods: Periods, by: Operator, now: Callable[[], datetime] = utc,
+    shelf: Shelf | None = None,
+) -> Keyring:  # fmt: skip
     """`uris` is SCROOGE_VAULT_KEK: while one key-encryption key takes the place of another, both, comma-separated.
 
     A vault whose key-encryption key is in shares comes back sealed. Raises SettingsError, DatabaseUnavailable,
@@ -30,7 +32,7 @@ async def open_keyring(
     if row is None and keks and not in_shares:
         await first_start(db, keks[0], periods, by)
         row = await active_kek(db)
-    keyring = Keyring(db, keks, now)
+    keyring = Keyring(db, keks, now, shelf)
     if row is None:
         return keyring
     if await named_by(row, keks) is None and not (row.threshold and in_shares):

@@ -15,6 +15,7 @@ from scrooge.cli.bench.vault.load import card_body
 from scrooge.cli.bench.vault.stage import House
 from scrooge.vault.doors import Call
 from scrooge.vault.instruments import CreateInstrument, Wish, tokenize
+from scrooge.vault.processes import Common
 from scrooge.vault.settings import load
 from scrooge.vault.vault import Vault, open_vault
 
@@ -26,7 +27,8 @@ TELL_EVERY = 100_000
 async def stored(house: House, cards: int, first: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Keeps so many more cards, the range's from `first` on. Seconds, and kilobytes of each card in the tables."""
     started = time.monotonic()
-    async with open_vault(load(house.environment)) as v:
+    settings = load(house.environment)
+    async with open_vault(settings, Common(settings.code_minutes)) as v:
         numbers = iter(range(first, first + cards))
         await asyncio.gather(*(keep(v, house, numbers, first, say) for _ in range(AT_ONCE)))
     seconds = time.monotonic() - started
