@@ -60,6 +60,12 @@ async def test_a_sealed_vault_does_nothing_until_enough_custodians_came(waiting:
     assert waiting.shelf.look().shares == {}, "what was entered is forgotten"
 
 
+async def test_a_vault_without_a_key_stays_sealed_until_there_is_one(db: Database):
+    keyring = await open_keyring(db, "shares:", PERIODS, BY)
+    assert await keyring.refreshed() is False
+    assert keyring.sealed
+
+
 async def test_the_same_share_does_not_count_twice(waiting: Custodians, held: Ceremony):
     await enter(waiting, "alice", share_of(held, "alice"))
     with pytest.raises(ShareRefused, match="already"):

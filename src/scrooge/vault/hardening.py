@@ -4,6 +4,7 @@ Root, or whoever has CAP_SYS_PTRACE, can still read all of it: against them only
 """
 
 import ctypes
+import os
 import resource
 import signal
 import sys
@@ -30,10 +31,13 @@ def harden() -> Hardened:
     return state()
 
 
-def end_with_parent() -> None:
-    """A process whose parent is killed gets SIGTERM: nobody would start it again, or stop it."""
+def end_with_parent(parent: int) -> None:
+    """A process whose parent is killed gets SIGTERM: nobody would start it again, or stop it. At once where that has
+    happened. Raises SystemExit."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(SET_PARENT_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:
+        raise SystemExit(1)
 
 
 def state() -> Hardened:

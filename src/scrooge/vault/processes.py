@@ -4,11 +4,11 @@ The process that listens makes it, and each process that it starts gets it throu
 by a file, the environment or the database. One that ended is started again with what the others have by then.
 """
 
+import os
 import secrets
 from multiprocessing.context import assert_spawning
 from typing import Any
 
-from scrooge.serving import Serving
 from scrooge.vault.audit import SHARDS
 from scrooge.vault.codes import Codes
 from scrooge.vault.hardening import end_with_parent, harden
@@ -29,21 +29,9 @@ class Common:
         assert_spawning(self)
         self.codes.turn()
         self.shard = (self.shard + 1) % SHARDS
-        return vars(self)
+        return {**vars(self), "parent": os.getpid()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         harden()
-        end_with_parent()
+        end_with_parent(state.pop("parent"))
         vars(self).update(state)
-
-
-class Program:
-    """What uvicorn calls in each process to get its ASGI application."""
-
-    def __init__(self, common: Common) -> None:
-        self.common = common
-
-    def __call__(self) -> Serving[Any]:
-        from scrooge.vault.app import serving
-
-        return serving(self.common)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,10 +29,8 @@ audit = typer.Typer(no_args_is_help=True, help="The vault's audit.")
 app.add_typer(callers, name="callers")
 app.add_typer(templates, name="templates")
 DRAIN_SECONDS = 25
-QUIET = {
-    "factory": True, "loop": "uvloop", "timeout_keep_alive": 75, "access_log": False, "log_config": None,
-    "server_header": False, "proxy_headers": False, "ws": "none",
-}  # fmt: skip
+QUIET = {"access_log": False, "log_config": None, "server_header": False, "proxy_headers": False, "ws": "none"}
+ASGI = {"factory": True, "loop": "uvloop", "timeout_keep_alive": 75, "timeout_graceful_shutdown": DRAIN_SECONDS}
 
 
 @app.callback(invoke_without_command=True)
@@ -54,18 +53,19 @@ def vault(context: typer.Context, as_json: Json = False) -> None:
 def run_vault(settings: VaultSettings) -> None:
     """Blocks until SIGTERM or SIGINT; requests that were accepted are finished first."""
     from scrooge.listening import counted_together, listen, listeners
+    from scrooge.vault.app import serving
     from scrooge.vault.hardening import harden
-    from scrooge.vault.processes import Common, Program
+    from scrooge.vault.processes import Common
 
     harden()
 
-    options: dict[str, Any] = {**QUIET, "timeout_graceful_shutdown": DRAIN_SECONDS}
+    options: dict[str, Any] = {**QUIET, **ASGI}
     if settings.tls_certificate is not None:
         options |= {"ssl_certfile": str(settings.tls_certificate), "ssl_keyfile": str(settings.tls_key)}
     sockets = listeners(settings.host, settings.port)
     common = Common(settings.code_minutes)
     with counted_together(settings.processes):
-        listen(Program(common), sockets, settings.processes, common.codes.turn, **options)
+        listen(partial(serving, common), sockets, settings.processes, common.codes.turn, **options)
 
 
 @app.command()

@@ -137,6 +137,8 @@ class Keyring:
 
     async def take(self, kept: Sequence[Kept]) -> Keys:
         """Opens what is new, and checks every row before any of it is used."""
+        if not kept:  # Its custodians have not even made one.
+            raise VaultSealed("the vault has no keys yet: hold a ceremony")
         known = {} if self.keys is None else primitives(self.keys)
         rows = [k for k in kept if k.wrapped is not None]
         opened = {k.version.key_id: known.get(k.version.key_id) or await self.unwrapped(k) for k in rows}
