@@ -8,8 +8,13 @@ import asyncpg
 import pytest
 from tests.conftest import drop_database, make_database
 
+from scrooge.postgres.database import connect
 from scrooge.storage.migrate import migrate
-from scrooge.vault.schema import migrate_vault
+from scrooge.vault.keys.acts import Operator
+from scrooge.vault.keys.custodians import ceremony
+from scrooge.vault.keys.periods import Periods
+from scrooge.vault.keys.start import make_vault
+from scrooge.vault.schema import ROLE, migrate_vault
 
 NUMBER = "4000009912345678"
 
@@ -58,6 +63,51 @@ def test_what_is_right_is_said_by_requirement(scrooge, both, tmp_path: Path):
     assert seen["security codes on no disk, security_codes"]["found"] == "unlogged"
     assert not seen["apart, both databases"]["ok"], "one login enters both"
     assert all(c["fix"] for c in seen.values() if not c["ok"])
+
+
+def test_an_audit_made_anew_is_found_where_it_was_seen_before(scrooge, both, tmp_path: Path):
+    audit = "the audit is whole, audit"
+    _, seen = looked(scrooge, **both)
+    assert seen[audit]["ok"]
+    assert "not compared with an earlier look" in seen[audit]["found"]
+    assert "--anchors" in seen[audit]["fix"]
+    kept = tmp_path / "heads.json"
+    scrooge("vault", "callers", "create", "--merchant", "mer_01K9YH4V9GYB7T2D4Z8QW3M5N6", "--caller", "checkout",
+            "--scopes", "read", **both)  # fmt: skip
+    kept.write_text(scrooge("audit", "verify", "--json", **both)[1])
+    _, seen = looked(scrooge, "--anchors", str(kept), **both)
+    assert seen[audit]["ok"]
+    assert not seen[audit]["fix"]
+    vault = both["SCROOGE_VAULT_DATABASE_URL"]
+    execute(vault, "SET session_replication_role = replica", "TRUNCATE audit, audit_heads")
+    execute(vault, "INSERT INTO audit_heads (stream, seq, hash) SELECT 'control', 0, sha256('control')")
+    assert looked(scrooge, **both)[1][audit]["ok"], "nothing in it says that there was another"
+    code, seen = looked(scrooge, "--anchors", str(kept), **both)
+    assert (code, seen[audit]["ok"]) == (3, False)
+    assert "seen before" in seen[audit]["found"]
+
+
+def test_anchors_that_are_none_are_told(scrooge, both, tmp_path: Path):
+    (tmp_path / "heads.json").write_text('{"heads": 3}')
+    code, out, err = scrooge("doctor", "--pci", "--anchors", str(tmp_path / "heads.json"), **both)
+    assert (code, out) == (2, "")
+    assert "--anchors takes what" in err
+
+
+def test_a_registry_of_keys_that_nobody_could_check_is_not_called_whole(scrooge, both, tmp_path: Path):
+    registry = "no key put in another's place, registry of keys"
+    assert looked(scrooge, **both)[1][registry]["found"] == "no keys yet"
+    held = ceremony(("alice", "bob"), 2)
+
+    async def make() -> None:
+        db = await connect(both["SCROOGE_VAULT_DATABASE_URL"], size=1, role=ROLE)
+        assert await make_vault(db, held.new, Periods(), Operator("operator:test", "cli"))
+        await db.close()
+
+    asyncio.run(make())
+    code, seen = looked(scrooge, SCROOGE_VAULT_KEK="shares:", **both)
+    assert (code, seen[registry]["ok"], seen[registry]["found"]) == (3, False, "not checked")
+    assert "shares" in seen[registry]["fix"]
 
 
 def test_what_is_wrong_is_found_with_its_fix(scrooge, both, tmp_path: Path):

@@ -48,11 +48,14 @@ def doctor(
     logs: Annotated[
         list[Path] | None, typer.Option("--logs", help="With --pci: a file or folder to search for card numbers.")
     ] = None,
+    anchors: Annotated[
+        Path | None, typer.Option(help="With --pci: heads of the audit that `audit verify --json` printed before.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with this installation and what fixes it; exit 3 if anything is."""
     if pci:
-        examine_cards(logs or [], as_json)
+        examine_cards(logs or [], anchors, as_json)
         return
     findings = list(examined())
     healthy = all(f.ok for f in findings)
@@ -64,10 +67,11 @@ def doctor(
         raise typer.Exit(FOUND_PROBLEMS)
 
 
-def examine_cards(logs: list[Path], as_json: bool) -> None:
+def examine_cards(logs: list[Path], anchors: Path | None, as_json: bool) -> None:
     from scrooge.cli.pci import checked
+    from scrooge.cli.vault.anchors import anchors_in
 
-    checks = list(checked(logs))
+    checks = list(checked(logs, anchors_in(anchors)))
     healthy = all(c.ok for c in checks)
     if as_json:
         document({"ok": healthy, "checks": checks})
@@ -276,7 +280,7 @@ def working(found: condition.Work) -> Iterator[Finding]:
     breaks = f"{found.breaks} open" if found.breaks else "none"
     yield Finding("breaks", not found.breaks, breaks, "scrooge check" if found.breaks else "")
     errands = f"{found.errands_parked} given up" if found.errands_parked else "none given up"
-    fix = "see the breaks errand_parked: what a PSP or the vault refuses to forget" if found.errands_parked else ""
+    fix = "scrooge errands list: what a PSP or the vault refuses to forget" if found.errands_parked else ""
     yield Finding("errands", not found.errands_parked, errands, fix)
     create = "scrooge keys create --caller checkout --scopes '*'"
     yield Finding("API keys", bool(found.keys), f"{found.keys} active", "" if found.keys else create)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scrooge.cli import cards, database, doctor, keys, ledger, processes
+from scrooge.cli import cards, database, doctor, errands, keys, ledger, processes
 from scrooge.cli.bench import command as bench
 from scrooge.cli.demo import command as demo
 from scrooge.cli.output import FAILED, WRONG_USAGE, say
@@ -36,6 +36,7 @@ app.command()(doctor.doctor)
 app.command("test-cards")(cards.list_cards)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
+app.add_typer(errands.app, name="errands")
 vault.app.command()(vault_cards.status)
 vault.app.command()(vault_cards.forget)
 vault.app.add_typer(vault_moving.export, name="export")

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from msgspec import Struct
 
 from scrooge.cli.place import place, url_of
-from scrooge.cli.vault.pci import vault_checks
+from scrooge.cli.vault.pci import Anchors, vault_checks
 from scrooge.cli.vault.place import place as vault_place
 from scrooge.errors import Problem, SettingsError
 from scrooge.postgres.embedded import EmbeddedError
@@ -43,7 +43,7 @@ class Check(Struct, frozen=True):
     fix: str = ""
 
 
-def checked(logs: list[Path]) -> Iterator[Check]:
+def checked(logs: list[Path], anchors: Anchors) -> Iterator[Check]:
     """Everything that can be looked at from this machine with these settings."""
     settings, of_vault = load(), load_vault()
     yield from settings_checks(settings, of_vault)
@@ -60,7 +60,7 @@ def checked(logs: list[Path]) -> Iterator[Check]:
                 "3.5.1", "the vault", "its database", True, f"not here: {error}", "run it with the vault's settings"
             )
             vault = None
-        yield from asyncio.run(database_checks(core, vault))
+        yield from asyncio.run(database_checks(core, vault, anchors))
     yield from machine_checks()
     for path in logs:
         yield log_check(path)
@@ -102,7 +102,7 @@ def tls_check(name: str, url: str) -> Check:
     return Check("4.2.1", "encrypted on the way", name, ok, found, "" if ok else "add sslmode=verify-full to it")
 
 
-async def database_checks(core: Settings | None, vault: VaultSettings | None) -> list[Check]:
+async def database_checks(core: Settings | None, vault: VaultSettings | None, anchors: Anchors) -> list[Check]:
     found: list[Check] = []
     ours = theirs = None
     try:
@@ -112,7 +112,7 @@ async def database_checks(core: Settings | None, vault: VaultSettings | None) ->
         if vault is not None:
             theirs = await connect(url_of(vault), "SCROOGE_VAULT_DATABASE_URL")
             found += await one_database(theirs, "vault")
-            found += [Check(*row) for row in await vault_checks(theirs, vault)]
+            found += [Check(*row) for row in await vault_checks(theirs, vault, anchors)]
         if ours is not None and theirs is not None:
             found.append(await apart(ours, theirs))
     except (Problem, SettingsError) as error:

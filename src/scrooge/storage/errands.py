@@ -82,5 +82,24 @@ async def token_in_use(db: Database, connector_account: str, psp_token: str) -> 
     return await run(db, Q["token_in_use"], hex_of(connector_account), psp_token) is not None
 
 
+async def parked(db: Database, limit: int) -> list[dict[str, Any]]:
+    """What was given up, for an operator."""
+    return [
+        {
+            "id": public("ern", row["id"]), "kind": row["kind"], "merchant": public("mer", row["merchant_id"]),
+            "mode": "live" if row["livemode"] else "test", "instrument": public("ins", row["instrument_id"]),
+            "connector_account": public("con", row["connector_account_id"]), "tries": row["tries"],
+            "created_at": row["created_at"], "due_at": row["due_at"], "note": row["note"],
+        }
+        for row in await run(db, Q["parked"], limit)
+    ]  # fmt: skip
+
+
+async def hurry(db: Database, ids: list[str] | None) -> list[str]:
+    """Has what was given up tried now, these or all; whose turn it is."""
+    rows = await run(db, Q["hurry"], None if ids is None else [hex_of(i) for i in ids])
+    return [public("ern", row["id"]) or "" for row in rows]
+
+
 async def backlog(db: Database) -> dict[str, Any]:
     return dict(await run(db, Q["backlog"]))

@@ -47,3 +47,18 @@ SELECT (SELECT count(*) FROM errands WHERE state = 'due') AS due,
        (SELECT count(*) FROM errands WHERE state = 'parked') AS parked,
        (SELECT coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 FROM errands WHERE state <> 'done')
            AS oldest_seconds;
+
+-- parked :many
+-- What was given up, oldest first; the token stays here.
+SELECT bucket, id, merchant_id, livemode, instrument_id, kind, connector_account_id, tries, due_at, note, created_at
+  FROM errands
+ WHERE state = 'parked'
+ ORDER BY created_at
+ LIMIT $1;
+
+-- hurry :many
+-- The turn of what was given up is now: of these, or of all.
+UPDATE errands
+   SET due_at = now()
+ WHERE state = 'parked' AND ($1::uuid[] IS NULL OR id = ANY ($1::uuid[]))
+RETURNING id;

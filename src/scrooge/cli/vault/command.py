@@ -16,6 +16,7 @@ from scrooge.cli.operator import operator_name
 from scrooge.cli.output import FOUND_PROBLEMS, Json, document, say, table
 from scrooge.cli.place import url_of
 from scrooge.cli.processes import adopt, ended_well, require_free, started
+from scrooge.cli.vault.anchors import anchors_in
 from scrooge.cli.vault.place import on_database, place, require_schema
 from scrooge.errors import SettingsError
 from scrooge.postgres.database import Database
@@ -226,10 +227,10 @@ def verify(
     from scrooge.vault.audit import Verified
     from scrooge.vault.audit import verify as verified
 
-    before = msgspec.json.decode(anchors.read_bytes(), type=dict[str, Any])["heads"] if anchors else None
+    before = anchors_in(anchors)
 
     async def look(db: Database) -> Verified:
-        return await verified(db, {k: (int(v[0]), str(v[1])) for k, v in before.items()} if before else None)
+        return await verified(db, before)
 
     with place(load(), existing=True) as settings:
         found = on_database(settings, look)
