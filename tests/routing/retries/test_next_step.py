@@ -1,0 +1,102 @@
+"""What may follow a failed authorization at once: more than before where more is known, never what was forbidden."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from scrooge.domain import outcome as oc
+from scrooge.domain import retry
+from scrooge.domain.declines import Advice, Decline
+from scrooge.routing.retries import AsNumber, Elsewhere, Situation, StepUp, Stop, next_step
+from scrooge.routing.schemes.allowed import Allowed
+from scrooge.routing.schemes.rules import Refused
+
+THERE = Situation(connector="adyen", brand="visa", can_authenticate=True)
+CODES = st.sampled_from([None, "05", "51", "43", "1A", "65", "91"])
+MACS = st.sampled_from([None, "01", "02", "03", "04", "21", "24", "40"])
+DECLINED = st.builds(
+    lambda d, n, a: oc.Declined(d, "x", network_code=n, advice_code=a), st.sampled_from(list(Decline)), CODES, MACS
+)
+DOUBT = [
+    oc.Unknown("timeout"),
+    oc.Unknown("not found", absent=True),
+    oc.Pending("psp"),
+    oc.Approved("psp"),
+    oc.Reversed("expired"),
+    oc.ActionRequired(oc.NextAction("https://acs.example")),
+]
+SITUATIONS = st.builds(
+    lambda brand, *flags: Situation(
+        brand=brand, can_authenticate=flags[0], authenticated=flags[1], network_token=flags[2], number_at_hand=flags[3]
+    ),
+    st.sampled_from(["", "visa", "mastercard", "amex"]),
+    *[st.booleans()] * 4,
+)
+
+
+@given(DECLINED | st.just(oc.Rejected("x")) | st.sampled_from(DOUBT), st.integers(1, 4), st.integers(0, 3), SITUATIONS)
+def test_it_goes_elsewhere_only_where_the_old_rule_did(
+    outcome: oc.Outcome, tries: int, left: int, situation: Situation
+):
+    """Called with three arguments or with all that is known."""
+    before = retry.next_step(outcome, tries, left)
+    for step in (next_step(outcome, tries, left), next_step(outcome, tries, left, situation)):
+        assert step.because
+        if isinstance(step, Elsewhere):
+            assert isinstance(before, retry.Elsewhere)
+
+
+@given(st.sampled_from(DOUBT), SITUATIONS)
+def test_doubt_and_everything_that_may_have_moved_money_stays(outcome: oc.Outcome, situation: Situation):
+    assert isinstance(next_step(outcome, 1, 5, situation), Stop)
+
+
+@given(DECLINED | st.just(oc.Rejected("x")), SITUATIONS)
+def test_what_the_schemes_refuse_is_not_tried(outcome: oc.Outcome, situation: Situation):
+    refused = structs.replace(situation, allowed=Refused("visa-reattempts", None, "used up"))
+    assert isinstance(next_step(outcome, 1, 5, refused), Stop)
+    allowed = structs.replace(situation, allowed=Allowed(1))
+    assert next_step(outcome, 1, 5, allowed) == next_step(outcome, 1, 5, situation)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "brand"),
+    [
+        (oc.Declined(Decline.AUTHENTICATION_REQUIRED, "38"), ""),
+        (oc.Declined(Decline.DO_NOT_HONOR, "2", network_code="1A"), "visa"),
+        (oc.Declined(Decline.DO_NOT_HONOR, "2", network_code="65"), "mastercard"),
+    ],
+)
+def test_a_soft_decline_asks_the_payer_to_authenticate(outcome: oc.Outcome, brand: str):
+    """1A of Visa's, 65 of Mastercard's: the issuer wants strong customer authentication."""
+    there = structs.replace(THERE, brand=brand)
+    assert isinstance(next_step(outcome, 1, 0, there), StepUp), "at the same account, whether or not there is another"
+    assert isinstance(next_step(outcome, 1, 5, structs.replace(there, can_authenticate=False)), Stop)
+    assert isinstance(next_step(outcome, 2, 5, structs.replace(there, authenticated=True)), Stop), "once"
+
+
+def test_visas_65_is_no_soft_decline():
+    assert isinstance(next_step(oc.Declined(Decline.DO_NOT_HONOR, "2", network_code="65"), 1, 5, THERE), Stop)
+
+
+def test_a_token_that_is_not_supported_is_followed_by_the_number():
+    """Mastercard's advice 04, once, and only where the reason itself forbids nothing."""
+    declined = oc.Declined(Decline.DO_NOT_HONOR, "2", network_code="05", advice_code="04")
+    token = structs.replace(THERE, brand="mastercard", network_token=True, number_at_hand=True)
+    assert isinstance(next_step(declined, 1, 0, token), AsNumber)
+    assert isinstance(next_step(declined, 2, 1, structs.replace(token, network_token=False)), Elsewhere)
+    stolen = structs.replace(declined, decline=Decline.STOLEN_CARD)
+    assert isinstance(next_step(stolen, 1, 1, token), Stop)
+
+
+def test_nothing_is_tried_for_ever():
+    assert isinstance(next_step(oc.Rejected("x"), retry.TRIES_MAX, 5, THERE), Stop)
+    assert isinstance(next_step(oc.Rejected("x"), 3, 5, structs.replace(THERE, tries_max=4)), Elsewhere)
+
+
+@pytest.mark.parametrize("advice", list(Advice))
+def test_every_advice_has_a_step(advice: Advice):
+    (decline, *_) = [d for d in Decline if d.advice is advice]
+    expected = {Advice.RETRY_ELSEWHERE: Elsewhere, Advice.AUTHENTICATE: StepUp}.get(advice, Stop)
+    assert isinstance(next_step(oc.Declined(decline, "x"), 1, 1, THERE), expected)
