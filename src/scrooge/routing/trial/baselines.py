@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from scrooge.domain.declines import Advice
 from scrooge.domain.retry import NEVER_AGAIN, TRIES_MAX
 from scrooge.routing.facts import Facts
-from scrooge.routing.trial.calendar import DAY
+from scrooge.routing.trial.calendar import DAY, MINUTE
 from scrooge.routing.trial.strategy import Chance, Choice, Heard, Strategy, Tried
 
 LATER_DAYS = (1, 3, 7)  # after the first attempt: what many shops do, whatever the reason
+ROUND = 15 * MINUTE  # no cascade takes so long, and no later round comes so soon
 STOP = Choice()
 
 
@@ -17,8 +18,8 @@ class Ladder:
     """Asks the accounts in the order of `ranked`, and goes on as long as the rules of the cascade let it."""
 
     def decide(self, facts: Facts, accounts: Sequence[str], at: int, tried: Sequence[Tried], chance: Chance) -> Choice:
-        now = [t for t in tried if t.at >= tried[-1].at - DAY / 2] if tried else []
-        if not now or at - now[-1].at >= DAY / 2:
+        now = this_round(tried, at)
+        if not now:
             ranked, propensity = self.ranked(facts, accounts, chance)
             return Choice(ranked[0], propensity=propensity)
         if onward(now) and len(now) < TRIES_MAX:
@@ -35,6 +36,13 @@ class Ladder:
 
     def learn(self, facts: Facts, account: str, heard: Heard, at: int) -> None:
         """Most baselines do not."""
+
+
+def this_round(tried: Sequence[Tried], at: int) -> list[Tried]:
+    """The attempts of the cascade that is under way; none at the beginning of a later round."""
+    if not tried or at - tried[-1].at >= ROUND:
+        return []
+    return [t for t in tried if t.at >= tried[-1].at - ROUND]
 
 
 def onward(now: Sequence[Tried]) -> bool:
@@ -57,7 +65,7 @@ def later(facts: Facts, tried: Sequence[Tried]) -> Choice:
     if facts.initiator != "merchant" or not (mends or heard.outcome == "technical"):
         return STOP
     first = tried[0].at
-    return next((Choice(later=m) for d in LATER_DAYS if (m := first + d * DAY) > tried[-1].at + DAY / 2), STOP)
+    return next((Choice(later=m) for d in LATER_DAYS if (m := first + d * DAY) > tried[-1].at + DAY // 2), STOP)
 
 
 class Fixed(Ladder):

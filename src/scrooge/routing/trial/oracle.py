@@ -77,6 +77,10 @@ class Oracle:
     def after(self, s: Spot, why: Why) -> After:
         return self.issuers.rules.after(why, s.kind.segment.brand, s.payment.renewal)
 
+    def returns(self, s: Spot, after: After, since: int) -> bool:
+        """May the card be asked about again while the world's time for it lasts?"""
+        return after.wait is not None and max(s.at + SOONEST, since + after.wait) <= s.payment.at + self.within
+
     # Now.
 
     def first(self, s: Spot, masses: Masses, left: Sequence[int], tries: int) -> dict[int, float]:
@@ -91,7 +95,7 @@ class Oracle:
                 beside.append((masses.pays * share, same))
             elif after.onward:
                 lone += masses.pays * share
-            elif after.wait is not None:
+            elif self.returns(s, after, s.at):
                 later.append((masses.pays * share, same))
         found = {}
         for k in left:

@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from scrooge.routing.facts import Facts
 from scrooge.routing.trial.calendar import SECOND
@@ -111,28 +111,29 @@ class Play:
     def follow(
         self, case: Case, facts: Facts, choice: Choice, at: int, spot: Spot | None, found: Worths | None
     ) -> None:
-        """A choice within the rules of the cascade is carried out; one against them is taken as stopping."""
+        """A choice within the rules is carried out. What they refuse for now is asked about when they let it."""
         account = self.places.get(choice.account or "")
+        later = choice.later if account is None else None
         if account is not None and account not in case.stage.now:
-            account = None
-        later = None
-        if account is None and choice.later is not None:
-            later = allowed_wait(self.oracle, case.payment, case.stage, at, choice.later)
-        card = (case.payment.segment, case.payment.card)
-        if account is not None and (bar := self.gate.admits(facts, card)) is not None:
+            account, later = None, at  # The wait that the rules ask for, if there is one, is added below.
+        bar = None
+        if account is not None:
+            bar = self.gate.admits(facts, (case.payment.segment, case.payment.card))
+        if bar is not None:
             self.tally.refused += 1
-            if bar.until is None or not (later := allowed_wait(self.oracle, case.payment, case.stage, at, bar.until)):
-                return
-            account, found = None, None
+            account, found, later = None, None, bar.until
+        if later is not None:
+            later = allowed_wait(self.oracle, case.payment, case.stage, at, later)
         if found is not None and spot is not None and self.judge:
             worth_ = worth(self.oracle, spot, case.stage, Choice(later=later), account, found)
             self.tally.regret += found.best - worth_
         if account is not None:
-            self.send(case, facts, account, at, card)
+            self.send(case, facts, account, at)
         elif later is not None:
             self.put(later, RESUMES, case)
 
-    def send(self, case: Case, facts: Facts, account: int, at: int, card: tuple[int, int]) -> None:
+    def send(self, case: Case, facts: Facts, account: int, at: int) -> None:
+        card = (case.payment.segment, case.payment.card)
         self.tally.attempts += 1
         if case.tried:
             self.tally.retries += 1
@@ -140,7 +141,7 @@ class Play:
         case.sent, case.account, case.sent_at = facts, account, at
         case.judged = self.issuers.approval(case.payment.segment, at)[account]
         case.heard = self.issuers.ask(case.payment, account, at, case.stage.round_)
-        case.seen = self.umpire.asked(card, facts.brand, facts.minor, at)
+        case.seen = self.umpire.asked(card, facts.brand, facts.minor, facts.initiator, at)
         self.watch(case, at)
         ends = at + round(case.heard.seconds * SECOND)
         if case.heard.seconds > PATIENCE:
@@ -168,6 +169,8 @@ class Play:
         heapq.heappush(self.due, (at, self.counted, what, case))
 
     def teach(self, case: Case, heard: Heard, at: int) -> None:
+        if any(t.heard.outcome == "declined" for t in case.tried):
+            heard = structs.replace(heard, again=True)
         if self.strategy is not None:
             self.strategy.learn(case.facts, self.names[case.account], heard, at)
 

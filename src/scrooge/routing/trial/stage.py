@@ -124,6 +124,8 @@ def waits(oracle: Oracle, s: Spot, stage: Stage, until: int | None) -> float:
         return 0.0
     if stage.condition is not None:
         return oracle.wait(s, stage.condition, stage.since, s.rounds, until)
+    if not oracle.returns(s, stage.after, stage.since):
+        return 0.0
     if stage.declines is not None:
         return again(s, *split(stage.declines, s.agree))
     masses = stage.masses or Masses(1.0, {})

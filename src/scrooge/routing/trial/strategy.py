@@ -19,13 +19,17 @@ PATIENCE = 2.0
 
 
 class Heard(Struct, frozen=True):
-    """What became of one attempt. `seconds` from sending to hearing; the reason and the codes when declined."""
+    """What became of one attempt. `seconds` from sending to hearing; the reason and the codes when declined.
+
+    `again`: the issuer had declined this payment before. What it says then is no sample of what it says to others.
+    """
 
     outcome: Kind
     seconds: float
     decline: Decline | None = None
     network_code: str | None = None
     advice_code: str | None = None
+    again: bool = False
 
 
 class Tried(Struct, frozen=True):

@@ -26,6 +26,7 @@ class Seen(Struct):
 
     at: int
     minor: int
+    initiator: str
     state: str = "open"
     network_code: str = ""
     advice_code: str = ""
@@ -38,16 +39,16 @@ class Umpire:
         self.cards: dict[tuple[int, int], list[Seen]] = defaultdict(list)
         self.violations: Counter[str] = Counter()
 
-    def asked(self, card: tuple[int, int], brand: str, minor: int, at: int) -> Seen:
+    def asked(self, card: tuple[int, int], brand: str, minor: int, initiator: str, at: int) -> Seen:
         seen = self.cards[card]
         if seen and seen[0].at <= at - MONTH:
             seen[:] = [s for s in seen if s.at > at - MONTH]
+        one = Seen(at, minor, initiator)
         declined = [s for s in seen if s.state == "declined"]
         if declined:
             judge = {"visa": visa, "mastercard": mastercard}.get(brand)
-            if judge is not None and (rule := judge(declined, seen, minor, at)):
+            if judge is not None and (rule := judge(declined, seen, one)):
                 self.violations[rule] += 1
-        one = Seen(at, minor)
         seen.append(one)
         return one
 
@@ -56,28 +57,27 @@ class Umpire:
         one.state, one.network_code, one.advice_code = state, network_code, advice_code
 
 
-def visa(declined: list[Seen], seen: list[Seen], minor: int, at: int) -> str:
-    """The rule that an attempt now breaks, or nothing."""
-    same = [s for s in declined if s.minor == minor]
+def visa(declined: list[Seen], seen: list[Seen], one: Seen) -> str:
+    """The rule that this attempt breaks, or nothing."""
+    same = [s for s in declined if s.minor == one.minor]
     if any(s.network_code in VISA_NEVER for s in same):
         return "visa: never again"
-    if not same:
-        return ""
-    first = min(s.at for s in same)
-    if sum(1 for s in seen if s.minor == minor and s.at > first) >= VISA_IN_30_DAYS:
+    first = min((s.at for s in same), default=one.at)
+    again = [s for s in seen if s.minor == one.minor and s.initiator == one.initiator and s.at > first]
+    if len(again) >= VISA_IN_30_DAYS:
         return "visa: 20 reattempts in 30 days"
     return ""
 
 
-def mastercard(declined: list[Seen], seen: list[Seen], minor: int, at: int) -> str:
-    """The rule that an attempt now breaks, or nothing."""
-    same = [s for s in declined if s.minor == minor]
+def mastercard(declined: list[Seen], seen: list[Seen], one: Seen) -> str:
+    """The rule that this attempt breaks, or nothing. Waits bind the merchant; a payer may come back when he likes."""
+    same = [s for s in declined if s.minor == one.minor]
     if any(s.advice_code in MASTERCARD_NEVER for s in same):
         return "mastercard: advice never again"
-    if sum(1 for s in declined if s.at > at - DAY) >= MASTERCARD_IN_24_HOURS:
+    if sum(1 for s in declined if s.at > one.at - DAY) >= MASTERCARD_IN_24_HOURS:
         return "mastercard: 10 declines in 24 hours"
     if len(same) >= MASTERCARD_IN_30_DAYS:
         return "mastercard: 35 declines in 30 days"
-    if any(at < s.at + MASTERCARD_WAITS.get(s.advice_code, 0) for s in same):
+    if one.initiator == "merchant" and any(one.at < s.at + MASTERCARD_WAITS.get(s.advice_code, 0) for s in same):
         return "mastercard: sooner than the advice says"
     return ""
