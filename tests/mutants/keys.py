@@ -89,8 +89,8 @@ KEPT = (
     Mutant(
         "locked-card-forgotten", "re-encryption ends while somebody holds a card of an old key",
         f"{FOLDER}/reencrypt.py",
-        "elif not (await self.left()).cards:",
-        "elif True:",
+        "if not (await self.left()).cards:",
+        "if True:",
         MOVED,
     ),
     Mutant(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scrooge.errors import CannotOpen
+from scrooge.errors import KeyInUse
 from scrooge.postgres.database import Database
-from scrooge.vault.keys import acts, reencrypt
+from scrooge.vault.keys import acts, health, reencrypt
 from scrooge.vault.keys import keyring as keyrings
 from scrooge.vault.keys.acts import Acts
 from scrooge.vault.keys.keyring import Keyring
@@ -117,21 +117,31 @@ async def test_a_card_that_somebody_holds_is_waited_for_and_not_forgotten(
     assert await moving == 5
 
 
-async def test_a_card_that_does_not_open_stops_the_work_and_nothing_of_its_batch_is_kept(
-    keys: Keyring, keyless_vault_url: str
+async def test_a_card_that_does_not_open_stays_as_it_is_holds_up_no_other_and_is_told(
+    keys: Keyring, keyless_vault_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    cards = await add_cards(keys, 3)
-    before = await sql(keyless_vault_url, "SELECT id, sealed FROM cards ORDER BY id")
-    await sql(
-        keyless_vault_url,
-        "UPDATE cards SET sealed = set_byte(sealed, 30, 1 # get_byte(sealed, 30)) WHERE id = $1",
-        cards[1],
-    )
+    monkeypatch.setattr(reencrypt, "BATCH", 2)
+    cards = await add_cards(keys, 7)
+    spoil = "UPDATE cards SET sealed = set_byte(sealed, 30, 1 # get_byte(sealed, 30)) WHERE id = ANY ($1::uuid[])"
+    bad = [cards[1], cards[2], cards[5]]
+    await sql(keyless_vault_url, spoil, bad)
+    rows = "SELECT id, sealed, key_id, fingerprint FROM cards WHERE id = ANY ($1::uuid[]) ORDER BY id"
+    before = await sql(keyless_vault_url, rows, bad)
     await rotated(keys)
-    with pytest.raises(CannotOpen):
-        await reencrypted(keys)
-    kept = {r["id"]: r["sealed"] for r in await sql(keyless_vault_url, "SELECT id, sealed FROM cards")}
-    assert sum(kept[r["id"]] == r["sealed"] for r in before) == 2
+    for times in (1, 2):  # What was once unreadable is tried again by the next one, and stops it neither.
+        work = Reencryption(keys.db, keys, BY)
+        assert sum([n async for n in work.run()]) == (4 if times == 1 else 0)
+        assert work.unopened == 3
+    assert await sql(keyless_vault_url, rows, bad) == before
+    assert [w for w in (await health.look(keys.db, "")).wrong if "3 cards do not open" in w]
+    told = "SELECT count(*) FROM audit WHERE act = 'card_reencrypted' AND outcome = 'does_not_open' AND at > $1"
+    assert [r[0] for r in await sql(keyless_vault_url, told, work.began)] == [3]
+    old = {r["key_id"] for r in before}
+    with pytest.raises(KeyInUse):
+        await Acts(keys.db, keys, PERIODS, BY).retire(old.pop())
+    await sql(keyless_vault_url, spoil, bad)
+    assert await reencrypted(keys) == 3, "they open again"
+    assert not [w for w in (await health.look(keys.db, "")).wrong if "do not open" in w]
 
 
 async def test_no_read_fails_and_no_card_is_lost_while_keys_rotate_and_retire_under_load(

@@ -66,14 +66,18 @@ def rotate(
 
 @app.command()
 def reencrypt(as_json: Json = False) -> None:
-    """Move every card to the keys in use. May be stopped, begun again, and run several times at once."""
+    """Move every card to the keys in use. May be stopped, begun again, and run several times at once. A card that does
+    not open stays as it is; exit 3."""
     from scrooge.cli.vault import work
 
-    moved, seconds = work.reencrypt()
+    moved, unopened, seconds = work.reencrypt()
     if as_json:
-        document({"moved": moved, "seconds": round(seconds, 3)})
+        document({"moved": moved, "unopened": unopened, "seconds": round(seconds, 3)})
     else:
-        typer.echo(f"{moved} cards moved in {seconds:.1f} s ({moved / max(seconds, 0.001):,.0f} cards/s); none is left")
+        left = f"{unopened} did not open" if unopened else "none is left"
+        typer.echo(f"{moved} cards moved in {seconds:.1f} s ({moved / max(seconds, 0.001):,.0f} cards/s); {left}")
+    if unopened:
+        raise typer.Exit(FOUND_PROBLEMS)
 
 
 @app.command()

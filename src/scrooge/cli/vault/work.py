@@ -99,10 +99,10 @@ def rotate(purposes: list[str], emergency: bool) -> list[Version]:
     return with_keys(work)
 
 
-def reencrypt() -> tuple[int, float]:
-    """How many cards were moved, and in how many seconds."""
+def reencrypt() -> tuple[int, int, float]:
+    """How many cards were moved, how many do not open, and in how many seconds."""
 
-    async def work(w: Work) -> tuple[int, float]:
+    async def work(w: Work) -> tuple[int, int, float]:
         anew = Reencryption(w.db, w.keyring, w.by)
         say(f"{(await anew.left()).cards} cards to move")
         began, told, moved = time.monotonic(), 0.0, 0
@@ -113,7 +113,7 @@ def reencrypt() -> tuple[int, float]:
                 told, rate = seconds, moved / seconds
                 left = (await anew.left()).cards
                 say(f"{moved} moved, {left} left, {rate:,.0f} cards/s, about {left / rate:,.0f} s")
-        return moved, time.monotonic() - began
+        return moved, anew.unopened, time.monotonic() - began
 
     return with_keys(work)
 

@@ -38,6 +38,9 @@ class Operator(Struct, frozen=True):
     def act(self, act: str, on: str, **detail: str | int | bool | None) -> Act:
         return Act(who=self.who, act=act, object=on, outcome="done", origin=self.origin, detail=detail)
 
+    def failed(self, act: str, on: str, outcome: str) -> Act:
+        return Act(who=self.who, act=act, object=on, outcome=outcome, origin=self.origin, detail={})
+
 
 async def begin(connection: Any) -> datetime:
     """The turn to act on keys, and the moment, by the database's clock."""

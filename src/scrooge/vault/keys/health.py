@@ -83,6 +83,9 @@ async def look(db: Database, uris: str) -> Health:
             )
         elif k.state is State.DECRYPT_ONLY:
             soon.append(f"key {k.name} is not needed any more: scrooge vault keys retire --all")
+    unopened = (await run(db, Q["unopened"]))["cards"]
+    if unopened:
+        wrong.append(f"{unopened} cards do not open: docs/vault.md, Keys; audit: card_reencrypted, does_not_open")
     verified, why = await verify(db, uris) if row is not None else (False, None)
     if why is not None:
         wrong.append(why)

@@ -1,17 +1,20 @@
 """Moves cards to the keys in use now, online: a batch is opened, sealed anew and kept in one short transaction.
 
 Each batch takes cards that nobody else has locked, so several may run at once, none stops a payment, and one that is
-killed loses nothing: what it had not committed is still under the old key, which opens it, and is found again.
+killed loses nothing: what it had not committed is still under the old key, which opens it, and is found again. A card
+that does not open stays as it is, and holds up no other.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from scrooge.errors import CannotOpen
 from scrooge.postgres.database import Database, load, redone, run
 from scrooge.postgres.rows import public
 from scrooge.vault import audit
@@ -34,9 +37,20 @@ class Left(Struct, frozen=True):
     all: int
 
 
+class Done(Struct, frozen=True):
+    """Of a batch."""
+
+    moved: int = 0
+    unopened: int = 0
+
+
 class Reencryption:
+    """`unopened`: cards that did not open so far."""
+
     def __init__(self, db: Database, keyring: Keyring, by: Operator) -> None:
         self.db, self.keyring, self.by = db, keyring, by
+        self.began: datetime | None = None
+        self.unopened = 0
 
     def current(self, purpose: Purpose) -> list[int]:
         """The keys in use, by mode; 0, which no key has, for a mode without."""
@@ -44,34 +58,54 @@ class Reencryption:
         return [active[purpose, live].key_id if (purpose, live) in active else 0 for live in MODES]
 
     async def left(self) -> Left:
-        row = await run(self.db, Q["left"], *self.current(Purpose.CARD), *self.current(Purpose.FINGERPRINT))
+        keys = (*self.current(Purpose.CARD), *self.current(Purpose.FINGERPRINT))
+        row = await run(self.db, Q["left"], *keys, await self.beginning())
         return Left(row["cards"], row["all"])
 
     async def run(self) -> AsyncIterator[int]:
         """Cards moved, a batch at a time, until none is left."""
         while True:
             await self.keyring.refresh()
-            moved = await self.batch()
-            if moved:
-                yield moved
-            elif not (await self.left()).cards:
-                return
-            else:
+            done = await self.batch(await self.beginning())
+            self.unopened += done.unopened
+            if done.moved:
+                yield done.moved
+            elif not done.unopened:
+                if not (await self.left()).cards:
+                    return
                 await asyncio.sleep(PAUSE_SECONDS)
 
+    async def beginning(self) -> datetime:
+        """By the database's clock: what did not open since then is not tried again."""
+        if self.began is None:
+            self.began = (await run(self.db, Q["began"]))["at"]
+        return self.began
+
     @redone
-    async def batch(self) -> int:
-        """How many were moved; 0 when there are none, or others hold them all."""
+    async def batch(self, began: datetime) -> Done:
+        """Nothing is done when there are none, or others hold them all."""
         async with self.db.transaction() as connection:
             for query, live, key_id in self.old():
-                rows = await run(connection, Q[query], live, key_id, BATCH)
+                rows = await run(connection, Q[query], live, key_id, BATCH, began)
                 if rows:
-                    anew = [self.moved(row) for row in rows]
-                    await run(connection, Q["keep"], *map(list, zip(*anew, strict=True)))
-                    act = self.by.act("cards_reencrypted", "live" if live else "test", cards=len(anew))
-                    await audit.append(connection, CONTROL, [act])
-                    return len(anew)
-        return 0
+                    return await self.kept(connection, live, rows)
+        return Done()
+
+    async def kept(self, connection: Any, live: bool, rows: list[Any]) -> Done:
+        anew, unopened, acts = [], [], []
+        for row in rows:
+            try:
+                anew.append(self.moved(row))
+            except CannotOpen:
+                unopened.append((row["bucket"], row["id"]))
+                acts.append(self.by.failed("card_reencrypted", public("ins", row["id"]) or "", "does_not_open"))
+        if anew:
+            await run(connection, Q["keep"], *map(list, zip(*anew, strict=True)))
+            acts.append(self.by.act("cards_reencrypted", "live" if live else "test", cards=len(anew)))
+        if unopened:
+            await run(connection, Q["leave"], *map(list, zip(*unopened, strict=True)))
+        await audit.append(connection, CONTROL, acts)
+        return Done(len(anew), len(unopened))
 
     def old(self) -> Iterator[tuple[str, bool, int]]:
         """The keys that cards should not be under any more, and the query that claims some of those cards."""

@@ -49,6 +49,9 @@ SELECT key_id, count(*) AS cards FROM (
     SELECT fingerprint_key FROM cards WHERE sealed IS NOT NULL) AS uses
  GROUP BY key_id;
 
+-- unopened :one
+SELECT count(*) AS cards FROM cards WHERE unopened_at IS NOT NULL AND sealed IS NOT NULL;
+
 -- active_kek :one
 SELECT id, uri, threshold, salt, check_value, created_at, not_after FROM key_encryption_keys WHERE retired_at IS NULL;
 
