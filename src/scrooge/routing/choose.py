@@ -15,6 +15,7 @@ class Candidate(Struct, frozen=True):
     can_authorize: bool
     pressure: str | None = None  # why it would refuse a payment just now
     obstacle: str | None = None  # why the card in the vault cannot go there
+    can: frozenset[str] = frozenset()  # capabilities that not every account has
 
 
 class Route(Struct, frozen=True):
