@@ -114,7 +114,7 @@ def read(known: Catalogue, declined: Declined, connector: str, brand: str) -> Re
         decline, because = issuer.decline, f"the issuer says {declined.network_code} ({issuer.source})"
     advice = decline.advice
     scheme = known.look_up("advice", "", brand, declined.advice_code or "")
-    if scheme and scheme.advice and decline is not Decline.UNMAPPED and at_least(scheme.advice, advice):
+    if scheme and scheme.advice and at_least(scheme.advice, advice):
         advice, because = scheme.advice, f"the scheme advises {declined.advice_code} ({scheme.source})"
     return Reading(decline, advice, because)
 
