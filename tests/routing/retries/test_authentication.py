@@ -81,6 +81,11 @@ def test_who_is_asked_in_the_eea(facts: dict, expected: str):
     assert asked(EURO, **facts) == expected
 
 
+def test_a_rule_is_asked_for_from_its_first_day():
+    assert asked(EURO, minor=100, at=day_starts("2019-09-14") - 1) == "challenge"
+    assert asked(EURO, minor=100, at=day_starts("2019-09-14")) == "low_value"
+
+
 def test_the_uk_has_its_own_amounts():
     assert [asked(UK, minor=m) for m in (2500, 2501)] == ["low_value", "challenge"]
     assert asked(UK, minor=8500, fraud_ppm=1300, found_low_risk=True) == "risk_analysis"
