@@ -97,6 +97,7 @@ ERRANDS_OPEN = Gauge(
 )  # fmt: skip
 OLDEST_ERRAND = Gauge("scrooge_oldest_errand_seconds", "Age of the oldest errand not done", multiprocess_mode="max")
 SAVED = Counter("scrooge_tokens_saved_total", "Tokens that PSPs kept of payments", ["result"])
+NETWORK_TOKENS = Counter("scrooge_network_tokens_total", "Network tokens: made, looked at, ended, paid with", ["what"])
 CARD_UPDATES = Counter("scrooge_card_updates_total", "News of PSPs about the cards behind tokens", ["what"])
 VAULT_CARDS = Counter("scrooge_vault_cards_total", "Changes of the vault's cards", ["result"])
 VAULT_SHREDDED = Counter(

@@ -41,10 +41,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     vault_public_key: str | None = None
     service_key: str | None = None  # ours, private: what the vault knows us by
     vault_ca: Path | None = None
+    network_tokens: str | None = None  # brands whose saved cards get one, comma-separated; none: no card does
 
     def base(self) -> str:
         """The URL under which the outside reaches us, without a trailing slash."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    def token_brands(self) -> frozenset[str]:
+        return frozenset(filter(None, (self.network_tokens or "").replace(" ", "").split(",")))
 
     def __repr__(self) -> str:
         return f"Settings(data_dir={str(self.data_dir)!r}, host={self.host!r}, port={self.port})"

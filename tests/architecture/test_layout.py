@@ -52,6 +52,7 @@ PLACES = {
         "connectors/client.py",
         "connectors/send.py",
         "connectors/errand.py",
+        "connectors/network_token.py",
         "connectors/vault_client.py",
         "unanswered.py",
         "flows/scrooge.py",

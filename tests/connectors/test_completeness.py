@@ -16,8 +16,8 @@ EVERY = pytest.mark.parametrize("cases", CASES.values(), ids=CASES)
 TABLES = {"stripe": STRIPE_DECLINES, "adyen": ADYEN_DECLINES}
 
 
-def test_every_connector_has_cases() -> None:
-    assert CASES.keys() == connectors().keys()
+def test_every_connector_that_takes_payments_has_cases() -> None:
+    assert CASES.keys() == {name for name, connector in connectors().items() if connector.endpoints}
 
 
 @EVERY

@@ -203,7 +203,7 @@ def by_card(cases: Cases, **more: Any) -> tuple[Command, Request]:
 @EVERY_WITH_CARDS
 def test_a_card_has_its_placeholders_where_the_template_says_and_nowhere_else(cases: Cases) -> None:
     template = cases.connector.cards["authorize"]
-    named = {name: getattr(template, name) for name in PLACEHOLDERS}
+    named = {name: getattr(template, name, None) for name in PLACEHOLDERS}
     wanted = {place: PLACEHOLDERS[name] for name, place in named.items() if place}
     for initiator in ("customer", "merchant"):
         _, request = by_card(cases, initiator=initiator)

@@ -24,7 +24,7 @@ async def played() -> AsyncIterator[PlayedVault]:
         yield played
 
 
-KEPT = ("instruments", "credentials", "errands", "inbox", "cursors", "breaks", "payments", "attempts",
+KEPT = ("instruments", "credentials", "network_tokens", "errands", "inbox", "cursors", "breaks", "payments", "attempts",
         "connector_accounts")  # fmt: skip
 
 

@@ -88,6 +88,9 @@ async def shown(call: Call, i: Instrument) -> answers.Instrument:
         )
     if i.card_status is not None and i.card_status != "deleted":
         credentials.append(answers.VaultCard(status=i.card_status))
+    if i.network_token is not None:
+        t = i.network_token
+        credentials.append(answers.NetworkToken(last4=t.last4, exp=t.exp, status=t.status))
     return answers.Instrument(
         id=i.id,
         object="instrument",

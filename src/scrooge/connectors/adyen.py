@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from scrooge.connectors.adyen_cards import CARD, NETWORK_TOKEN, PAYMENTS, instrument
 from scrooge.connectors.adyen_notifications import notifications, verify
 from scrooge.connectors.adyen_replies import (
     EXPONENTS,
@@ -17,7 +18,6 @@ from scrooge.connectors.adyen_replies import (
 )
 from scrooge.connectors.adyen_tokens import FORGET, LOOK
 from scrooge.connectors.connector import (
-    CardTemplate,
     Command,
     Connector,
     Endpoint,
@@ -27,12 +27,11 @@ from scrooge.connectors.connector import (
     Request,
 )
 from scrooge.connectors.kit import (
-    card_fields,
     fill_of,
     json_request,
     parent_of,
     segment,
-    token_of,
+    token_fill_of,
     units,
     unusable,
     without_version,
@@ -41,7 +40,6 @@ from scrooge.domain.attempt import Operation
 from scrooge.errors import InvalidField
 from scrooge.money import Money
 
-PAYMENTS = "/v72/payments"
 HOUR, DAY = 3600, 86_400
 CREDENTIALS = {
     "api_key": True,
@@ -59,29 +57,6 @@ STATEMENT_MAX = 22
 NOT_IN_STATEMENT = re.compile(r"[^A-Za-z0-9 .,'_?+*/-]")
 # A merchant's own request has no payer to send back, but Adyen's schema wants an address.
 NO_RETURN = "https://scrooge.invalid/no-return"
-CARD = CardTemplate(
-    method="POST",
-    path=PAYMENTS,
-    content_type="application/json",
-    number="paymentMethod.number",
-    exp_month="paymentMethod.expiryMonth",
-    exp_year="paymentMethod.expiryYear",
-    holder="paymentMethod.holderName",
-    security_code="paymentMethod.cvc",
-    kept=(
-        "pspReference",
-        "merchantReference",
-        "additionalData.networkTxReference",
-        "additionalData.tokenization.storedPaymentMethodId",
-        "additionalData.tokenization.shopperReference",
-        "additionalData.recurring.recurringDetailReference",
-        "additionalData.recurring.shopperReference",
-        "action.url",
-        "action.data.MD",
-        "action.data.PaReq",
-        "action.data.TermUrl",
-    ),
-)
 # What a payer may bring back; anything else in the address is not Adyen's.
 DETAILS = ("redirectResult", "payload", "threeDSResult")
 
@@ -150,38 +125,12 @@ def authorize(command: Command) -> Request:
     more = {} if command.sale else {"manualCapture": "true"}
     if command.sale:
         document["captureDelayHours"] = 0
-    if fill_of(command) and command.initiator == "merchant" and command.network_transaction_id:
+    own = fill_of(command) or token_fill_of(command)
+    if own and command.initiator == "merchant" and command.network_transaction_id:
         more["networkTxReference"] = command.network_transaction_id
     if more:
         document["additionalData"] = more
-    return json_request(PAYMENTS, document, command.reference, fill_of(command))
-
-
-def instrument(command: Command) -> Json:
-    """What is paid with, and whether the payer is there. Raises UnsupportedOperation.
-
-    https://docs.adyen.com/online-payments/tokenization/create-tokens
-    """
-    method: Json = {"type": "scheme"}
-    there = command.initiator == "customer"
-    if fill_of(command) is None:
-        method["storedPaymentMethodId"] = token_of(command)
-    else:
-        method |= {place.removeprefix("paymentMethod."): put for place, put in card_fields(CARD, command)}
-        if there:
-            return {"paymentMethod": method, "shopperInteraction": "Ecommerce", **saving(command)}
-    model = "CardOnFile" if there else "Subscription"
-    return {"paymentMethod": method, "shopperInteraction": "ContAuth", "recurringProcessingModel": model}
-
-
-def saving(command: Command) -> Json:
-    """Adyen keeps a card only for a shopper. Raises InvalidField."""
-    if not command.save:
-        return {}
-    if not (command.psp_customer or command.customer):
-        raise InvalidField("Adyen saves a card only for a customer", param="customer")
-    model = "Subscription" if command.save == "subscription" else "UnscheduledCardOnFile"
-    return {"storePaymentMethod": True, "recurringProcessingModel": model}
+    return json_request(PAYMENTS, document, command.reference, fill_of(command), token_fill_of(command))
 
 
 def take(command: Command) -> Request:
@@ -264,6 +213,7 @@ ADYEN = Connector(
     notifications=notifications,
     accepted=(202, ""),
     cards={"authorize": CARD},
+    network_token=NETWORK_TOKEN,
     final_releases=False,  # With several partial captures the rest is held until it is canceled or lapses.
     recovery=Recovery(
         # Keys are kept for at least seven days. https://docs.adyen.com/development-resources/api-idempotency

@@ -8,7 +8,16 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
-from scrooge.connectors.connector import PLACEHOLDERS, CardTemplate, Command, Fill, Json, Request
+from scrooge.connectors.connector import (
+    PLACEHOLDERS,
+    CardTemplate,
+    Command,
+    Fill,
+    Json,
+    Request,
+    TokenFill,
+    TokenTemplate,
+)
 from scrooge.errors import UnsupportedOperation
 from scrooge.money import Money, exponent_of, rescaled
 
@@ -48,8 +57,10 @@ def form_name(name: str) -> str:
     return quote_plus(name)
 
 
-def json_request(path: str, document: Json, key: str, fill: Fill | None = None) -> Request:
-    return Request("POST", path, msgspec.json.encode(document), "application/json", key, fill)
+def json_request(
+    path: str, document: Json, key: str, fill: Fill | None = None, token: TokenFill | None = None
+) -> Request:
+    return Request("POST", path, msgspec.json.encode(document), "application/json", key, fill, token)
 
 
 def card_fields(template: CardTemplate, command: Command) -> list[tuple[str, str]]:
@@ -84,8 +95,23 @@ def token_of(command: Command) -> str:
 
 
 def fill_of(command: Command) -> Fill | None:
-    """The card goes by way of the vault, unless the PSP has a token for it."""
-    return Fill(command.vault_card, "authorize") if command.vault_card and not command.psp_token else None
+    """The card goes by way of the vault, unless something stands for it."""
+    instead = command.psp_token or command.network_token
+    return Fill(command.vault_card, "authorize") if command.vault_card and not instead else None
+
+
+def token_fill_of(command: Command) -> TokenFill | None:
+    """A network token is used where the PSP has no token of its own. Nobody is there to vouch for a merchant."""
+    token = command.network_token
+    if token is None or command.psp_token:
+        return None
+    return TokenFill(token.provider, token.token, command.initiator == "customer")
+
+
+def token_fields(template: TokenTemplate, fill: TokenFill) -> list[tuple[str, str]]:
+    """Where the network token goes: position and placeholder."""
+    names = ["number", "exp_month", "exp_year", *(("cryptogram", "eci") if fill.cryptogram else ())]
+    return [(getattr(template, name), PLACEHOLDERS[name]) for name in names]
 
 
 def without_version(configured: str) -> str:

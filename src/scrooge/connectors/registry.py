@@ -5,10 +5,11 @@ from importlib.metadata import entry_points
 from scrooge.connectors.adyen import ADYEN
 from scrooge.connectors.connector import Connector
 from scrooge.connectors.stripe import STRIPE
+from scrooge.connectors.tsp import TSP
 from scrooge.errors import SettingsError
 
 GROUP = "scrooge.connectors"
-BUILT_IN = (STRIPE, ADYEN)
+BUILT_IN = (STRIPE, ADYEN, TSP)
 
 
 def connectors() -> dict[str, Connector]:

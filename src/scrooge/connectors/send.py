@@ -16,6 +16,7 @@ from scrooge.connectors import hop
 from scrooge.connectors.client import NEVER_SENT, asking, bounded
 from scrooge.connectors.connector import Command, Connector, Endpoint, Headers, Request, Wire
 from scrooge.connectors.kit import KeyConflict, StillRunning
+from scrooge.connectors.network_token import Filled, NoCryptogram, filled
 from scrooge.connectors.vault_client import Vault, VaultNotReached, VaultSilent, ask_vault
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Approved, Outcome, Rejected, Unknown
@@ -60,8 +61,10 @@ async def send(
     first: bool,
     timeout: float,  # noqa: ASYNC109 - it is the HTTP client's to keep
     vault: Vault | None = None,
+    provider: Wire | None = None,
 ) -> Answer:
-    """Ask once. `timeout` is in seconds and covers everything. What carries a card goes by way of the vault.
+    """Ask once. `timeout` is in seconds and covers everything. What carries a card goes by way of the vault; the number
+    of a network token is asked of `provider` first.
 
     Only the first send of a request may conclude `Rejected`: on a replay, an error that is not proven to be
     the stored original answer says nothing about what the first one did.
@@ -70,12 +73,24 @@ async def send(
         return await send_by_vault(http, vault, wire, endpoint, command, request, first, timeout)
     started = time.monotonic()
     status: int | None = None
+    token: Filled | None = None
     try:
-        async with asking(http, wire, request, timeout) as reply:
+        whole = request
+        if request.token is not None:
+            token = await filled(http, wire, provider, request, command.reference, timeout)
+            whole = structs.replace(request, body=token.body)
+            timeout -= time.monotonic() - started
+            started = time.monotonic()
+        async with asking(http, wire, whole, timeout) as reply:
             status = reply.status
             body = await bounded(reply)
             names = {k.lower(): v for k, v in reply.headers.items()}
+        if token is not None:
+            body, names = token.without(body, names)
         outcome, health = read(wire.connector, endpoint, command, status, names, body, first)
+    except NoCryptogram as error:  # It says nothing about the PSP, which was not asked.
+        outcome, health = nothing_left(f"not sent: {error}", first, not error.gone), Health.UNHEARD
+        log.warning("network_token_not_used", reason=str(error), reference=command.reference)
     except NEVER_SENT as error:
         reason = f"not sent: {why(error)}"
         outcome, health = nothing_left(reason, first), Health.FAILED

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 
 from scrooge.connectors.connector import (
-    CardTemplate,
     Command,
     Connector,
     Endpoint,
@@ -15,18 +14,19 @@ from scrooge.connectors.connector import (
     Headers,
     Recovery,
     Request,
+    TokenFill,
 )
 from scrooge.connectors.kit import (
-    card_fields,
     fill_of,
     form,
     parent_of,
     segment,
-    token_of,
+    token_fill_of,
     units,
     unusable,
     without_version,
 )
+from scrooge.connectors.stripe_cards import CARD, FORM, INTENTS, NETWORK_TOKEN, instrument
 from scrooge.connectors.stripe_notifications import notifications, verify
 from scrooge.connectors.stripe_replies import (
     EXPONENTS,
@@ -48,35 +48,8 @@ from scrooge.money import Money
 
 VERSION = "2026-10-28.endive"
 HOUR, DAY = 3600, 86_400
-FORM = "application/x-www-form-urlencoded"
-INTENTS, REFUNDS = "/v1/payment_intents", "/v1/refunds"
+REFUNDS = "/v1/refunds"
 CREDENTIALS = {"api_key": True, "webhook_secret": False}
-CARD = CardTemplate(
-    method="POST",
-    path=INTENTS,
-    content_type=FORM,
-    number="payment_method_data[card][number]",
-    exp_month="payment_method_data[card][exp_month]",
-    exp_year="payment_method_data[card][exp_year]",
-    holder="payment_method_data[billing_details][name]",
-    security_code="payment_method_data[card][cvc]",
-    # Of an intent, and of one within an error. https://docs.stripe.com/api/errors
-    kept=tuple(
-        f"{where}{name}"
-        for where in ("", "error.payment_intent.")
-        for name in (
-            "id",
-            "payment_method",
-            "customer",
-            "metadata.reference",
-            "metadata.payment",
-            "latest_charge.id",
-            "latest_charge.payment_method_details.card.network_transaction_id",
-            "next_action.redirect_to_url.url",
-        )
-    ),
-)
-
 # https://docs.stripe.com/get-started/account/statement-descriptors
 SUFFIX_MAX = 22
 NOT_IN_SUFFIX = re.compile(r"[^ -~]|[<>\\'\"*]")
@@ -117,8 +90,10 @@ def replayed(given: Headers) -> bool:
 # --- requests -------------------------------------------------------------------------------
 
 
-def post(path: str, pairs: list[tuple[str, str]], key: str, fill: Fill | None = None) -> Request:
-    return Request("POST", path, form(pairs), FORM, key, fill)
+def post(
+    path: str, pairs: list[tuple[str, str]], key: str, fill: Fill | None = None, token: TokenFill | None = None
+) -> Request:
+    return Request("POST", path, form(pairs), FORM, key, fill, token)
 
 
 def get(path: str, *pairs: tuple[str, str]) -> Request:
@@ -151,22 +126,7 @@ def authorize(command: Command) -> Request:
     suffix = statement_suffix(command.statement_descriptor or "")
     if suffix:
         pairs.append(("statement_descriptor_suffix", suffix))
-    return post(INTENTS, pairs, command.reference, fill_of(command))
-
-
-def instrument(command: Command) -> list[tuple[str, str]]:
-    """What is paid with: Stripe's own token, or the card. Raises UnsupportedOperation."""
-    fill = fill_of(command)
-    paid = [("payment_method", token_of(command))] if fill is None else [("payment_method_data[type]", "card")]
-    if fill is not None:
-        paid += card_fields(CARD, command)
-        if command.initiator == "merchant" and command.network_transaction_id:
-            # Stripe opens this to accounts that import cards; it shows the issuer where the payer agreed.
-            exempt = "payment_method_options[card][mit_exemption][network_transaction_id]"
-            paid.append((exempt, command.network_transaction_id))
-    if command.save and command.initiator == "customer":
-        paid.append(("setup_future_usage", "off_session"))
-    return paid
+    return post(INTENTS, pairs, command.reference, fill_of(command), token_fill_of(command))
 
 
 def statement_suffix(descriptor: str) -> str:
@@ -271,6 +231,7 @@ STRIPE = Connector(
     notifications=notifications,
     accepted=(200, ""),
     cards={"authorize": CARD},
+    network_token=NETWORK_TOKEN,
     recovery=Recovery(
         replay_for=23 * HOUR,  # Keys are pruned after 24 hours. https://docs.stripe.com/api/idempotent_requests
         horizon=60,  # "Data is searchable in less than a minute." https://docs.stripe.com/search#data-freshness

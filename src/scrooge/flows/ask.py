@@ -3,7 +3,7 @@
 import structlog
 from msgspec import structs
 
-from scrooge.connectors.connector import Command, Endpoint, Request
+from scrooge.connectors.connector import Command, Endpoint, Request, Wire
 from scrooge.connectors.limits import Lane, Slot
 from scrooge.connectors.send import Answer, send
 from scrooge.crash import ON_ITS_WAY, reach
@@ -80,13 +80,22 @@ async def ask(
     left = slot.timeout(left)
     reach("send.before")
     reach("send.written", ON_ITS_WAY)
-    sending = send(s.http, wire, endpoint, command, request, first=first, timeout=left, vault=s.vault)
+    provider = await provider_of(s, request)
+    sending = send(
+        s.http, wire, endpoint, command, request, first=first, timeout=left, vault=s.vault, provider=provider
+    )  # fmt: skip
     answer: Answer = await slot.ask(sending, patient=left > whole * 0.75)
     reach("send.after")
     note(p, a, account.connector, answer, first)
     if isinstance(answer.outcome, Unknown) and answer.outcome.refused and a.action is not None and not again:
         return ActionRequired(a.action)  # What the payer brought was not good; the payer may come again.
     return answer.outcome
+
+
+async def provider_of(s: Scrooge, request: Request) -> Wire | None:
+    """Who is asked for the network token that goes into the request."""
+    account = await s.directory.known(request.token.provider) if request.token is not None else None
+    return s.directory.wire(account) if account is not None else None
 
 
 def note(p: Payment, a: Attempt, name: str, answer: Answer, first: bool) -> None:

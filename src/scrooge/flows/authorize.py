@@ -9,6 +9,7 @@ from scrooge.connectors.connector import Request, render
 from scrooge.connectors.limits import Slot
 from scrooge.crash import reach
 from scrooge.domain.attempt import Attempt, Operation, State
+from scrooge.domain.outcome import Outcome, Rejected
 from scrooge.domain.payment import Payment, authorization_of, decide
 from scrooge.domain.retry import Stop, next_step
 from scrooge.errors import (
@@ -28,7 +29,7 @@ from scrooge.flows import cards
 from scrooge.flows.ask import SECOND, account_of, ask, command_of
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import GRACE, NOT_KEPT, apply_or_unknown, change_of, latest, saved, time_to_ask
-from scrooge.flows.route import route_of
+from scrooge.flows.route import network_token_at, route_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, bucket_of, new_id
 from scrooge.money import Money
@@ -164,12 +165,16 @@ async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Reque
         connector = s.connectors[(await account_of(s, attempt)).connector]
         endpoint = connector.endpoints[Operation.AUTHORIZE]
         outcome = await ask(s, p, attempt.id, endpoint, request, first=True, slot=slot)
-        step = next_step(outcome, tries, len(p.accounts))
+        again = by_card_instead(outcome, request, instrument)
+        step = next_step(outcome, tries, len(p.accounts) + again)
         last = isinstance(step, Stop)
         after = await apply_or_unknown(s, p, attempt.id, outcome, answered=last, first=True)
         ended = after.attempt(attempt.id).state in {State.DECLINED, State.REJECTED}
         if last or after.answered or not ended or after.version == p.version:
             return after
+        if again:
+            instrument = structs.replace(instrument, network_token=None)
+            after = structs.replace(after, accounts=(attempt.connector_account, *after.accounts))
         try:
             following = await elsewhere(s, after, instrument, slot)
         except NOT_KEPT as error:
@@ -178,6 +183,11 @@ async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Reque
         if following is None:
             return await latest(s, after)
         p, request = following
+
+
+def by_card_instead(outcome: Outcome, request: Request, instrument: Instrument) -> bool:
+    """May the card itself go where its network token could not? Only what never left us, or was not processed, may."""
+    return isinstance(outcome, Rejected) and request.token is not None and instrument.vault
 
 
 async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument, slot: Slot) -> tuple[Payment, Request] | None:
@@ -209,6 +219,7 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
     account = await s.directory.known(account_id)
     assert account is not None
     token = next((c for c in instrument.credentials if c.connector_account == account_id), None)
+    instead = network_token_at(s, instrument, account) if token is None else None
     number, sent_at = len(p.attempts) + 1, now()
     return_token = secrets.token_hex(16)
     p = decide(
@@ -224,6 +235,7 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
         account,
         psp_token=token.psp_token if token else None,
         psp_customer=token.psp_customer if token else None,
+        network_token=instead,
         vault_card=instrument.id if instrument.vault else None,
         network_transaction_id=instrument.network_transaction_id,
         return_url=f"{s.settings.base()}/return/{p.id}.{return_token}",

@@ -11,26 +11,32 @@ import structlog
 from msgspec import structs
 
 from scrooge.connectors.connector import Kept
-from scrooge.connectors.errand import exchange
+from scrooge.connectors.errand import NotYet, exchange
 from scrooge.connectors.kit import Never
 from scrooge.connectors.vault_client import ask_vault
 from scrooge.crash import reach
 from scrooge.errors import DatabaseUnavailable
-from scrooge.flows import breaks, cards, updates
+from scrooge.flows import breaks, cards, network_tokens, updates
 from scrooge.flows.saving import save
 from scrooge.flows.scrooge import Scrooge
 from scrooge.metrics import ERRANDS
 from scrooge.storage import errands, instruments, saving
-from scrooge.storage.errands import FORGET_CARD, FORGET_TOKEN, KEEP_TOKEN, READ_TOKEN, RENEW_CARD, Errand
+from scrooge.storage.errands import (
+    FORGET_CARD,
+    FORGET_NETWORK_TOKEN,
+    FORGET_TOKEN,
+    KEEP_TOKEN,
+    MAKE_NETWORK_TOKEN,
+    READ_NETWORK_TOKEN,
+    READ_TOKEN,
+    RENEW_CARD,
+    Errand,
+)
 from scrooge.unanswered import why
 
 log = structlog.get_logger()
 SECONDS = 10.0  # nobody waits for it
 PARK_TRIES = 16  # with the spacing of claims: a day and a half
-
-
-class NotYet(Exception):
-    """What was to be done is not, or nobody can tell; in words for an operator, without a secret."""
 
 
 async def forget(s: Scrooge, merchant: str, instrument_id: str) -> bool:
@@ -166,4 +172,7 @@ KINDS: dict[str, Callable[[Scrooge, Errand], Awaitable[str]]] = {
     RENEW_CARD: renew_card,
     KEEP_TOKEN: keep_token,
     READ_TOKEN: read_token,
+    MAKE_NETWORK_TOKEN: network_tokens.make,
+    READ_NETWORK_TOKEN: network_tokens.read,
+    FORGET_NETWORK_TOKEN: network_tokens.forget,
 }

@@ -1,5 +1,6 @@
 """Where an instrument may be used: PSPs that know it by a token, and PSPs to which the vault may send its card."""
 
+from scrooge.connectors.connector import NetworkToken
 from scrooge.domain.attempt import Operation
 from scrooge.errors import NoRoute, PspUnavailable, UnknownConnectorAccount
 from scrooge.flows.scrooge import Scrooge
@@ -25,13 +26,15 @@ async def route_of(s: Scrooge, principal: Principal, instrument: Instrument, onl
 
 
 async def candidates(s: Scrooge, instrument: Instrument) -> list[Candidate]:
-    """The PSPs that have a token, in the order given; then, by age, those that the vault may send it to."""
+    """The PSPs that have a token, in the order given; then, by age, those that take its network token, or to which the
+    vault may send its card. Token providers take no payments, so they are none."""
     with_token = [await s.directory.account_by_id(c.connector_account) for c in instrument.credentials]
     known = [(account, None) for account in with_token if account is not None]
-    if instrument.vault:
+    if instrument.vault or usable(instrument):
         named = {account.id for account, _ in known}
         others = [a for a in await s.directory.accounts(instrument.merchant) if a.id not in named]
-        known += [(a, obstacle(s, a)) for a in others if a.livemode is instrument.livemode]
+        mine = [a for a in others if a.livemode is instrument.livemode and s.connectors[a.connector].endpoints]
+        known += [(a, obstacle(s, instrument, a)) for a in mine]
     return [
         Candidate(
             account=a.id,
@@ -46,8 +49,26 @@ async def candidates(s: Scrooge, instrument: Instrument) -> list[Candidate]:
     ]
 
 
-def obstacle(s: Scrooge, account: ConnectorAccount) -> str | None:
-    """Why the vault cannot send a card to this account."""
+def usable(instrument: Instrument) -> bool:
+    return instrument.network_token is not None and instrument.network_token.status == "active"
+
+
+def network_token_at(s: Scrooge, instrument: Instrument, account: ConnectorAccount) -> NetworkToken | None:
+    """The instrument's network token, where this account's connector takes it and its provider may be asked."""
+    token = instrument.network_token
+    if token is None or not usable(instrument) or s.connectors[account.connector].network_token is None:
+        return None
+    provider = s.directory.by_id.get(token.connector_account)
+    paused = provider is None or provider.state != "active"
+    return None if paused else NetworkToken(token.connector_account, token.token, instrument.brand)
+
+
+def obstacle(s: Scrooge, instrument: Instrument, account: ConnectorAccount) -> str | None:
+    """Why neither the network token nor the card in the vault can go to this account."""
+    if network_token_at(s, instrument, account) is not None:
+        return None
+    if not instrument.vault:
+        return "it takes no network token, and the card in the vault cannot be used"
     if s.vault is None:
         return "no vault is set up"
     return None if "authorize" in s.connectors[account.connector].cards else "its connector takes no card numbers"

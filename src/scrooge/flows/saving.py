@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from scrooge.crash import reach
+from scrooge.flows import network_tokens
 from scrooge.flows.scrooge import Scrooge
 from scrooge.metrics import SAVED
 from scrooge.storage import errands, saving
@@ -33,6 +34,8 @@ async def learn(s: Scrooge, payment: str, attempt: str) -> None:
             await saving.name_first_payment(connection, held.id, lesson.network_transaction_id)
         if lesson.save_for is not None and lesson.psp_token is not None:
             await token_learned(s, connection, lesson, held)
+        if lesson.save_for is not None:
+            await network_tokens.wanted(s, connection, held)
         reach("learn.written")
     reach("learn.after")
 

@@ -9,13 +9,13 @@ from typing import Any
 import structlog
 
 from scrooge.connectors.connector import CardSeen, Notification
+from scrooge.flows.card_news import NOTHING_NEWER, card_seen
 from scrooge.flows.saving import save
 from scrooge.flows.scrooge import Scrooge
 from scrooge.metrics import CARD_UPDATES, NOTIFICATIONS
-from scrooge.storage import errands, inbox, payments, saving
-from scrooge.storage.errands import READ_TOKEN, RENEW_CARD, Errand
+from scrooge.storage import errands, inbox, network_tokens, payments, saving
+from scrooge.storage.errands import READ_NETWORK_TOKEN, READ_TOKEN, Errand
 from scrooge.storage.inbox import Unread
-from scrooge.storage.saving import Held
 
 log = structlog.get_logger()
 UNKNOWN_TRIES = 8  # with the inbox's spacing some four minutes: a token may be told of before it is saved
@@ -25,15 +25,7 @@ async def heard(s: Scrooge, row: Unread, n: Notification) -> None:
     """News about a token: an errand for each instrument that has it, in the commit that files the news."""
     assert n.psp_token is not None
     async with s.db.transaction() as connection:
-        owners = await saving.owners(connection, row.connector_account, n.psp_token)
-        told = [
-            Errand(
-                kind=READ_TOKEN, merchant=o.merchant, livemode=o.livemode, instrument=o.instrument,
-                connector_account=row.connector_account, psp_token=n.psp_token,
-                psp_customer=n.psp_customer or o.customer,
-            )
-            for o in owners
-        ]  # fmt: skip
+        told = await about(connection, row.connector_account, n.psp_token, n.psp_customer)
         saved = not told and await saved_by(s, connection, row.connector_account, n)
         if not told and not saved and row.tries < UNKNOWN_TRIES:
             return
@@ -41,6 +33,24 @@ async def heard(s: Scrooge, row: Unread, n: Notification) -> None:
         note = None if told else "the token is saved" if saved else "no instrument has this token"
         await inbox.file(connection, row, "applied", note)
     NOTIFICATIONS.labels("*", "applied").inc()
+
+
+async def about(connection: Any, account: str, token: str, customer: str | None) -> list[Errand]:
+    """Whose token it is, at a PSP or at a token provider."""
+    told = [
+        Errand(
+            kind=READ_TOKEN, merchant=o.merchant, livemode=o.livemode, instrument=o.instrument,
+            connector_account=account, psp_token=token, psp_customer=customer or o.customer,
+        )
+        for o in await saving.owners(connection, account, token)
+    ]  # fmt: skip
+    return told + [
+        Errand(
+            kind=READ_NETWORK_TOKEN, merchant=merchant, livemode=livemode, instrument=instrument,
+            connector_account=account, psp_token=token,
+        )
+        for instrument, merchant, livemode in await network_tokens.owners(connection, account, token)
+    ]  # fmt: skip
 
 
 async def saved_by(s: Scrooge, connection: Any, account: str, n: Notification) -> bool:
@@ -71,21 +81,7 @@ async def seen(s: Scrooge, errand: Errand, card: CardSeen | None) -> str:
             dropped = await saving.drop_token(connection, *at)
             CARD_UPDATES.labels("closed").inc(dropped)
             return "the token is good for nothing any more"
-        if not newer(held, card):
-            return "nothing newer"
-        await saving.renew(connection, *at, card.last4, card.exp, card.brand)
-        same_number = card.last4 == held.last4
-        if same_number and held.card_status in {"active", "expired"}:
-            renewed = Errand(
-                kind=RENEW_CARD, merchant=held.merchant, livemode=held.livemode, instrument=held.id, exp=card.exp
-            )
-            await errands.add(connection, [renewed])
-    CARD_UPDATES.labels("expiry" if same_number else "number").inc()
-    log.info("card_updated", instrument=held.id, connector_account=errand.connector_account, number=not same_number)
-    return "another expiry" if same_number else "another number"
-
-
-def newer(held: Held, card: CardSeen) -> bool:
-    if held.exp is None or held.last4 is None:
-        return True
-    return card.exp > held.exp or (card.exp == held.exp and card.last4 != held.last4)
+        note = await card_seen(connection, held, card)
+        if note != NOTHING_NEWER:
+            await saving.mark_updated(connection, *at)
+    return note

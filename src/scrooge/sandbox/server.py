@@ -26,11 +26,14 @@ from .stripe import deeds as stripe_deeds
 from .stripe import events as stripe_events
 from .stripe import records as stripe_records
 from .stripe.dialect import STRIPE
+from .tsp import notifications as tsp_notifications
+from .tsp import records as tsp_records
+from .tsp.dialect import TSP
 from .updates import BadUpdate, read_update, update
 from .wire import TRANSPORT
 from .world import World
 
-DIALECTS = (STRIPE, ADYEN)
+DIALECTS = (STRIPE, ADYEN, TSP)
 CONNECTORS = tuple(dialect.name for dialect in DIALECTS)
 
 
@@ -54,8 +57,8 @@ class Sandbox(Starlette):
 
 def create_app(config: SandboxConfig) -> Starlette:
     """A sandbox with its own state; its journal is replayed here, its deliveries start with it."""
-    world = World(config, (*stripe_records.KINDS, *adyen_records.KINDS))
-    posts = {"stripe": stripe_events.post, "adyen": adyen_notifications.post}
+    world = World(config, (*stripe_records.KINDS, *adyen_records.KINDS, *tsp_records.KINDS))
+    posts = {"stripe": stripe_events.post, "adyen": adyen_notifications.post, "tsp": tsp_notifications.post}
     alarms = Alarms(world, posts, stripe_deeds.DEEDS | adyen_deeds.DEEDS)
 
     @asynccontextmanager

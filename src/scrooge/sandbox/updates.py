@@ -9,9 +9,12 @@ from .records import Token
 from .stripe import events as stripe
 from .stripe.documents import method_document
 from .stripe.records import Customer, Who
+from .tsp import tokens as tsp
+from .tsp.records import NetworkToken
 from .world import World
 
 KINDS = ("expiry", "number", "closed")
+OF_TOKENS = (*KINDS, "suspended", "resumed")  # of a token provider's
 YEARS = 4  # that a new card is good for beyond the old one
 
 
@@ -40,8 +43,9 @@ def read_update(raw: object, connectors: tuple[str, ...]) -> Update:
         raise BadUpdate(str(unknown[0]), "is not a field of an update")
     if raw.get("connector") not in connectors:
         raise BadUpdate("connector", f"must be one of {', '.join(connectors)}")
-    if raw.get("kind") not in KINDS:
-        raise BadUpdate("kind", f"must be one of {', '.join(KINDS)}")
+    kinds = OF_TOKENS if raw["connector"] == "tsp" else KINDS
+    if raw.get("kind") not in kinds:
+        raise BadUpdate("kind", f"must be one of {', '.join(kinds)}")
     if ("token" in raw) is ("number" in raw):
         raise BadUpdate("token", "or number, one of them, says whose")
     return Update(**raw)
@@ -49,6 +53,8 @@ def read_update(raw: object, connectors: tuple[str, ...]) -> Update:
 
 def update(world: World, asked: Update) -> list[str]:
     """The tokens that were changed, and told of."""
+    if asked.connector == "tsp":
+        return of_network_tokens(world, asked)
     found = [t for t in world.state.all(Token) if t.connector == asked.connector and t.owner and not t.gone]
     mine = [t for t in found if t.id == asked.token or t.number == asked.number]
     for token in mine:
@@ -59,6 +65,22 @@ def update(world: World, asked: Update) -> list[str]:
         else:
             adyen.announce_token(world, changed, "disabled" if changed.gone else "updated")
     return [token.id for token in mine]
+
+
+def of_network_tokens(world: World, asked: Update) -> list[str]:
+    found = [t for t in world.state.all(NetworkToken) if asked.token == t.id or asked.number == t.card_number]
+    mine = [t for t in found if t.state != "deleted"]
+    for t in mine:
+        match asked.kind:
+            case "expiry":
+                tsp.change(world, t, card_year=t.card_year + YEARS)
+            case "number":
+                tsp.change(world, t, card_number=next_number(t.card_number), card_year=t.card_year + YEARS)
+            case "closed":
+                tsp.change(world, t, state="deleted")
+            case "suspended" | "resumed":
+                tsp.change(world, t, state="suspended" if asked.kind == "suspended" else "active")
+    return [t.id for t in mine]
 
 
 def changed_by(token: Token, kind: str) -> Token:

@@ -179,7 +179,8 @@ def request_row(request: Request) -> dict[str, Any]:
         "method": request.method, "path": request.path, "body": request.body.decode(),
         "content_type": request.content_type, "idempotency_key": request.idempotency_key,
     }  # fmt: skip
-    return row if request.fill is None else row | {"fill": structs.asdict(request.fill)}
+    filled = {"fill": request.fill, "token": request.token}
+    return row | {name: structs.asdict(what) for name, what in filled.items() if what is not None}
 
 
 async def open_break(

@@ -12,6 +12,8 @@ from scrooge.postgres.rows import encoded, key_of, public, uuid_of
 Q = load(Path(__file__).with_suffix(".sql"))
 FORGET_CARD, FORGET_TOKEN, RENEW_CARD = "forget_vault_card", "forget_psp_token", "renew_vault_card"
 KEEP_TOKEN, READ_TOKEN = "keep_psp_token", "read_psp_token"
+MAKE_NETWORK_TOKEN, READ_NETWORK_TOKEN = "make_network_token", "read_network_token"
+FORGET_NETWORK_TOKEN = "forget_network_token"  # noqa: S105 - a kind of errand
 
 
 class Errand(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from scrooge.postgres.database import Database, load, run
 from scrooge.postgres.lane import Lane
 from scrooge.postgres.rows import key_of, microseconds, public
 from scrooge.storage import errands
-from scrooge.storage.errands import FORGET_CARD, FORGET_TOKEN, Errand
+from scrooge.storage.errands import FORGET_CARD, FORGET_NETWORK_TOKEN, FORGET_TOKEN, Errand
 
 Q = load(Path(__file__).with_suffix(".sql"))
 LAST = "f" * 32
@@ -28,6 +28,16 @@ class Credential(Struct, frozen=True):
     source: str = "given"  # by the caller; or "saved" when the PSP returned it, or "updated" by the PSP
 
 
+class NetworkToken(Struct, frozen=True):
+    """What stands for its card at a token provider, of which the number is never kept."""
+
+    connector_account: str  # the provider's
+    token: str
+    status: str  # active or suspended
+    last4: str | None
+    exp: str | None
+
+
 class Instrument(Struct, frozen=True, kw_only=True):
     id: str
     merchant: str
@@ -40,6 +50,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
     credentials: tuple[Credential, ...] = ()
     vault: bool = False  # the vault holds its card, and the card may be used
     card_status: str | None = None  # of the vault's card: active, expired, replaced, deleted
+    network_token: NetworkToken | None = None
     fingerprint: str | None = None
     network_transaction_id: str | None = None
     created_at: int = 0  # Unix microseconds
@@ -130,12 +141,17 @@ async def delete(connection: Any, merchant: str, instrument_id: str) -> bool:
                 **about,
             )
         )
+    token = await run(connection, Q["delete_network_token"], bucket, number)
+    if token is not None and token["token"] is not None:
+        provider = public("con", token["connector_account_id"])
+        due.append(Errand(kind=FORGET_NETWORK_TOKEN, connector_account=provider, psp_token=token["token"], **about))
     await errands.add(connection, due)
     return True
 
 
 def instrument_of(row: Any) -> Instrument:
     keys = msgspec.json.decode(row["keys"]) if row["keys"] else []
+    token = msgspec.json.decode(row["network_token"]) if row["network_token"] else None
     return Instrument(
         id=public("ins", row["id"]) or "",
         merchant=public("mer", row["merchant_id"]) or "",
@@ -151,6 +167,15 @@ def instrument_of(row: Any) -> Instrument:
         ),
         vault=row["vault"] and row["card_status"] == "active",
         card_status=row["card_status"],
+        network_token=NetworkToken(
+            public("con", token["connector_account"]) or "",
+            token["token"],
+            token["status"],
+            token["last4"],
+            token["exp"],
+        )
+        if token
+        else None,
         fingerprint=row["fingerprint"],
         network_transaction_id=row["network_transaction_id"],
         created_at=microseconds(row["created_at"]) or 0,

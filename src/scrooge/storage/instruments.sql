@@ -12,7 +12,11 @@ SELECT i.*,
        (SELECT jsonb_agg(jsonb_build_object('connector_account', c.connector_account_id, 'psp_token', c.psp_token,
                                             'psp_customer', c.psp_customer, 'source', c.source) ORDER BY c.position)
           FROM credentials c
-         WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys
+         WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys,
+       (SELECT jsonb_build_object('connector_account', t.connector_account_id, 'token', t.token, 'status', t.status,
+                                  'last4', t.last4, 'exp', t.exp)
+          FROM network_tokens t
+         WHERE t.bucket = i.bucket AND t.instrument_id = i.id AND t.token IS NOT NULL)::text AS network_token
   FROM unnest($1::smallint[], $2::uuid[]) AS wanted(bucket, id)
   JOIN instruments i ON i.bucket = wanted.bucket AND i.id = wanted.id
  WHERE i.deleted_at IS NULL;
@@ -23,7 +27,11 @@ SELECT i.*,
        (SELECT jsonb_agg(jsonb_build_object('connector_account', c.connector_account_id, 'psp_token', c.psp_token,
                                             'psp_customer', c.psp_customer, 'source', c.source) ORDER BY c.position)
           FROM credentials c
-         WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys
+         WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys,
+       (SELECT jsonb_build_object('connector_account', t.connector_account_id, 'token', t.token, 'status', t.status,
+                                  'last4', t.last4, 'exp', t.exp)
+          FROM network_tokens t
+         WHERE t.bucket = i.bucket AND t.instrument_id = i.id AND t.token IS NOT NULL)::text AS network_token
   FROM instruments i
  WHERE i.merchant_id = $1 AND i.customer = $2 AND i.livemode = $3 AND i.deleted_at IS NULL AND i.id < $4
  ORDER BY i.id DESC
@@ -38,3 +46,6 @@ RETURNING livemode, customer, vault AND card_status <> 'deleted' AS at_vault;
 DELETE FROM credentials
  WHERE bucket = $1 AND instrument_id = $2
 RETURNING connector_account_id, psp_token, psp_customer;
+
+-- delete_network_token :one
+DELETE FROM network_tokens WHERE bucket = $1 AND instrument_id = $2 RETURNING connector_account_id, token;

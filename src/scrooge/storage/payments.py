@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from scrooge.connectors.connector import Fill, Request
+from scrooge.connectors.connector import Fill, Request, TokenFill
 from scrooge.domain.attempt import Attempt, Closed, Operation, State
 from scrooge.domain.outcome import NextAction
 from scrooge.domain.payment import Payment
@@ -140,7 +140,8 @@ async def request_of(db: Any, payment_id: str, attempt_id: str) -> tuple[Request
     row = await run(db, Q["request_of"], *key_of(payment_id), hex_of(attempt_id))
     r = msgspec.json.decode(row["request"])
     fill = Fill(**r["fill"]) if r.get("fill") else None
-    request = Request(r["method"], r["path"], r["body"].encode(), r["content_type"], r["idempotency_key"], fill)
+    token = TokenFill(**r["token"]) if r.get("token") else None
+    request = Request(r["method"], r["path"], r["body"].encode(), r["content_type"], r["idempotency_key"], fill, token)
     return request, row["age"]
 
 

@@ -35,6 +35,7 @@ class Held(Struct, frozen=True):
     deleted: bool
     vault: bool
     card_status: str | None
+    brand: str | None
     last4: str | None
     exp: str | None
     network_transaction_id: str | None
@@ -78,6 +79,7 @@ async def hold(connection: Any, instrument: str) -> Held | None:
         deleted=row["deleted"],
         vault=row["vault"],
         card_status=row["card_status"],
+        brand=row["brand"],
         last4=row["last4"],
         exp=row["exp"],
         network_transaction_id=row["network_transaction_id"],
@@ -124,9 +126,11 @@ async def drop_token(connection: Any, instrument: str, account: str, psp_token: 
     return await run(connection, Q["drop_token"], *key_of(instrument), hex_of(account), psp_token) is not None
 
 
-async def renew(
-    connection: Any, instrument: str, account: str, psp_token: str, last4: str, exp: str, brand: str | None
-) -> None:
-    """The card behind the token has another expiry, or another number."""
+async def renew(connection: Any, instrument: str, last4: str, exp: str, brand: str | None) -> None:
+    """The card behind a token has another expiry, or another number."""
     await run(connection, Q["renew"], *key_of(instrument), last4, exp, brand)
+
+
+async def mark_updated(connection: Any, instrument: str, account: str, psp_token: str) -> None:
+    """A PSP has told us so of its token."""
     await run(connection, Q["mark_updated"], *key_of(instrument), hex_of(account), psp_token)

@@ -15,7 +15,7 @@ SELECT a.teaches, p.save_for, p.merchant_id
 
 -- lock :one
 -- Nobody deletes the instrument, or gives it another credential, before this is over.
-SELECT deleted_at IS NOT NULL AS deleted, vault, card_status, last4, exp, customer, livemode, merchant_id,
+SELECT deleted_at IS NOT NULL AS deleted, vault, card_status, brand, last4, exp, customer, livemode, merchant_id,
        network_transaction_id
   FROM instruments
  WHERE bucket = $1 AND id = $2

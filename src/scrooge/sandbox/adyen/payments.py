@@ -1,12 +1,11 @@
 """/payments and /payments/details: authorizations, captured at once unless asked otherwise."""
 
-import time
 from typing import Any
 
 from msgspec import structs
 
 from .. import acquirer
-from ..cards import PUBLIC_TOKENS, find_card, is_past
+from ..cards import find_card, is_past
 from ..currencies import shown, to_minor
 from ..issuer import Ask, Verdict, no
 from ..records import Authorization, Challenge, Token
@@ -14,6 +13,7 @@ from ..world import World, short_reference, token
 from . import codes
 from . import fields as f
 from .errors import Refused, missing, raw_refusal, refusal
+from .methods import method_of
 from .notifications import News, announce, brand
 from .records import Payment
 
@@ -30,7 +30,7 @@ def pay(world: World, document: f.Json, origin: str) -> f.Json:
     return_url = f.optional(document, "returnUrl", 1024)
     if return_url is None and interaction == "Ecommerce":
         raise missing("returnUrl")
-    method = _method(world, document)
+    method = method_of(world, document)
     payment = Payment(
         id=short_reference(),
         merchant_account=account,
@@ -238,52 +238,3 @@ def _ask(document: f.Json, interaction: str) -> Ask:
     execute = f.mapping(document, "additionalData").get("executeThreeD")
     wants = attempt == "always" or str(execute).lower() == "true"
     return Ask(merchant_initiated=absent or interaction == "Moto", wants_challenge=wants)
-
-
-def _method(world: World, document: f.Json) -> Token:
-    """The card the request carries or names; raises Refused."""
-    given = f.mapping(document, "paymentMethod")
-    if not given:
-        raise missing("paymentMethod")
-    f.check_names(given, "CardDetails")
-    if given.get("type", "scheme") not in ("scheme", "card", "networkToken"):
-        raise Refused(422, "14_006", "Payment method is not supported here")
-    stored = given.get("storedPaymentMethodId") or given.get("recurringDetailReference")
-    if stored is not None:
-        return _stored(world, str(stored), document)
-    number = _plain(given, "number", "encryptedCardNumber")
-    month = _plain(given, "expiryMonth", "encryptedExpiryMonth")
-    year = _plain(given, "expiryYear", "encryptedExpiryYear")
-    if find_card(number) is None:
-        raise Refused(422, "101", "Invalid card number")
-    if not (month.isdigit() and 1 <= int(month) <= 12 and year.isdigit() and len(year) == 4):
-        raise Refused(422, "129", "Expiry Date Invalid")
-    code = _plain(given, "cvc", "encryptedSecurityCode")
-    if code and not codes.is_code(code):
-        raise Refused(422, "103", "CVC is not the right length")
-    return Token(
-        id="",
-        connector="adyen",
-        number=number,
-        month=int(month),
-        year=int(year),
-        created=int(time.time()),
-        code_check=codes.result(number, code),
-    )
-
-
-def _plain(given: f.Json, name: str, encrypted: str) -> str:
-    """A card field in the clear, or as Adyen's test environment takes it: `test_` and the value."""
-    value = given.get(name) or str(given.get(encrypted, "")).removeprefix("test_")
-    return str(value).replace(" ", "")
-
-
-def _stored(world: World, id_: str, document: f.Json) -> Token:
-    if number := PUBLIC_TOKENS["adyen"].get(id_):
-        check = codes.result(number, "737")
-        return Token(id=id_, connector="adyen", number=number, month=3, year=2034, code_check=check)
-    stored = world.state.get(Token, id_)
-    owner = document.get("shopperReference")
-    if stored is None or stored.connector != "adyen" or stored.owner != owner or stored.gone:
-        raise Refused(422, "800", "Contract not found")
-    return stored

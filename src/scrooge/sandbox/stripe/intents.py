@@ -236,7 +236,7 @@ def minor_of(currency: str, units: int, param: str) -> int:
 def _method(world: World, form: f.Form) -> Token | None:
     """The card the form names or carries."""
     if "payment_method_data" in form:
-        return method_from(world, f.mapping(form, "payment_method_data"), "payment_method_data")
+        return method_from(world, f.mapping(form, "payment_method_data"), "payment_method_data", form)
     id_ = f.text(form, "payment_method")
     return usable_method(world, id_) if id_ else None
 

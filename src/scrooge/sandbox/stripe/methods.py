@@ -6,6 +6,7 @@ from msgspec import structs
 
 from ..cards import PUBLIC_TOKENS, check_code, find_card, is_code, is_past
 from ..records import Token
+from ..tsp.tokens import card_behind
 from ..world import World, token
 from . import form as f
 from .documents import (
@@ -19,7 +20,8 @@ from .documents import (
 from .errors import Refused
 from .records import Customer, Endpoint, Who
 
-_CARD_FIELDS = frozenset({"number", "exp_month", "exp_year", "cvc", "networks", "token"})
+_CARD_FIELDS = frozenset({"number", "exp_month", "exp_year", "cvc", "network_token", "networks", "token"})
+_TOKEN_FIELDS = frozenset({"number", "exp_month", "exp_year"})
 _DATA_FIELDS = frozenset({"type", "card", "billing_details", "metadata", "allow_redisplay", "radar_options"})
 
 
@@ -47,13 +49,18 @@ def usable_method(world: World, id_: str) -> Token:
     return method
 
 
-def method_from(world: World, form: f.Form, where: str) -> Token:
-    """Store the card in the form as a new payment method; raises Refused."""
+def method_from(world: World, form: f.Form, where: str, options: f.Form | None = None) -> Token:
+    """Store the card in the form as a new payment method; raises Refused.
+
+    `options` has what belongs to the payment: whether the payer is there, the cryptogram of a network token.
+    """
     f.check_names(form, _DATA_FIELDS)
     f.required(form, "type")
     f.one_of(form, "type", ("card",), "card")
     card = f.mapping(form, "card")
     f.check_names(card, _CARD_FIELDS)
+    if "network_token" in card:
+        return _by_network_token(world, f.mapping(card, "network_token"), options or {})
     number = str(f.required(card, "number")).replace(" ", "")
     if find_card(number) is None:
         raise _card_error("incorrect_number", "Your card number is incorrect.", "number")
@@ -76,6 +83,24 @@ def method_from(world: World, form: f.Form, where: str) -> Token:
         created=int(time.time()),
         code_check=check_code(number, code),
     )
+    world.state.put(method)
+    return method
+
+
+def _by_network_token(world: World, given: f.Form, options: f.Form) -> Token:
+    """A token of a provider, with a cryptogram unless the payer is away. Raises Refused."""
+    f.check_names(given, _TOKEN_FIELDS)
+    for name in _TOKEN_FIELDS:
+        f.required(given, name)
+    beside = f.mapping(f.mapping(options, "payment_method_options"), "card")
+    asked = {**given, "cryptogram": f.mapping(beside, "network_token").get("cryptogram")}
+    present = options.get("off_session", "false") in ("false", "")
+    found = card_behind(world, "stripe", asked, present=present)
+    if found == "unknown":
+        raise _card_error("incorrect_number", "Your card number is incorrect.", "number")
+    if isinstance(found, str):
+        raise _card_error("card_declined", "Your card was declined.", "payment_method_data[card][network_token]")
+    method = structs.replace(found, id=f"pm_{token()}", created=int(time.time()))
     world.state.put(method)
     return method
 
