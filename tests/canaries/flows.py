@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
+import asyncpg
 
 from tests.canaries.deck import ADYENS_CODE, Canary
 from tests.canaries.stage import Stage, command
@@ -214,6 +215,48 @@ async def strayed_at_the_vault(s: Stage) -> None:
     s.world.hear(repr(answer))
 
 
+async def by_network_token(s: Stage) -> None:
+    """Saved at one PSP, paid with at the other, which repeats what it was sent; then an answer is lost."""
+    instrument = await s.tokenize(s.canary("network token"))
+    order = s.order(instrument, "stripe", save_for={"use": "on_demand"})
+    status, p = await s.world.post("/v1/payments", order)
+    assert (status, p["status"]) == (201, "captured"), p
+    for _ in range(150):
+        _, shown = await s.world.get(f"/v1/instruments/{instrument}")
+        if any(c["type"] == "network_token" for c in shown["credentials"]):
+            break
+        await asyncio.sleep(0.2)
+    else:
+        raise AssertionError(shown)
+    await s.world.fault("echo_card", connector="adyen")
+    paid = [(await s.world.post("/v1/payments", s.order(instrument, "adyen")))[1]]
+    assert paid[0]["status"] == "captured", paid
+    await s.world.no_faults()
+    await s.world.fault("charge_then_drop", connector="adyen")
+    paid.append((await s.world.post("/v1/payments", s.order(instrument, "adyen")))[1])
+    await s.world.no_faults()
+    for p in paid:
+        ended = await s.ended(p["id"])
+        assert [a["status"] for a in ended["attempts"]] == ["approved"], ended
+        await remember(s, f"{p['id']}-1")
+
+
+async def remember(s: Stage, reference: str) -> None:
+    """The provider says again what it said for an attempt."""
+    connection = await asyncpg.connect(s.world.database_url)
+    token = await connection.fetchval("SELECT token FROM network_tokens")
+    await connection.close()
+    async with s.world.http.post(
+        f"{s.world.sandbox_url}/tsp/v1/network_tokens/{token}/cryptograms",
+        data=json.dumps({"transaction_type": "customer"}, separators=(",", ":")),
+        headers={"Authorization": f"Bearer {s.world.secrets['tsp']['api_key']}", "Idempotency-Key": reference},
+    ) as answer:
+        assert answer.headers["idempotent-replayed"] == "true", "else it is another one"
+        told = await answer.json()
+    s.numbers["network token's number"] = told["number"]
+    s.cryptograms[f"cryptogram of {reference}"] = told["cryptogram"]
+
+
 async def deleted(s: Stage) -> None:
     card = s.canary("deleted")
     instrument = await s.tokenize(card)
@@ -277,6 +320,7 @@ SLICE: dict[str, Flow] = {
     "serve dies": serve_dies("send.written"),
     "vault dies": vault_dies("vault.send.written"),
     "worker dies": worker_dies,
+    "by network token": by_network_token,
     "deleted": deleted,
     "by the form": by_the_form,
     "kept unused": kept_unused,

@@ -19,11 +19,11 @@ from tests.canaries.stage import Stage
 JOBS = 2
 
 
-def finder(cards: Iterable[Canary], codes_seen: Iterable[str] = ()) -> Planted:
+def finder(cards: Iterable[Canary], codes_seen: Iterable[str] = (), tokens: Stage | None = None) -> Planted:
     cards = list(cards)
     return Planted(
-        {c.label: c.number for c in cards},
-        {f"{c.label}: holder": c.holder for c in cards},
+        {c.label: c.number for c in cards} | (tokens.numbers if tokens else {}),
+        {f"{c.label}: holder": c.holder for c in cards} | (tokens.cryptograms if tokens else {}),
         {f"{c.label}: code": c.code for c in cards if c.code not in codes_seen},
     )
 
@@ -41,7 +41,7 @@ def look_into(job: tuple[Planted, str]) -> list[Hit]:
 
 async def told_to_anybody(s: Stage) -> list[Hit]:
     """Rows of both databases, logs, answers, metrics and webhooks: found anywhere, each with where it is."""
-    everything = finder(s.used.values())
+    everything = finder(s.used.values(), tokens=s)
     hits: list[Hit] = []
     for url, name in ((s.world.database_url, "core"), (s.house.database_url, "vault")):
         connection = await asyncpg.connect(url)
@@ -56,7 +56,7 @@ async def told_to_anybody(s: Stage) -> list[Hit]:
 
 async def left_behind(s: Stage) -> list[Hit]:
     """Both servers' files, and the memory of the core's processes."""
-    everything = finder(s.used.values())
+    everything = finder(s.used.values(), tokens=s)
     for url in (s.world.database_url, s.house.database_url):
         await s.sql(url, "CHECKPOINT")
     jobs = [(everything, str(path)) for path in files(s.folder) if s.world.logs not in path.parents]

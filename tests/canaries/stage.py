@@ -66,12 +66,17 @@ class Loud(World):
 
 
 class Stage:
-    """`used`: every canary that was played; `strays`: those that somebody sent to the core itself."""
+    """`used`: every canary that was played; `strays`: those that somebody sent to the core itself.
+
+    `numbers` and `cryptograms` are of network tokens, which the core has in its memory while it sends.
+    """
 
     def __init__(self, folder: Path, world: Loud, house: House, receiver: Receiver) -> None:
         self.folder, self.world, self.house, self.receiver = folder, world, house, receiver
         self.used: dict[str, Canary] = {}
         self.strays: set[str] = set()
+        self.numbers: dict[str, str] = {}
+        self.cryptograms: dict[str, str] = {}
 
     def canary(self, label: str, family: str = "approved", **more: Any) -> Canary:
         found = canary(label, family, **more)
@@ -141,10 +146,10 @@ async def opened(folder: Path, core: str, vault: str, psps: str, receiver: Recei
     world = Loud(core, psps, str(folder / "core"))
     world.logs = folder / "logs"
     world.logs.mkdir()
-    house = House(vault, folder / "logs", f"{psps}/stripe,{psps}/adyen", SCROOGE_VAULT_LOG_LEVEL="debug")
+    house = House(vault, folder / "logs", f"{psps}/stripe,{psps}/adyen,{psps}/tsp", SCROOGE_VAULT_LOG_LEVEL="debug")
     house.log.touch()
     house.start()
-    world.env |= house.core_env
+    world.env |= house.core_env | {"SCROOGE_NETWORK_TOKENS": "visa"}
     db = await connect(core, size=1)
     house.merchant = await create_merchant(db, "tests")
     await db.close()
@@ -152,6 +157,7 @@ async def opened(folder: Path, core: str, vault: str, psps: str, receiver: Recei
     try:
         await world.open()
         house.http = world.http
+        await world.account("tsp", {"api_key": f"tsp_test_{uuid.uuid4().hex}"}, "requestor-1")
         status, made = await world.post("/v1/webhook-endpoints", {"url": receiver.url})
         assert status == 201, made
         yield Stage(folder, world, house, receiver)

@@ -20,7 +20,7 @@ from scrooge.connectors.network_token import Filled, NoCryptogram, filled
 from scrooge.connectors.vault_client import Vault, VaultNotReached, VaultSilent, ask_vault
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Approved, Outcome, Rejected, Unknown
-from scrooge.metrics import VAULT_FILLS, VAULT_SECONDS
+from scrooge.metrics import NETWORK_TOKENS, VAULT_FILLS, VAULT_SECONDS
 from scrooge.unanswered import why
 
 log = structlog.get_logger()
@@ -90,6 +90,7 @@ async def send(
         outcome, health = read(wire.connector, endpoint, command, status, names, body, first)
     except NoCryptogram as error:  # It says nothing about the PSP, which was not asked.
         outcome, health = nothing_left(f"not sent: {error}", first, not error.gone), Health.UNHEARD
+        NETWORK_TOKENS.labels("unused").inc()
         log.warning("network_token_not_used", reason=str(error), reference=command.reference)
     except NEVER_SENT as error:
         reason = f"not sent: {why(error)}"

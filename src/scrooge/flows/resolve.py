@@ -4,13 +4,13 @@ from contextlib import suppress
 
 import structlog
 
-from scrooge.connectors.connector import Connector
+from scrooge.connectors.connector import Connector, Wire
 from scrooge.crash import reach
 from scrooge.domain.attempt import LIVE, OPEN, Attempt, Operation, State
 from scrooge.domain.outcome import Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment, authorization_of, standing
 from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable
-from scrooge.flows.ask import SECOND, account_of, ask, command_of
+from scrooge.flows.ask import SECOND, account_of, ask, command_of, provider_of
 from scrooge.flows.authorize import visible
 from scrooge.flows.challenge import abandon
 from scrooge.flows.perform import apply
@@ -104,7 +104,7 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
     inquiry = connector.inquiries.get(attempt.operation)
     lost = attempt.state in {State.SENT, State.UNKNOWN}
     replayed: Outcome | None = None
-    if lost and age < connector.recovery.replay_for:
+    if lost and age < replay_for(connector, await provider_of(s, request)):
         continued = attempt.action is not None  # The payer came back: the question out is the second one.
         endpoint = connector.continuation if continued else connector.endpoints[attempt.operation]
         await still_ours(s, lease)
@@ -132,6 +132,13 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
 def never_again(replayed: Unknown) -> bool:
     """Nothing can be executed under the key: it answers with a stored failure, or nobody can send its request again."""
     return replayed.stored or replayed.unrepeatable
+
+
+def replay_for(connector: Connector, provider: Wire | None) -> int:
+    """Seconds in which the same bytes may be sent again: as long as a token provider has the same answer, too."""
+    own = connector.recovery.replay_for
+    tokens = provider.connector.tokens if provider is not None else None
+    return own if tokens is None else min(own, tokens.repeats_for)
 
 
 async def taken_back(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector, lease: Lease) -> Outcome | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import aiohttp
 import asyncpg
@@ -24,6 +26,7 @@ from tests.instruments.vaulted.test_saving import fill_of, kept, learned, pay
 from tests.vault.house import House
 
 from scrooge.connectors.connector import CardSeen, Provisioned, Request
+from scrooge.connectors.network_token import filled
 from scrooge.connectors.stripe import STRIPE
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Unknown
@@ -241,6 +244,40 @@ async def test_another_psp_is_paid_by_the_network_token_past_the_vault(
     if initiator == "merchant":
         ours = (await kept(s, card)).network_transaction_id or "none"
         assert ours.encode() in request.body
+
+
+@pytest.mark.parametrize("psp", ["stripe", "adyen"])
+async def test_what_pays_by_a_network_token_is_in_no_row_and_no_reply(
+    psp: str, s: Scrooge, who: Principal, card: str, provider: ConnectorAccount, sandbox_url: str,
+    sql: asyncpg.Connection, capfd: pytest.CaptureFixture[str],
+):  # fmt: skip
+    """The PSP repeats the number it was sent in its answer, in every form it knows."""
+    await opened(s, who, "adyen" if psp == "stripe" else "stripe", sandbox_url)
+    token = await with_token(s, who, card)
+    number = (await cryptogram(s, provider, token))["number"]
+    other = await opened(s, who, psp, sandbox_url)
+    async with s.http.post(f"{sandbox_url}/faults", json={"connector": psp, "kind": "echo_card", "rate": 1}):
+        p = await pay(s, who, card, connector_account=other.id)
+    async with s.http.delete(f"{sandbox_url}/faults") as answer:
+        assert (psp, "echo_card") in {(f["connector"], f["kind"]) for f in (await answer.json())["struck"]}
+    assert p.attempts[0].state == "approved", p.attempts[0]
+    wire, request = s.directory.wire(other), await sent_of(s, p)
+    secret = await filled(s.http, wire, s.directory.wire(provider), request, p.attempts[0].reference, 5)
+    assert number.encode() in secret.body
+    assert secret.secret.cryptogram
+    echo = f'{{"id": "x", "a": ["{number}", "card {number[:4]} {number[4:8]} {number[8:12]} {number[12:]}", {number}]}}'
+    for said in (echo, f'{{"mpi": "{secret.secret.cryptogram}"}}', f"<Card pan={number}/>"):
+        clean, headers = secret.without(said.encode(), {"x-trace": f"{number} {secret.secret.cryptogram}"})
+        for text in (clean.decode(), str(headers)):
+            assert number not in re.sub("[^0-9]", "", text)
+            assert secret.secret.cryptogram not in text
+    told = capfd.readouterr()
+    everything = f"{told.out}{told.err}{secret!r}{secret.secret!r}{p!r}"
+    for row in await sql.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
+        everything += str(await sql.fetch(f'SELECT t::text FROM "{row[0]}" t'))
+    assert number not in everything
+    assert secret.secret.cryptogram not in everything
+    assert quote_plus(secret.secret.cryptogram) not in everything
 
 
 async def test_a_suspended_token_is_not_used_until_it_is_resumed(
