@@ -79,7 +79,7 @@ async def send(
         if request.token is not None:
             token = await filled(http, wire, provider, request, command.reference, timeout)
             whole = structs.replace(request, body=token.body)
-            timeout -= time.monotonic() - started
+            timeout = max(0.1, timeout - (time.monotonic() - started))  # To aiohttp 0 is for ever.
             started = time.monotonic()
         async with asking(http, wire, whole, timeout) as reply:
             status = reply.status
