@@ -75,7 +75,9 @@ async def test_the_serving_role_deletes_nothing_but_tokens_old_keys_and_webhooks
     rows = await connection.fetch(
         "SELECT table_name FROM information_schema.role_table_grants WHERE grantee = 'scrooge_app' AND privilege_type = 'DELETE'"
     )
-    assert {row["table_name"] for row in rows} == {"credentials", "idempotency_keys", "webhook_deliveries"}
+    assert {row["table_name"] for row in rows} == {
+        "credentials", "network_tokens", "idempotency_keys", "webhook_deliveries",
+    }  # fmt: skip
 
 
 async def test_the_reading_role_sees_no_secret(connection: asyncpg.Connection):
