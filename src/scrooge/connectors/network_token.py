@@ -48,8 +48,8 @@ async def filled(
     tokens = provider.connector.tokens if provider is not None else None
     if fill is None or template is None or provider is None or tokens is None:
         raise NoCryptogram("there is none to ask")
-    ready = prepared(template, request.body.decode())
     try:
+        ready = prepared(template, request.body.decode())
         asked = tokens.cryptogram(fill, reference)
         secret = tokens.read_cryptogram(*await exchange(http, provider, asked, min(SECONDS, seconds / 2)))
     except TokenGone as error:

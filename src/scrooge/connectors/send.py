@@ -71,27 +71,31 @@ async def send(
     """
     if request.fill is not None:
         return await send_by_vault(http, vault, wire, endpoint, command, request, first, timeout)
+    if request.token is not None:
+        return await send_with_token(http, provider, wire, endpoint, command, request, first, timeout)
+    return await send_straight(http, wire, endpoint, command, request, first, timeout)
+
+
+async def send_straight(
+    http: aiohttp.ClientSession,
+    wire: Wire,
+    endpoint: Endpoint,
+    command: Command,
+    request: Request,
+    first: bool,
+    timeout: float,  # noqa: ASYNC109 - it is the HTTP client's to keep
+    token: Filled | None = None,
+) -> Answer:
     started = time.monotonic()
     status: int | None = None
-    token: Filled | None = None
     try:
-        whole = request
-        if request.token is not None:
-            token = await filled(http, wire, provider, request, command.reference, timeout)
-            whole = structs.replace(request, body=token.body)
-            timeout = max(0.1, timeout - (time.monotonic() - started))  # To aiohttp 0 is for ever.
-            started = time.monotonic()
-        async with asking(http, wire, whole, timeout) as reply:
+        async with asking(http, wire, request, timeout) as reply:
             status = reply.status
             body = await bounded(reply)
             names = {k.lower(): v for k, v in reply.headers.items()}
         if token is not None:
             body, names = token.without(body, names)
         outcome, health = read(wire.connector, endpoint, command, status, names, body, first)
-    except NoCryptogram as error:  # It says nothing about the PSP, which was not asked.
-        outcome, health = nothing_left(f"not sent: {error}", first, not error.gone), Health.UNHEARD
-        NETWORK_TOKENS.labels("unused").inc()
-        log.warning("network_token_not_used", reason=str(error), reference=command.reference)
     except NEVER_SENT as error:
         reason = f"not sent: {why(error)}"
         outcome, health = nothing_left(reason, first), Health.FAILED
@@ -101,6 +105,32 @@ async def send(
         health = Health.LATE if isinstance(error, TimeoutError) else Health.FAILED
         log.warning("psp_answer_lost", error=type(error).__name__, reference=command.reference)
     return Answer(outcome, time.monotonic() - started, status, health)
+
+
+async def send_with_token(
+    http: aiohttp.ClientSession,
+    provider: Wire | None,
+    wire: Wire,
+    endpoint: Endpoint,
+    command: Command,
+    request: Request,
+    first: bool,
+    timeout: float,  # noqa: ASYNC109 - it is the HTTP client's to keep
+) -> Answer:
+    """The same with a network token, whose number is put in now. Trouble of its provider says nothing about the PSP."""
+    started = time.monotonic()
+    try:
+        token = await filled(http, wire, provider, request, command.reference, timeout)
+        left = timeout - (time.monotonic() - started)
+        if left <= 0:  # By now somebody else may have asked.
+            raise NoCryptogram("no time was left")
+    except NoCryptogram as error:
+        NETWORK_TOKENS.labels("unused").inc()
+        log.warning("network_token_not_used", reason=str(error), reference=command.reference)
+        outcome = nothing_left(f"not sent: {error}", first, not error.gone)
+        return Answer(outcome, time.monotonic() - started, None, Health.UNHEARD)
+    whole = structs.replace(request, body=token.body)
+    return await send_straight(http, wire, endpoint, command, whole, first, left, token)
 
 
 async def send_by_vault(
