@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-FILLS, EGRESS, WRITER = "src/scrooge/vault/fills.py", "src/scrooge/vault/egress.py", "src/scrooge/vault/writer.py"
+FILLS, EGRESS = "src/scrooge/vault/fills.py", "src/scrooge/vault/egress.py"
 FILLING, BOOK, CARDS = (
     "src/scrooge/connectors/filling.py",
     "src/scrooge/vault/templates.py",
@@ -49,9 +49,9 @@ FILLED = (
     Mutant(
         "replay-without-its-code",
         "what went with a security code goes again without it: another request under the same key",
-        WRITER,
-        "            found |= await self.gone(connection, fills, found)\n",
-        "",
+        CARDS,
+        "THEN 'security_code_gone'",
+        "THEN 'done'",
         (IN_DOUBT,),
     ),
     Mutant(
@@ -81,21 +81,17 @@ FILLED = (
     Mutant(
         "token-replay-accepted",
         "a request that somebody repeats is filled and sent twice",
-        WRITER,
-        'if not row["fresh"]:',
-        'if row["fresh"] is None:',
+        CARDS,
+        "CASE WHEN u.id IS NULL THEN",
+        "CASE WHEN w.token IS NULL THEN",
         (f"{ON_THE_WIRE}::test_a_service_token_is_good_once",),
     ),
     Mutant(
         "granted-before-its-record",
         "a card leaves although its record was not written",
-        WRITER,
-        """            await audit.append(connection, self.streams["fill"], acts)
-        return found
-""",
-        """            assert acts
-        return found
-""",
+        CARDS,
+        "l.code, l.answer FROM looked l, told t WHERE t.records > 0;",
+        "l.code, l.answer FROM looked l;",
         (ON_RECORD, ON_THE_WIRE),
     ),
     Mutant(

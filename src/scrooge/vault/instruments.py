@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
@@ -70,7 +71,7 @@ async def create(call: Call) -> Response:
 
 
 async def tokenize(call: Call, wish: Wish) -> tuple[Any, bool]:
-    """The kept card's row, and whether it is new. Raises what is wrong with the card, IdempotencyKeyReused."""
+    """What may be shown of the card, and whether it is new. Raises what is wrong with it, IdempotencyKeyReused."""
     v, given, live = call.v, wish.card, wish.livemode
     card = checked(
         given.number, given.exp_month, given.exp_year, given.holder, live=live, today=datetime.now(UTC).date()
@@ -81,19 +82,19 @@ async def tokenize(call: Call, wish: Wish) -> tuple[Any, bool]:
     fingerprint = v.keyring.fingerprint(live, wish.merchant, card.number)
     asked = canonical(wish, card, code)
     call.object, call.noted = card_id, True
-    fresh = await v.writer.keeps.put(
-        Keep(
-            vault_key=wish.vault_key, key=wish.key, asked=v.keyring.fingerprint(live, wish.merchant, asked), id=card_id,
-            merchant=wish.merchant, livemode=live, customer=wish.customer, brand=card.brand, iin=card.iin,
-            last4=card.last4, exp=card.exp, sealed=content, key_id=key_id_of(content), fingerprint=fingerprint,
-            fingerprint_key=key_id_of(fingerprint),
-            code=v.codes.seal(context(card_id, wish.merchant, live), code) if code else None,
-            act=call.act("tokenize", brand=card.brand, live=live),
-        )
+    keep = Keep(
+        vault_key=wish.vault_key, key=wish.key, asked=v.keyring.fingerprint(live, wish.merchant, asked), id=card_id,
+        merchant=wish.merchant, livemode=live, customer=wish.customer, brand=card.brand, iin=card.iin,
+        last4=card.last4, exp=card.exp, sealed=content, key_id=key_id_of(content), fingerprint=fingerprint,
+        fingerprint_key=key_id_of(fingerprint),
+        code=v.codes.seal(context(card_id, wish.merchant, live), code) if code else None,
+        act=call.act("tokenize", brand=card.brand, live=live),
     )  # fmt: skip
-    if fresh:
-        row = await run(v.db, CARDS["read"], *key_of(card_id))
-        return row, True
+    kept = await v.writer.keeps.put(keep)
+    assert kept is not None
+    if kept.fresh:
+        row = {name: getattr(keep, name) for name in ("livemode", "customer", "brand", "iin", "last4", "exp")}
+        return {**row, "id": UUID(hex_of(card_id)), "created_at": kept.created_at}, True
     before = await run(v.db, CARDS["key"], hex_of(wish.vault_key), wish.key)
     call.noted = False
     if not v.keyring.is_fingerprint(live, wish.merchant, asked, before["fingerprint"]):

@@ -5,10 +5,11 @@ Nothing is granted and nothing was kept until the commit that holds its record i
 
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from scrooge.ids import bucket_in, hex_of
 from scrooge.postgres.database import Database, load, run
@@ -78,6 +79,13 @@ class Keep(Struct, frozen=True, kw_only=True):
     act: Act
 
 
+class Kept(Struct, frozen=True):
+    """Of a key that was used before, the card is an earlier one: not `fresh`."""
+
+    fresh: bool
+    created_at: datetime
+
+
 class Writer:
     """The lanes of this process, each on one of its kind's streams."""
 
@@ -87,7 +95,7 @@ class Writer:
         # One fill of a card in a batch: the security code is bound to the first.
         self.fills: Lane[Fill, Granted] = Lane("vault_fill", db, self.grant, lambda f: f.instrument)
         self.ends: Lane[Ended, bool] = Lane("vault_ended", db, self.end, lambda e: e.instrument)
-        self.keeps: Lane[Keep, bool] = Lane("vault_tokenize", db, self.keep, lambda k: (k.vault_key, k.key))
+        self.keeps: Lane[Keep, Kept] = Lane("vault_tokenize", db, self.keep, lambda k: (k.vault_key, k.key))
         self.notes: Lane[tuple[str, Act], bool] = Lane("vault_note", db, self.note, lambda n: n[0])
 
     async def noted(self, act: Act) -> None:
@@ -95,32 +103,15 @@ class Writer:
         await self.notes.put((secrets.token_hex(8), act))
 
     async def grant(self, connection: Any, fills: list[Fill]) -> Mapping[str, Granted]:
-        async with connection.transaction():
-            rows = await run(
-                connection, Q["claim_fills"], list(range(len(fills))), [bucket_in(f.instrument) for f in fills],
-                [hex_of(f.instrument) for f in fills], [hex_of(f.merchant) for f in fills],
-                [f.livemode for f in fills], [f.request for f in fills], [f.token for f in fills],
-                [moment(f.expires_at * SECOND) for f in fills],
-            )  # fmt: skip
-            found = {fills[row["place"]].instrument: granted(row) for row in rows}
-            found |= await self.gone(connection, fills, found)
-            idle = [r["place"] for r in rows if r["idle"] and found[fills[r["place"]].instrument].outcome == "done"]
-            if idle:
-                pairs = [key_of(fills[place].instrument) for place in idle]
-                await run(connection, Q["used"], *map(list, zip(*pairs, strict=True)))
-            acts = [filled(f.act, found[f.instrument]) for f in fills]
-            await audit.append(connection, self.streams["fill"], acts)
-        return found
-
-    async def gone(self, connection: Any, fills: list[Fill], found: Mapping[str, Granted]) -> dict[str, Granted]:
-        """Replays of what had a security code, which is not to be had again: without it they are another request."""
-        bare = [f for f in fills if f.again and f.coded and is_bare(found[f.instrument])]
-        if not bare:
-            return {}
+        who, act, target, _, origin, detail = audit.columns([f.act for f in fills])
         rows = await run(
-            connection, Q["coded"], list(range(len(bare))), [f.instrument for f in bare], [f.attempt for f in bare]
-        )
-        return {bare[row["place"]].instrument: Granted("security_code_gone") for row in rows}
+            connection, Q["grant_fills"], list(range(len(fills))), [bucket_in(f.instrument) for f in fills],
+            [hex_of(f.instrument) for f in fills], [hex_of(f.merchant) for f in fills], [f.livemode for f in fills],
+            [f.request for f in fills], [f.attempt for f in fills], [f.again for f in fills], [f.coded for f in fills],
+            [f.token for f in fills], [moment(f.expires_at * SECOND) for f in fills],
+            self.streams["fill"], who, act, target, origin, detail,
+        )  # fmt: skip
+        return {fills[row["place"]].instrument: granted(row) for row in rows}
 
     async def end(self, connection: Any, ended: list[Ended]) -> Mapping[str, bool]:
         pairs = [key_of(e.instrument) for e in ended]
@@ -128,27 +119,18 @@ class Writer:
         await run(connection, Q["ended"], *columns, [e.request for e in ended], [e.answer for e in ended])
         return {e.instrument: True for e in ended}
 
-    async def keep(self, connection: Any, cards: list[Keep]) -> Mapping[tuple[str, str], bool]:
-        """Whether each is new: of a key that was used before the caller finds the earlier card."""
-        async with connection.transaction():
-            rows = await run(
-                connection, Q["claim_keys"], [hex_of(k.vault_key) for k in cards], [k.key for k in cards],
-                [k.asked for k in cards], *keys_of(cards),
-            )  # fmt: skip
-            fresh = {row["offered"].hex for row in rows if row["fresh"]}
-            new = [k for k in cards if hex_of(k.id) in fresh]
-            if new:
-                await run(connection, Q["add"], *keys_of(new), [hex_of(k.merchant) for k in new], *columns(new))
-            coded = [k for k in new if k.code is not None]
-            if coded:
-                await run(connection, Q["add_codes"], *keys_of(coded), [k.code for k in coded], self.code_minutes)
-            acts = [k.act if hex_of(k.id) in fresh else with_outcome(k.act, "replayed") for k in cards]
-            await audit.append(connection, self.streams["tokenize"], acts)
-        return {(k.vault_key, k.key): hex_of(k.id) in fresh for k in cards}
+    async def keep(self, connection: Any, cards: list[Keep]) -> Mapping[tuple[str, str], Kept]:
+        rows = await run(
+            connection, Q["keep"], [hex_of(k.vault_key) for k in cards], [k.key for k in cards],
+            [k.asked for k in cards], *keys_of(cards), [hex_of(k.merchant) for k in cards], *columns(cards),
+            [k.code for k in cards], self.code_minutes, self.streams["tokenize"],
+            *audit.columns([k.act for k in cards]),
+        )  # fmt: skip
+        found = {row["place"]: Kept(row["fresh"], row["created_at"]) for row in rows}
+        return {(k.vault_key, k.key): found[place] for place, k in enumerate(cards)}
 
     async def note(self, connection: Any, notes: list[tuple[str, Act]]) -> Mapping[str, bool]:
-        async with connection.transaction():
-            await audit.append(connection, self.streams["note"], [act for _, act in notes])
+        await audit.append(connection, self.streams["note"], [act for _, act in notes])
         return {name: True for name, _ in notes}
 
 
@@ -165,25 +147,6 @@ def keys_of(cards: list[Keep]) -> tuple[list[int], list[str]]:
 
 
 def granted(row: Any) -> Granted:
-    if not row["fresh"]:
-        return Granted("service_token_refused")
-    if row["status"] is None:
-        return Granted("not_found")
-    if row["status"] != "active":
-        return Granted("card_gone")
-    return Granted("done", row["sealed"], row["code"] or None, row["answer"])
-
-
-def is_bare(granted: Granted) -> bool:
-    return granted.outcome == "done" and granted.code is None and granted.answer is None
-
-
-def filled(act: Act, granted: Granted) -> Act:
-    """Whether a security code went with the card is on record too, or that nothing went: its answer was here."""
-    act = with_outcome(act, granted.outcome)
-    more = {"security_code": True} if granted.code else {"stored": True} if granted.answer else {}
-    return structs.replace(act, detail={**act.detail, **more})
-
-
-def with_outcome(act: Act, outcome: str) -> Act:
-    return Act(who=act.who, act=act.act, object=act.object, outcome=outcome, origin=act.origin, detail=act.detail)
+    if row["outcome"] != "done":
+        return Granted(row["outcome"])
+    return Granted("done", row["sealed"], row["code"], row["answer"])
