@@ -50,3 +50,26 @@ async def test_what_adyen_forgot_the_key_of_is_canceled_and_ends_as_its_notifica
     assert effects(await world.truth(), p["id"]) == {("authorize", "approved", 1299): 1, ("void", "approved", 1299): 1}
     told = [e["type"] for e in await world.events(p["id"], "authorize_reversed")]
     assert told == ["authorize_unknown", "authorize_reversed"]
+
+
+async def test_what_can_still_be_asked_again_is_never_canceled(world: World):
+    """However often nothing could be learned from that, and however long ago it was."""
+    await world.instrument(adyen="stored_visa")
+    await world.fault("garbage", connector="adyen")
+    await world.fault("lost_notification", connector="adyen")
+    status, p = await world.pay("adyen", capture="manual")
+    assert (status, p["outcome_certainty"]) == (202, "unknown")
+    owner = await asyncpg.connect(world.database_url)
+    attempt, asks = hex_of(p["latest_attempt"]), 0
+    await owner.execute("UPDATE attempts SET asks = 5 WHERE id = $1::uuid", attempt)
+    await older(world, p, "6 days")
+    while asks < 6:
+        await asyncio.sleep(0.1)
+        asks = (
+            await owner.fetchval("SELECT asks FROM attempts WHERE id = $1::uuid AND leased_until IS NULL", attempt) or 0
+        )
+    await owner.close()
+    await world.no_faults()
+    await older(world, p, "6 days")
+    await until(world, p, "authorized")
+    assert effects(await world.truth(), p["id"]) == {("authorize", "approved", 1299): 1}

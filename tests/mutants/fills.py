@@ -47,6 +47,14 @@ FILLED = (
         (IN_DOUBT,),
     ),
     Mutant(
+        "answer-not-kept",
+        "the code goes with the answer, and a core that was cut off can neither ask again nor hear it",
+        FILLS,
+        "kept if len(kept) <= ANSWER_MAX else None",
+        "None",
+        (IN_DOUBT,),
+    ),
+    Mutant(
         "replay-without-its-code",
         "what went with a security code goes again without it: another request under the same key",
         CARDS,

@@ -11,6 +11,7 @@ POSTINGS, RECEIVE, WORK = (
 )
 PERFORM, CHALLENGE = "src/scrooge/flows/perform.py", "src/scrooge/flows/challenge.py"
 RESOLVE, REPLIES = "src/scrooge/flows/resolve.py", "src/scrooge/connectors/adyen_replies.py"
+NEWS, SEND = "src/scrooge/connectors/adyen_notifications.py", "src/scrooge/connectors/send.py"
 DECIDED, DOUBTS, INBOX, HELD = (
     "tests/flows/test_decisions.py",
     "tests/flows/test_escalation.py",
@@ -125,6 +126,30 @@ OPERATORS = (
         "        return await taken_back(s, p, attempt, connector, lease)\n",
         "        return replayed\n",
         ("tests/flows/test_taken_back.py",),
+    ),
+    Mutant(
+        "unrepeatable-waits-for-the-keys-end", "what nobody can repeat is taken back after seven days", RESOLVE,
+        "unrepeatable = replayed is None or (isinstance(replayed, Unknown) and replayed.unrepeatable)",
+        "unrepeatable = replayed is None",
+        ("tests/vault/test_unrepeatable.py",),
+    ),
+    Mutant(
+        "taken-back-though-it-can-be-asked-again", "an authorization is canceled that a replay could still find", RESOLVE,
+        "unrepeatable = replayed is None or (isinstance(replayed, Unknown) and replayed.unrepeatable)",
+        "unrepeatable = True",
+        ("tests/flows/test_taken_back.py",),
+    ),
+    Mutant(
+        "not-canceled-means-not-there", "a sale that cannot be canceled because it was captured is called never done", NEWS,
+        "if named is None and NOT_THERE.search(why(item)):",
+        "if True:",
+        ("tests/connectors/test_contract.py",),
+    ),
+    Mutant(
+        "error-names-a-payment", "the name of an error is taken for the payment's, and reversed", SEND,
+        "    if status >= 400:\n        return None\n    try:\n        document",
+        "    try:\n        document",
+        ("tests/connectors/test_contract.py",),
     ),
     Mutant(
         "cancellation-names-the-payment", "the cancellation's own name is taken for the payment's", REPLIES,

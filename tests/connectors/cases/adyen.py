@@ -190,7 +190,7 @@ REPLIES = (
           status=422, first=False, headers=KEY),
     reply(I.IN_PROGRESS, "even a first send may meet one", CAPTURE, error(422, "704", BUSY), RUNNING,
           status=422),
-    reply(I.IN_PROGRESS, "Adyen calls it transient", AUTHORIZE, error(422, "703"), RUNNING,
+    reply(I.IN_PROGRESS, "Adyen calls it transient", AUTHORIZE, error(422, "703", pspReference="ERR1"), RUNNING,
           status=422, first=False, headers={**KEY, "transient-error": "true"}),
     reply(I.QUESTION, "the payer succeeded", BACK, payment("Authorised"), Approved("AUTH1", EUROS),
           ask=Ask.CONTINUE),
