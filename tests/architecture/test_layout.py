@@ -17,7 +17,7 @@ LAYERS = [
     {"api", "workers", "sandbox", "vault"},  # doors: they never import each other
     {"flows"},
     {"storage", "connectors", "webhooks"},
-    {"ledger", "routing"},
+    {"ledger", "routing", "risk"},
     {"domain"},
     {"admission", "sweep"},
     {"postgres"},  # PostgreSQL itself, whoever's tables are in it
@@ -39,7 +39,7 @@ LAYERS = [
     },
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-PURE = {"ledger", "routing", "domain"}
+PURE = {"ledger", "routing", "risk", "domain"}
 IO = {"aiohttp", "asyncio", "asyncpg", "datetime", "os", "pathlib", "random", "socket", "subprocess", "time", "uuid",
       "starlette", "structlog", "uvicorn"}  # fmt: skip
 # Days and hours in an issuer's zone cannot be had without datetime: one file may, and it never asks for the time.
