@@ -39,6 +39,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 SECOND = 1_000_000
 B = TypeVar("B", bound=Struct)
 
@@ -128,12 +129,12 @@ def door(name: str, endpoint: Endpoint) -> Callable[[Request], Awaitable[Respons
         except Exception as error:  # Where it happened, but not what it says: messages may carry what was sent.
             log.error("internal_error", error=type(error).__name__, frames=frames_of(error))
             response = await refused(call, name, InternalError("something is wrong with the vault"))
-        for header, value in HEADERS.items():
-            response.headers.setdefault(header, value)
-        response.headers["Scrooge-Request-Id"] = call.request_id
+        given = {name for name, _ in response.raw_headers}
+        response.raw_headers += [pair for pair in RAW_HEADERS if pair[0] not in given]
+        response.raw_headers.append((b"scrooge-request-id", call.request_id.encode()))
         if call.claims is not None:
             signature = v.identity.signature(call.claims.id, response.status_code, bytes(response.body))
-            response.headers[SIGNATURE] = signature
+            response.raw_headers.append((SIGNATURE.encode(), signature.encode()))
         seconds = time.perf_counter() - started
         REQUESTS.labels(name, request.method, str(response.status_code)).inc()
         REQUEST_SECONDS.labels(name).observe(seconds)

@@ -19,6 +19,7 @@ from scrooge.vault import audit
 from scrooge.vault.audit import Act
 
 Q = load(Path(__file__).with_name("cards.sql"))
+SESSIONS = load(Path(__file__).parent / "form" / "sessions.sql")
 SECOND = 1_000_000
 
 
@@ -79,6 +80,21 @@ class Keep(Struct, frozen=True, kw_only=True):
     act: Act
 
 
+class Session(Struct, frozen=True, kw_only=True):
+    """A browser's chance to send a card, over after so many seconds."""
+
+    digest: bytes
+    id: str
+    vault_key: str
+    merchant: str
+    livemode: bool
+    customer: str
+    origin: str
+    security_code: bool
+    seconds: int
+    act: Act
+
+
 class Kept(Struct, frozen=True):
     """Of a key that was used before, the card is an earlier one: not `fresh`."""
 
@@ -96,6 +112,7 @@ class Writer:
         self.fills: Lane[Fill, Granted] = Lane("vault_fill", db, self.grant, lambda f: f.instrument)
         self.ends: Lane[Ended, bool] = Lane("vault_ended", db, self.end, lambda e: e.instrument)
         self.keeps: Lane[Keep, Kept] = Lane("vault_tokenize", db, self.keep, lambda k: (k.vault_key, k.key))
+        self.sessions: Lane[Session, Any] = Lane("vault_session", db, self.begin, lambda s: s.digest)
         self.notes: Lane[tuple[str, Act], bool] = Lane("vault_note", db, self.note, lambda n: n[0])
 
     async def noted(self, act: Act) -> None:
@@ -128,6 +145,16 @@ class Writer:
         )  # fmt: skip
         found = {row["place"]: Kept(row["fresh"], row["created_at"]) for row in rows}
         return {(k.vault_key, k.key): found[place] for place, k in enumerate(cards)}
+
+    async def begin(self, connection: Any, sessions: list[Session]) -> Mapping[bytes, Any]:
+        rows = await run(
+            connection, SESSIONS["add"], [s.digest for s in sessions], [hex_of(s.id) for s in sessions],
+            [hex_of(s.vault_key) for s in sessions], [hex_of(s.merchant) for s in sessions],
+            [s.livemode for s in sessions], [s.customer for s in sessions], [s.origin for s in sessions],
+            [s.security_code for s in sessions], [s.seconds for s in sessions], self.streams["note"],
+            *audit.columns([s.act for s in sessions]),
+        )  # fmt: skip
+        return {row["digest"]: row for row in rows}
 
     async def note(self, connection: Any, notes: list[tuple[str, Act]]) -> Mapping[str, bool]:
         await audit.append(connection, self.streams["note"], [act for _, act in notes])

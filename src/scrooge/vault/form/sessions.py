@@ -26,13 +26,13 @@ from scrooge.errors import (
     SessionExpired,
     SessionUsed,
 )
-from scrooge.ids import hex_of, new_id
+from scrooge.ids import new_id
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import instant, microseconds, public
-from scrooge.vault import audit
 from scrooge.vault.doors import Call, json_answer
 from scrooge.vault.form import page
 from scrooge.vault.instruments import CardGiven, Text, Wish, shown, tokenize
+from scrooge.vault.writer import Session
 
 Q = load(Path(__file__).with_suffix(".sql"))
 BODY_MAX = 4096
@@ -76,13 +76,14 @@ async def create(call: Call) -> Response:
     origin = checked_origin(body.origin, caller.livemode)
     token = secrets.token_urlsafe(32)
     call.object = new_id("cse", 0)
-    async with call.v.db.transaction() as connection:
-        row = await run(
-            connection, Q["add"], digest_of(token), hex_of(call.object), hex_of(caller.key_id), hex_of(caller.merchant),
-            caller.livemode, body.customer, origin, body.security_code, body.ttl_seconds,
-        )  # fmt: skip
-        act = call.act("session", origin=origin, live=caller.livemode)
-        await audit.append(connection, call.v.writer.streams["note"], [act])
+    row = await call.v.writer.sessions.put(
+        Session(
+            digest=digest_of(token), id=call.object, vault_key=caller.key_id, merchant=caller.merchant,
+            livemode=caller.livemode, customer=body.customer, origin=origin, security_code=body.security_code,
+            seconds=body.ttl_seconds, act=call.act("session", origin=origin, live=caller.livemode),
+        )
+    )  # fmt: skip
+    assert row is not None
     document = {
         "id": call.object,
         "object": "capture_session",

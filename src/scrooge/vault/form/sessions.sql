@@ -1,8 +1,18 @@
--- add :one
--- ($9 seconds until it runs out)
-INSERT INTO capture_sessions (digest, id, vault_key_id, merchant_id, livemode, customer, origin, security_code, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))
-RETURNING created_at, expires_at;
+-- add :many
+-- ($9 seconds until they run out, $10 the audit's stream, $11 to $16 its records)
+WITH added AS (
+    INSERT INTO capture_sessions (digest, id, vault_key_id, merchant_id, livemode, customer, origin, security_code,
+                                  expires_at)
+    SELECT digest, id, vault_key_id, merchant_id, livemode, customer, origin, security_code,
+           now() + make_interval(secs => seconds)
+      FROM unnest($1::bytea[], $2::uuid[], $3::uuid[], $4::uuid[], $5::boolean[], $6::text[], $7::text[], $8::boolean[],
+                  $9::integer[])
+           AS s(digest, id, vault_key_id, merchant_id, livemode, customer, origin, security_code, seconds)
+    RETURNING digest, created_at, expires_at
+), told AS MATERIALIZED (
+    SELECT append_audit($10, $11, $12, $13, $14, $15, $16) AS records
+)
+SELECT a.digest, a.created_at, a.expires_at FROM added a, told t WHERE t.records > 0;
 
 -- find :one
 -- ($2 the key under which a session's card is kept begins with $2) A revoked key's sessions are over too.
