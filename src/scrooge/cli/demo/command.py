@@ -91,6 +91,7 @@ def environment(outer: Mapping[str, str], folder: Path, where: Addresses) -> dic
     kept = {k: v for k, v in outer.items() if k not in own and not k.startswith("SCROOGE_VAULT_")}
     return {
         "SCROOGE_PSP_TIMEOUT_SECONDS": "2",
+        "SCROOGE_NETWORK_TOKENS": "mastercard",
         **kept,
         "SCROOGE_DATA_DIR": str(folder),
         "SCROOGE_HOST": where.host,

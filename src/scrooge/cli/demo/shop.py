@@ -95,6 +95,7 @@ async def open_shop(
             await change_account(shop, http, contract, {"base_url": f"{sandbox_url}/{connector}"})
         await hear_from_stripe(shop, http)
         await hear_from_adyen(shop, http)
+        await hear_from_provider(shop, http)
     else:
         return shop
     write_private(folder / "shop.json", shop)
@@ -116,8 +117,10 @@ async def new_shop(
     name = f"acct_{hashlib.sha256(api_key.encode()).hexdigest()[:16]}"
     await add_account(shop, http, "stripe", name, api_key)
     await add_account(shop, http, "adyen", f"Demo{uuid.uuid4().hex[:8]}ECOM", f"AQE{letters(32)}")
+    await add_account(shop, http, "tsp", "requestor-1", f"tsp_test_{letters(24)}")
     await hear_from_stripe(shop, http)
     await hear_from_adyen(shop, http)
+    await hear_from_provider(shop, http)
     for kind, (at_stripe, at_adyen) in CARDS.items():
         tokens = [(shop.contracts["stripe"].name, at_stripe), (shop.contracts["adyen"].name, at_adyen)]
         shop.instruments[kind] = [await instrument(shop, http, kind, t) for t in (tokens, tokens[::-1])]
@@ -160,6 +163,16 @@ async def hear_from_adyen(shop: Shop, http: aiohttp.ClientSession) -> None:
         webhook = await asked(http, "POST", webhooks, json=target, headers=headers)
         made = await asked(http, "POST", f"{webhooks}/{webhook['id']}/generateHmac", headers=headers)
         await change_account(shop, http, contract, {"credentials": {"hmac_key": made["hmacKey"]}})
+
+
+async def hear_from_provider(shop: Shop, http: aiohttp.ClientSession) -> None:
+    """Of network tokens. A shop that is older than they are has no provider."""
+    contract = shop.contracts.get("tsp")
+    if contract is not None:
+        body = {"url": f"{shop.api_url}/notifications/{contract.id}"}
+        headers = {"Authorization": f"Bearer {contract.api_key}"}
+        target = await asked(http, "POST", f"{shop.sandbox_url}/tsp/v1/webhooks", json=body, headers=headers)
+        await change_account(shop, http, contract, {"credentials": {"webhook_secret": target["secret"]}})
 
 
 async def add_account(

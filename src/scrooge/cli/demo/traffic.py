@@ -49,6 +49,7 @@ class Plan(Struct, frozen=True):
     life: str
     caller: str
     instrument: str
+    save: bool
     customer: str
     money: Money
 
@@ -72,7 +73,9 @@ def planned(shop: Shop, count: int, seed: int, run: str) -> Iterator[Plan]:
         currency = draw.choices(list(CURRENCIES), (60, 25, 10, 5))[0]
         money = Money(draw.randrange(*CURRENCIES[currency]), currency)
         caller, instrument = draw.choices(CALLERS, (6, 3, 1))[0], draw.choice(shop.instruments[kind])
-        yield Plan(f"demo-{run}-{number}", life, caller, instrument, f"payer-{kind}", money)
+        # Whose card is in the vault and is a Mastercard agrees to have it saved: it gets a network token.
+        save = kind == "mastercard" and instrument == shop.instruments[kind][2]
+        yield Plan(f"demo-{run}-{number}", life, caller, instrument, save, f"payer-{kind}", money)
 
 
 class Traffic:
@@ -129,6 +132,7 @@ class Traffic:
             "capture": "manual" if by_hand else "automatic",
             "return_url": "https://shop.example/return",
             "metadata": {"life": plan.life},
+            **({"save_for": {"use": "on_demand"}} if plan.save else {}),
         }
         return await self.post("/v1/payments", body, plan.caller, plan.reference)
 
