@@ -61,7 +61,7 @@ FLOWS = (
     ),
     Mutant(
         "replay-after-retention", "a request is sent again when the PSP may have forgotten its key", RESOLVE,
-        "if lost and age < connector.recovery.replay_for:",
+        "if lost and age < replay_for(connector, await provider_of(s, request)):",
         "if lost:",
         (f"{RACES}::test_a_request_is_never_replayed_after_the_psp_forgot_its_key",),
     ),

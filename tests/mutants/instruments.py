@@ -6,7 +6,7 @@ CARDS, SAVING = "src/scrooge/storage/cards.sql", "src/scrooge/flows/saving.py"
 ERRANDS, UPDATES = "src/scrooge/flows/errands.py", "src/scrooge/flows/updates.py"
 T = "tests/instruments"
 LEARNING, FORGETTING, UPDATING = f"{T}/test_learning.py", f"{T}/test_forgetting.py", f"{T}/test_updates.py"
-SAVED = f"{T}/vaulted/test_saving.py"
+SAVED, TOKENS = f"{T}/vaulted/test_saving.py", f"{T}/vaulted/test_network_tokens.py"
 
 INSTRUMENTS = (
     Mutant(
@@ -100,7 +100,7 @@ INSTRUMENTS = (
     Mutant(
         "expiry-goes-back",
         "the last PSP to know says what the expiry is",
-        UPDATES,
+        "src/scrooge/flows/card_news.py",
         "return card.exp > held.exp or",
         "return card.exp != held.exp or",
         (f"{UPDATING}::test_nothing_goes_back_to_an_earlier_expiry",),
@@ -112,5 +112,45 @@ INSTRUMENTS = (
         "if not told and not saved and row.tries < UNKNOWN_TRIES:",
         "if False:",
         (f"{UPDATING}::test_news_that_comes_before_the_token_is_saved_is_not_lost",),
+    ),
+    Mutant(
+        "suspended-token-is-used",
+        "a network token that its issuer has suspended is paid with",
+        "src/scrooge/flows/route.py",
+        'return instrument.network_token is not None and instrument.network_token.status == "active"',
+        "return instrument.network_token is not None",
+        (f"{TOKENS}::test_a_suspended_token_is_not_used_until_it_is_resumed",),
+    ),
+    Mutant(
+        "another-cryptogram-for-a-replay",
+        "a replay asks the provider anew, so that the PSP is sent other bytes",
+        "src/scrooge/connectors/tsp.py",
+        '/cryptograms", document, reference)',
+        '/cryptograms", document, f"{reference}-{id(document)}")',
+        (f"{TOKENS}::test_a_payment_whose_process_dies_is_made_once",),
+    ),
+    Mutant(
+        "network-token-outlives-its-instrument",
+        "a token made for an instrument that is gone by then stays at the provider",
+        "src/scrooge/flows/network_tokens.py",
+        "            await errands.add(connection, [errand_of(FORGET_NETWORK_TOKEN, held, account.id, found.token)])\n",
+        "",
+        (f"{TOKENS}::test_a_token_made_for_an_instrument_that_goes_meanwhile_is_ended",),
+    ),
+    Mutant(
+        "earlier-look-stands",
+        "of two looks at a token the one that ends last stands, not the later one",
+        "src/scrooge/storage/network_tokens.sql",
+        "AND token = $3 AND seen = $4",
+        "AND token = $3 AND $4::integer >= 0",
+        (f"{TOKENS}::test_a_look_that_another_one_overtook_changes_nothing",),
+    ),
+    Mutant(
+        "reply-repeats-the-token",
+        "a PSP that repeats a network token tells it to whoever reads the reply",
+        "src/scrooge/connectors/network_token.py",
+        'text = clean(body.decode("utf-8", "replace"), self.kept, self.secret.number, also)',
+        'text = body.decode("utf-8", "replace")',
+        (f"{TOKENS}::test_what_pays_by_a_network_token_is_in_no_row_and_no_reply",),
     ),
 )
