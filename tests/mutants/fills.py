@@ -50,8 +50,16 @@ FILLED = (
         "answer-not-kept",
         "the code goes with the answer, and a core that was cut off can neither ask again nor hear it",
         FILLS,
-        "kept if len(kept) <= ANSWER_MAX else None",
+        "kept if told_again else None",
         "None",
+        (IN_DOUBT,),
+    ),
+    Mutant(
+        "refusal-told-again",
+        "a refusal of one send is told to a replay, whatever a send before it did",
+        FILLS,
+        "told_again = whatever_came_before and",
+        "told_again =",
         (IN_DOUBT,),
     ),
     Mutant(

@@ -33,11 +33,11 @@ HOP = (
         TABLE,
     ),
     Mutant(
-        "vaults-stored-answer-is-a-replays",
-        "the answer to the first send that the vault tells again concludes nothing",
+        "told-again-means-told-first",
+        "a refusal that the vault tells again settles what a send before it did",
         SEND,
-        "first or stored)",
-        "first)",
+        "names, text.encode(), first)",
+        "names, text.encode(), first or stored)",
         TABLE,
     ),
     Mutant(

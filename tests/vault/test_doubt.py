@@ -72,6 +72,16 @@ async def test_with_its_answer_the_code_is_gone_and_a_core_that_did_not_hear_it_
     assert [(r["coded"], r["stored"]) for r in await vault.fetch(WENT, card["id"])] == [(True, None), (None, True)]
 
 
+async def test_a_refusal_takes_the_code_away_and_is_not_told_again(vault, psp):
+    """Another send may have been before it, and done what this one was refused."""
+    card, psp.reply, psp.status = await vault.tokenize(), FOUND, 400
+    await vault.core_asks("POST", "/v1/fills", vault.fill(card["id"], psp.url))
+    assert (await until_ended(vault, card))["answer"] is None
+    _, refused = await vault.core_asks("POST", "/v1/fills", vault.fill(card["id"], psp.url, again=True))
+    assert (refused["code"], refused["repeatable"]) == ("security_code_gone", False)
+    assert len(psp.seen) == 1
+
+
 @pytest.mark.parametrize("changed", [{"attempt": "pay_1-2"}, {"body": "amount=1&"}], ids=["attempt", "amount"])
 @pytest.mark.parametrize("ended", [True, False], ids=["ended", "in doubt"])
 async def test_another_request_by_the_card_gets_neither_the_code_nor_the_answer(vault, psp, changed, ended):

@@ -156,8 +156,7 @@ async def send_by_vault(
         match hop.heard(reply.status, reply.body):
             case hop.Answered(status, given, text, seconds, stored):
                 names = {name.lower(): value for name, value in given.items()}
-                # A stored one is the answer that the first send would have had: it says as much.
-                outcome, health = read(wire.connector, endpoint, command, status, names, text.encode(), first or stored)
+                outcome, health = read(wire.connector, endpoint, command, status, names, text.encode(), first)
                 result = "stored" if stored else "answered"
             case hop.NotSent(reason):
                 outcome, health, result = nothing_left(f"not sent: {reason}", first), Health.FAILED, "not_sent"

@@ -130,9 +130,14 @@ async def fill(call: Call) -> Response:
 
 
 async def over(call: Call, looked: Looked, heard: Sent) -> None:
-    """The authorization has ended: its security code goes now, and a core that was cut off can have the answer."""
+    """The authorization has ended: its security code goes now, and a core that was cut off can have the answer.
+
+    Not a refusal that may be of this send alone: of a send before it, whose answer was lost, that says nothing.
+    """
     kept = msgspec.json.encode(heard)
-    ended = Ended(looked.ask.instrument, looked.request, kept if len(kept) <= ANSWER_MAX else None)
+    whatever_came_before = ends(call.v.connectors[looked.ask.connector], looked.ask.attempt, heard, first=False)
+    told_again = whatever_came_before and len(kept) <= ANSWER_MAX
+    ended = Ended(looked.ask.instrument, looked.request, kept if told_again else None)
     try:
         await call.v.writer.ends.put(ended)
     except (DatabaseUnavailable, asyncpg.PostgresError) as error:  # Then the code lives out its minutes.
