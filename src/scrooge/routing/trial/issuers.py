@@ -167,7 +167,8 @@ class Issuers:
     def ask(self, p: Payment, account: int, at: int, round_: int) -> Heard:
         """What is heard of an attempt.
 
-        Within one round the luck stays: asked again, the same account gives the same answer.
+        Within one round the luck stays: asked again, the same account gives the same answer. Of an issuer that
+        agrees with itself it stays for ever.
         """
         kind = self.kinds[p.segment]
         key = mixed(p.key, 1000 + round_)
@@ -184,7 +185,7 @@ class Issuers:
         for n, c in enumerate(kind.conditions):
             if self.in_trouble(p, n, c, kind, at):
                 return declined(c.why, seconds)
-        luck = draw(key, COMMON) if draw(key, AGREES) < kind.behavior.agree else draw(own, OWN)
+        luck = draw(p.key, COMMON) if draw(p.key, AGREES) < kind.behavior.agree else draw(own, OWN)
         if luck < self.approval(p.segment, at)[account]:
             return Heard("approved", seconds)
         place = draw(key, WHY)

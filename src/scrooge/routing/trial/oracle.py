@@ -110,7 +110,7 @@ class Oracle:
             for pays, same in beside:
                 here += self.onward(s, rest, tries - 1, q, 1 - q, pays, same)
             for pays, same in later:
-                here += again(s, pays * (1 - q), same)
+                here += again(s, pays * (1 - s.agree) * (1 - q), same + pays * s.agree * (1 - q))
             found[k] = worth + (1 - fails) * here
         return found
 
@@ -122,8 +122,7 @@ class Oracle:
         `best` is the highest approval among those that declined, `each` the product of their (1 - approval); `pays`
         and `beside` are the likelihoods of cards that can pay and that cannot, before the declines told anything.
         """
-        mass = pays * (s.agree * (1 - best) + (1 - s.agree) * each)
-        worth = again(s, mass, beside)
+        worth = again(s, pays * (1 - s.agree) * each, beside + pays * s.agree * (1 - best))
         if tries > 0:
             for k in left:
                 if (there := self.going(s, k, left, tries, best, each, pays, beside)) > worth:
@@ -141,7 +140,7 @@ class Oracle:
         best_, each_ = max(best, q), each * (1 - q)
         fails, known = s.failing.get(k, NEVER_FAILS) if s.failing else NEVER_FAILS
         if tries == 1 and not fails:
-            return here + again(s, pays * (agree * (1 - best_) + (1 - agree) * each_), beside)
+            return here + again(s, pays * (1 - agree) * each_, beside + pays * agree * (1 - best_))
         rest = tuple(a for a in left if a != k)
         worth = fails * self.onward(s, rest, tries - 1, best, each, pays, beside) if fails and known else 0.0
         return worth + (1 - fails) * (here + self.onward(s, rest, tries - 1, best_, each_, pays, beside))
@@ -190,7 +189,10 @@ class Oracle:
 
 
 def again(s: Spot, pays: float, beside: float) -> float:
-    """After declines that say nothing of time: each later round has new luck, for cards that can pay."""
+    """After declines that say nothing of time: later rounds have new luck, but for `beside`, which never will.
+
+    Those are cards that cannot pay, and payments that the issuer would decline at every account and at any time.
+    """
     worth = 0.0
     if s.rounds > 0:
         gain, k = s.surest

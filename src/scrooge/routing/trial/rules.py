@@ -1,4 +1,4 @@
-"""What may follow a decline: the rules of the cascade (`domain.retry`) and of the schemes, for every policy alike."""
+"""What may follow a decline: the cascade's rules (`routing.retries`) and the schemes', for every policy alike."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -6,8 +6,11 @@ from typing import Protocol
 from msgspec import Struct
 
 from scrooge.domain.declines import Advice, Decline
-from scrooge.domain.retry import NEVER_AGAIN
+from scrooge.domain.outcome import Declined
+from scrooge.domain.retry import NEVER_AGAIN, Elsewhere
+from scrooge.routing.declines.catalogue import catalogue, read
 from scrooge.routing.facts import Facts
+from scrooge.routing.retries import Situation, next_step
 from scrooge.routing.trial.calendar import SECOND
 from scrooge.routing.trial.strategy import Heard
 
@@ -58,9 +61,11 @@ class Rules:
         return self.known[key]
 
     def found(self, why: Why, brand: str, renewal: bool) -> After:
-        advice = why.decline.advice
-        if why.advice_code in NEVER_AGAIN or advice not in {Advice.RETRY_ELSEWHERE, Advice.RETRY_LATER}:
+        declined = Declined(why.decline, network_code=why.network_code, advice_code=why.advice_code)
+        reading = read(catalogue(), declined, "", brand)
+        if why.advice_code in NEVER_AGAIN or reading.advice not in {Advice.RETRY_ELSEWHERE, Advice.RETRY_LATER}:
             return After(False, None)
+        elsewhere = isinstance(next_step(declined, 1, 1, Situation(brand=brand)), Elsewhere)
         gate, card, initiator = self.gate(), (0, 0), "merchant" if renewal else "customer"
 
         def facts(at: int) -> Facts:
@@ -71,4 +76,4 @@ class Rules:
         gate.concludes(facts(self.at), card, self.at, heard)
         bar = gate.admits(facts(self.at + SECOND), card)
         wait = 0 if bar is None else None if bar.until is None else bar.until - self.at
-        return After(advice is Advice.RETRY_ELSEWHERE and wait == 0, wait)
+        return After(elsewhere and wait == 0, wait)

@@ -29,6 +29,7 @@ class Stage(Struct):
     declines: Declines | None = None
     condition: int | None = None
     since: int = 0
+    fickle: bool = False  # a later round, and what the issuer always says is known: no
     after: After = After(True, 0)  # what the rules allow after what was heard last
 
     @property
@@ -59,7 +60,9 @@ def told(
     """The stage after an attempt that was not approved. Another account may be asked after what was not processed."""
     left = tuple(a for a in stage.left if a != account)
     if heard.outcome == "technical":
-        return Stage(left, stage.tries - 1, stage.round_, stage.masses, stage.declines, None, at, stage.after)
+        return Stage(
+            left, stage.tries - 1, stage.round_, stage.masses, stage.declines, None, at, stage.fickle, stage.after
+        )
     if heard.outcome != "declined" or heard.decline is None:
         return Stage((), 0, stage.round_)
     why = Why(heard.decline, heard.network_code, heard.advice_code)
@@ -77,31 +80,33 @@ def told(
         share = kind.shares.get(why, 0.0)
         beside = masses.troubled.get(why, 0.0) or (0.0 if share else 1.0)  # Never nothing: it was heard.
         declines = Declines(why, approval, 1 - approval, masses.pays * share, beside)
-    return Stage(left, stage.tries - 1, stage.round_, declines=declines, since=at, after=after)
+    return Stage(left, stage.tries - 1, stage.round_, declines=declines, since=at, fickle=stage.fickle, after=after)
 
 
 def resumed(stage: Stage, s: Spot) -> Stage:
     """The stage at the beginning of a later round: what was heard stays known, the luck is new."""
     everywhere = tuple(range(len(s.fees)))
-    masses = stage.masses or Masses(1.0, {})
+    masses, fickle = stage.masses or Masses(1.0, {}), stage.fickle
     if stage.condition is not None:
         condition = s.kind.conditions[stage.condition]
         sick = still(condition, s.kind, stage.since, s.at)
         masses = Masses(1 - sick, {condition.why: sick})
     elif stage.declines is not None:
-        pays, beside = split(stage.declines, s.agree)
-        masses = Masses(pays, {stage.declines.why: beside})
-    return Stage(everywhere, TRIES_MAX, stage.round_ + 1, masses, since=s.at)
+        pays, beside = split(stage.declines, 0.0 if fickle else s.agree)
+        masses, fickle = Masses(pays, {stage.declines.why: beside}), True
+    return Stage(everywhere, TRIES_MAX, stage.round_ + 1, masses, since=s.at, fickle=fickle)
 
 
 def split(d: Declines, agree: float) -> tuple[float, float]:
-    """How likely the card can pay after these declines, and how likely it cannot."""
-    pays = d.pays * (agree * (1 - d.best) + (1 - agree) * d.each)
-    return pays / (pays + d.beside), d.beside / (pays + d.beside)
+    """How likely later luck can help after these declines, and how likely nothing can."""
+    pays, beside = d.pays * (1 - agree) * d.each, d.beside + d.pays * agree * (1 - d.best)
+    return pays / (pays + beside), beside / (pays + beside)
 
 
 def worths(oracle: Oracle, s: Spot, stage: Stage) -> Worths:
     """Every account that may be asked now, and the best of those, of waiting and of stopping."""
+    if stage.fickle:
+        s.agree = 0.0
     if stage.condition is not None:
         return Worths({}, waits(oracle, s, stage, None))
     if stage.declines is not None:
@@ -124,10 +129,11 @@ def waits(oracle: Oracle, s: Spot, stage: Stage, until: int | None) -> float:
         return 0.0
     if stage.condition is not None:
         return oracle.wait(s, stage.condition, stage.since, s.rounds, until)
+    agree = 0.0 if stage.fickle else s.agree
     if not oracle.returns(s, stage.after, stage.since):
         return 0.0
     if stage.declines is not None:
-        return again(s, *split(stage.declines, s.agree))
+        return again(s, *split(stage.declines, agree))
     masses = stage.masses or Masses(1.0, {})
     return again(s, masses.pays, sum(masses.troubled.values()))
 

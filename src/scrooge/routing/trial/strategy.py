@@ -51,6 +51,9 @@ class Choice(Struct, frozen=True):
     propensity: float = 1.0
 
 
+STOP = Choice()
+
+
 class Chance(Protocol):
     """`random.Random` is one; pure code takes it as an argument."""
 
