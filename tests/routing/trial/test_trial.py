@@ -1,16 +1,19 @@
 """Policies side by side: the same luck, what they hear and when, outages, and rules that hold for all of them."""
 
+from importlib.resources import files
+
+import pytest
 from tests.routing.trial.small import Always, Open, policies, world
 from tests.routing.trial.test_issuers import FUNDS, outage
 
 from scrooge.routing.trial.calendar import HOUR
+from scrooge.routing.trial.checks import read
+from scrooge.routing.trial.enforced import Enforced
 from scrooge.routing.trial.run import POLICIES, Trial
+from scrooge.routing.trial.scrooge import Scrooge
 from scrooge.routing.trial.strategy import PATIENCE, Choice
 
 BASELINES = [p for p in POLICIES if p != "scrooge"]
-STOLEN = FUNDS.replace(
-    '{ decline = "stolen_card", share = 0.1', '{ decline = "do_not_honor", share = 0.1, network_code = "43"'
-)
 
 
 def run(w, count, names, seed=1, gate=Open, **strategies):
@@ -85,27 +88,22 @@ def test_what_is_not_processed_is_not_lost_when_another_account_takes_it():
 
 
 def test_a_policy_that_breaks_a_rule_is_counted_and_the_gate_keeps_it_from_that():
-    """Cards declined with 43 are asked about again every day; a gate that knows the rule lets none of it out."""
-    w = world(trouble=STOLEN)
-    reckless = {"a": lambda: Always("one", wait=24 * HOUR, most=4)}
-    assert policies(run(w, 600, ["a"], **reckless))["a"]["scheme_violations"] > 20
+    """The issuer asks for a day; who comes back after two hours is counted, unless what enforces the rules is there."""
+    w = world(
+        brand='"visa" -> "mastercard"', iin='"40000001" -> "52000001"', kind="agree = 0.0 -> agree = 0.0\nrenewals = 1.0",
+        code='network_code = "05" -> network_code = "05", advice_code = "25"',
+    )  # fmt: skip
+    reckless = {"a": lambda: Always("one", wait=2 * HOUR)}
+    assert policies(run(w, 600, ["a"], **reckless))["a"]["scheme_violations"] > 50
+    assert policies(run(w, 600, ["a"], gate=Enforced, **reckless))["a"]["scheme_violations"] == 0
 
-    class Never(Open):
-        def __init__(self):
-            self.dead = set()
 
-        def admits(self, facts, card):
-            from scrooge.routing.trial.rules import Bar
-
-            return Bar(None) if card in self.dead else None
-
-        def concludes(self, facts, card, sent_at, heard):
-            if heard.network_code == "43":
-                self.dead.add(card)
-
-    found = policies(run(w, 600, ["a"], gate=Never, **reckless))["a"]
-    assert found["scheme_violations"] == 0
-    assert found["refused_by_rules"] > 0
+@pytest.mark.parametrize("name", ["steady", "outage"])
+def test_scrooge_breaks_no_rule_and_is_better_than_chance(name):
+    w = read(files("scrooge.routing.trial").joinpath("worlds", f"{name}.toml").read_text())
+    found = policies(run(w, 800, ["scrooge", "random", "oracle"], gate=Enforced, scrooge=lambda: Scrooge(w)))
+    assert found["scrooge"]["scheme_violations"] == 0
+    assert found["scrooge"]["regret"] < found["random"]["regret"]
 
 
 def test_a_payer_who_waits_is_not_asked_to_come_again_later():

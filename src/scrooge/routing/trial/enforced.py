@@ -1,6 +1,7 @@
 """The schemes' rules as production enforces them when it records an attempt: one set of counters per card."""
 
 from collections import defaultdict
+from typing import Literal
 
 from scrooge.routing.facts import Facts
 from scrooge.routing.schemes.counters import Admitted, Counter, admit, conclude
@@ -38,8 +39,12 @@ class Enforced:
         )  # fmt: skip
 
 
+def initiator_of(facts: Facts) -> Literal["customer", "merchant"]:
+    return "merchant" if facts.initiator == "merchant" else "customer"
+
+
 def asked(facts: Facts, card: Card, at: int) -> Attempt:
     return Attempt(
         merchant=facts.merchant, card=f"{card[0]}:{card[1]}", brand=facts.brand, minor=facts.minor,
-        currency=facts.currency, initiator=facts.initiator, at=at,
+        currency=facts.currency, initiator=initiator_of(facts), at=at,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from scrooge.routing.retries import Situation, next_step
 from scrooge.routing.schemes.allowed import Allowed, Past, allowed
 from scrooge.routing.schemes.rules import Attempt, Refused, Rules
 from scrooge.routing.trial.baselines import ROUND
+from scrooge.routing.trial.enforced import initiator_of
 from scrooge.routing.trial.strategy import STOP, Choice, Heard, Tried
 
 
@@ -71,12 +72,12 @@ class Retries:
     def verdict(self, facts: Facts, tried: Sequence[Tried], at: int) -> Allowed | Refused:
         """What the schemes say to one attempt more with this card, as far as this payment knows."""
         history = [
-            Past(at=t.at, minor=facts.minor, currency=facts.currency, initiator=facts.initiator,
+            Past(at=t.at, minor=facts.minor, currency=facts.currency, initiator=initiator_of(facts),
                  outcome="rejected" if t.heard.outcome == "technical" else t.heard.outcome,
                  network_code=t.heard.network_code or "", advice_code=t.heard.advice_code or "")
             for t in tried if t.heard.outcome in {"technical", "declined"}
         ]  # fmt: skip
         return allowed(self.rules, history, Attempt(
             merchant=facts.merchant, card=facts.instrument, brand=facts.brand, minor=facts.minor,
-            currency=facts.currency, initiator=facts.initiator, at=at,
+            currency=facts.currency, initiator=initiator_of(facts), at=at,
         ))  # fmt: skip
