@@ -43,7 +43,8 @@ def policy_of(world: World, base: Policy | None = None) -> Policy:
 def prices_of(world: World) -> Prices:
     """What the accounts cost, as their contracts say it."""
     tariffs = [
-        Tariff(account=a.name, valid_from="2000-01-01", fees=(*own(a, world), *extra(a, world))) for a in world.accounts
+        Tariff(account=a.name, valid_from="2000-01-01", fees=(*own(a, world), *surcharges(a, world)))
+        for a in world.accounts
     ]
     return Prices(tariffs=tuple(tariffs))
 
@@ -60,7 +61,7 @@ def own(a: Account, world: World) -> list[Fee]:
     ]  # fmt: skip
 
 
-def extra(a: Account, world: World) -> list[Fee]:
+def surcharges(a: Account, world: World) -> list[Fee]:
     return [
         Fee(component="interchange", name=s.name, when=When(iin=s.iins), rate=percent(bps))
         for s in world.segments
