@@ -60,11 +60,8 @@ def demands(rules: Rules, attempt: Attempt) -> Iterator[Demand]:
 
 def stopping(rules: Rules, attempt: Attempt) -> dict[str, bool]:
     """The scopes in which an answer can stop this attempt, and whether the payer's own approval lifts it."""
-    return {
-        stop_scope(row.refuses, row.lifted, row.same, attempt): row.lifted
-        for row in rules.answers[of_brand(rules, attempt.brand)]
-        if row.refuses != "none"
-    }
+    stops = rules.stops[of_brand(rules, attempt.brand)]
+    return {stop_scope(refuses, lifted, same, attempt): lifted for refuses, lifted, same in stops}
 
 
 def stop_scope(refuses: str, lifted: bool, same: tuple[str, ...], attempt: Attempt) -> str:

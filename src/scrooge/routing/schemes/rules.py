@@ -87,6 +87,7 @@ class Rules(Struct, frozen=True):
     answers: Mapping[str, tuple[Answer, ...]]
     network: Mapping[str, Mapping[str, tuple[Answer, ...]]]
     advice: Mapping[str, Mapping[str, tuple[Answer, ...]]]
+    stops: Mapping[str, tuple[tuple[str, bool, Same], ...]]  # what refusals share one end: refuses, lifted, same
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
@@ -124,6 +125,7 @@ def by_brand(table: Table) -> Rules:
         answers,
         {brand: by_code((row.network, row) for row in rows) for brand, rows in answers.items()},
         {brand: by_code((row.advice, row) for row in rows) for brand, rows in answers.items()},
+        {brand: refusals(rows) for brand, rows in answers.items()},
     )
 
 
@@ -133,6 +135,10 @@ def by_code(rows: Iterable[tuple[frozenset[str], Answer]]) -> dict[str, tuple[An
         for code in codes:
             found.setdefault(code, []).append(row)
     return {code: tuple(of_code) for code, of_code in found.items()}
+
+
+def refusals(rows: Iterable[Answer]) -> tuple[tuple[str, bool, Same], ...]:
+    return tuple(dict.fromkeys((row.refuses, row.lifted, row.same) for row in rows if row.refuses != "none"))
 
 
 def of_brand(rules: Rules, brand: str) -> str:
