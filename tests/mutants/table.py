@@ -12,6 +12,7 @@ from tests.mutants.late import UNWANTED
 from tests.mutants.limits import LIMITS
 from tests.mutants.operators import OPERATORS
 from tests.mutants.outside import OUTSIDE
+from tests.mutants.reattempts import REATTEMPTS
 from tests.mutants.storage import STORAGE
 
 MUTANTS = (
@@ -28,4 +29,5 @@ MUTANTS = (
     *CAPTURE,
     *CANARIES,
     *INSTRUMENTS,
+    *REATTEMPTS,
 )

@@ -154,6 +154,34 @@ def test_an_attempt_whose_end_is_not_known_counts_as_declined():
     )
 
 
+def recorded(counters: dict[str, Counter], a: Attempt) -> Admitted:
+    admitted = admit(RULES, counters, a)
+    assert isinstance(admitted, Admitted)
+    counters.update(admitted.changed)
+    return admitted
+
+
+def test_a_rule_begins_with_what_was_tried_before_it():
+    """Fourteen reattempts on the eve of Visa's change, counted by what it counts apart: six of twenty are left."""
+    counters: dict[str, Counter] = {}
+    for n in range(15):
+        a = attempt(MAY_19_2025 - DAY + n)
+        recorded(counters, a)
+        counters.update(conclude(RULES, counters, a, "declined", "51"))
+    assert recorded(counters, attempt(MAY_19_2025)).left == 6
+
+
+def test_an_approval_that_comes_late_does_not_undo_a_later_decline():
+    counters: dict[str, Counter] = {}
+    first, second = attempt(NOW), attempt(NOW + 1)
+    recorded(counters, first)
+    recorded(counters, second)
+    counters.update(conclude(RULES, counters, second, "declined", "51"))
+    counters.update(conclude(RULES, counters, first, "approved"))
+    (counter,) = recorded(counters, attempt(NOW + 2)).changed.values()
+    assert counter.times == (NOW + 1, NOW + 2), "both come after a decline"
+
+
 def test_visas_categories():
     for code, expected in (("41", 1), ("57", 1), ("51", 2), ("54", 3), ("05", 4)):
         assert category(RULES, attempt(NOW), code) == expected
