@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 MINUTE = 60 * 1_000_000
-WARM = 300  # decisions before which there is no share to change
+WARM = 2000  # decisions before which there is no share to change
 RECENT = 6.0  # a minute over the time in which "now" forgets
 LEAST = 0.01  # of what is wanted: nobody's probability becomes nothing
 SLOWEST = 0.01  # a decision counts for at most this much of what is "now"

@@ -69,7 +69,8 @@ class Compiled:
         self.scope = [bit(condition) for condition in policy.scope]
         self.takes = {name: [bit(c) for c in terms.takes] for name, terms in policy.accounts.items()}
         self.steps = tuple(flat(policy, bit))
-        self.matcher = Matcher(tuple(conditions))
+        self.conditions = tuple(conditions)
+        self.matcher = Matcher(self.conditions)
         self.kept: dict[tuple[int, int], Plan] = {}
         self.margin = float(Fraction(policy.scorer.margin) / 100)
         self.bounds = bounds(policy.volumes)
