@@ -1,6 +1,6 @@
 """Whose failures are these: the account's, those of a segment at the account, or an issuer's at every account? Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -8,6 +8,8 @@ from msgspec import Struct
 Key = tuple[str, ...]
 EVERYTHING: Key = ()
 ENOUGH = 5  # outcomes without which one cannot say how another part fares
+MANY = 20  # outcomes that say how payments are spread over segments
+CHANCE = 0.05  # what is rarer is taken for no accident
 ELSEWHERE = 1 / 3  # a part that fails less than this much as often as another is well beside it
 ALIKE = 1 / 2  # an account that fails at least this much as often as another fails like it
 
@@ -40,13 +42,15 @@ def excess(witnesses: Iterable[Witness], which: Callable[[Witness], bool]) -> tu
     return len(found), sum(w.failed - w.usual for w in found) / max(1, len(found))
 
 
-def blame(trail: Trail, witnesses: Sequence[Witness]) -> tuple[str, Key]:
+def blame(trail: Trail, before: Collection[Witness], since: int) -> tuple[str, Key]:
     """The widest segment of the account that fails as a whole; of nobody ("") when it fails at all other accounts too.
 
-    Of two accounts that fail together each is to blame as long as a third is well: there is somewhere to go. When
-    nobody else has had such payments one cannot tell, and the account is blamed: trying elsewhere will show.
+    `since` is when the failures began; what was before says how payments are spread. Of two accounts that fail together
+    each is to blame as long as a third is well: there is somewhere to go. When nobody else has had such payments one
+    cannot tell, and the account is blamed: trying elsewhere will show.
     """
-    key = widest(trail, [w for w in witnesses if w.account == trail.account])
+    witnesses = [w for w in before if w.at >= since]
+    key = widest(trail, [w for w in before if w.account == trail.account], since)
     here = excess(witnesses, lambda w: w.account == trail.account and key in w.keys)[1]
     rates = []
     for other in sorted({w.account for w in witnesses} - {trail.account}):
@@ -57,14 +61,21 @@ def blame(trail: Trail, witnesses: Sequence[Witness]) -> tuple[str, Key]:
     return ("" if everybody else trail.account), key
 
 
-def widest(trail: Trail, own: Sequence[Witness]) -> Key:
+def widest(trail: Trail, own: Sequence[Witness], since: int) -> Key:
     """A segment explains the failures unless they are all in a part of it, and the rest of it is well."""
     for place, key in enumerate(trail.keys):
         inside = [w for w in own if key in w.keys]
-        for part in trail.keys[place + 1 :]:
-            count, rate = excess(inside, lambda w, part=part: part not in w.keys)
-            if count >= ENOUGH and rate < ELSEWHERE * excess(inside, lambda w, part=part: part in w.keys)[1]:
-                break
-        else:
+        if not any(apart(inside, part, since) for part in trail.keys[place + 1 :]):
             return key
     return trail.keys[-1]
+
+
+def apart(inside: Sequence[Witness], part: Key, since: int) -> bool:
+    """Whether a part fails by itself: the rest is seen to be well, or chance would not put so many failures there."""
+    lately = [w for w in inside if w.at >= since]
+    count, rate = excess(lately, lambda w: part not in w.keys)
+    if count >= ENOUGH and rate < ELSEWHERE * excess(lately, lambda w: part in w.keys)[1]:
+        return True
+    share = sum(part in w.keys for w in inside) / max(1, len(inside))
+    failures = [part in w.keys for w in lately if w.failed]
+    return all(failures) and len(inside) >= MANY and share ** len(failures) < CHANCE

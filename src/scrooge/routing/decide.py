@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from scrooge.routing.choose import Candidate
 from scrooge.routing.decision import Decision, Knowledge, Score
 from scrooge.routing.facts import Facts
-from scrooge.routing.matching import Belief, best_shares, drawn
+from scrooge.routing.matching import best_shares, drawn
 from scrooge.routing.policy.plan import Compiled, Plan, Way
 from scrooge.routing.sorting import Sorting
 from scrooge.routing.weighing import Weighed, weighed
@@ -72,7 +72,7 @@ def ways(
         total = sum(asked)
         part = [share / total for share in asked] if total > 0 else [1.0 / len(some)] * len(some)
     else:
-        part = best_shares([Belief(w.value, w.doubt) for w in some], scorer.floor)
+        part = best_shares(some, scorer.floor)
         part = knowledge.shares.limited([w.candidate.account for w in some], part, scorer.share_step)
     probes = scorer.probes if len(usual) < len(scored) and way != "sticky" else 0.0
     shares = [probes] * len(scored)

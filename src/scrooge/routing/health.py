@@ -164,7 +164,7 @@ class Health:
         """Name the widest scope that explains it; stop using it there, unless everybody's payments fail like it."""
         sums = {key: self.sums[signal, trail.account, key] for key in trail.keys}
         since = min(s.since for s in sums.values() if s.value > self.settings.alarm)
-        owner, key = blame(trail, [w for w in self.seen[signal] if w.at >= since])
+        owner, key = blame(trail, self.seen[signal], since)
         for total in sums.values():
             total.value = 0.0
         last, pause = self.relapses.get((owner, key), (0, 0.0))

@@ -8,17 +8,18 @@ numbers, so the propensity that is written down is exact, and later evaluation m
 
 import math
 from collections.abc import Sequence
-
-from msgspec import Struct
+from typing import Protocol
 
 HOPELESS = 5.0  # standard deviations behind the leader: never better by any count that matters
 
 
-class Belief(Struct, frozen=True):
+class Belief(Protocol):
     """What an account is worth for this payment, and the standard deviation of that."""
 
-    value: float
-    doubt: float
+    @property
+    def value(self) -> float: ...
+    @property
+    def doubt(self) -> float: ...
 
 
 def best_shares(beliefs: Sequence[Belief], floor: float) -> list[float]:

@@ -8,7 +8,6 @@ from msgspec import Struct
 from scrooge.routing.choose import Candidate
 from scrooge.routing.costs import NANO, UNPRICED
 from scrooge.routing.decision import Knowledge
-from scrooge.routing.estimates import expit
 from scrooge.routing.facts import Facts
 from scrooge.routing.policy.plan import Compiled, Plan
 from scrooge.routing.volumes import steering
@@ -37,19 +36,23 @@ def weighed(
     patience = policy.patience * minor if facts.initiator == "customer" else 0.0
     guesses = knowledge.estimates.estimates(facts, [c.account for c, _ in chosen], facts.at)
     prices = knowledge.costs.prices(facts)
-    latencies, bounds, preferred = knowledge.health.latencies, policy.bounds, plan.preferred
+    latencies, bounds, preferred, currency = knowledge.health.latencies, policy.bounds, plan.preferred, facts.currency
+    boldness, sqrt, exp = scorer.boldness, math.sqrt, math.exp
     found = []
     for (c, probe), guess in zip(chosen, guesses, strict=True):
         account = c.account
         price = prices.get(account, UNPRICED)
-        cost, lost = price.approved(minor), price.declined(minor)
+        if price.bounded:
+            cost, lost = price.approved(minor), price.declined(minor)
+        else:  # The same, without two calls: this is most of what a decision does.
+            cost, lost = minor * price.rate + price.fixed, minor * price.attempt_rate + price.attempt_fixed
         gain = earned - (cost - lost) / NANO
-        p = expit(guess.odds)
+        p = 1.0 / (1.0 + exp(-guess.odds))
         waiting = patience * latencies[account].mean if patience and account in latencies else 0.0
-        steered = scorer.prefer * earned if c.name in preferred else 0.0
-        if bounds and (known := bounds.get((c.name, facts.currency))):
+        steered = scorer.prefer * earned if preferred and c.name in preferred else 0.0
+        if bounds and (known := bounds.get((c.name, currency))):
             steered += steering(known, c.name, facts, knowledge.volumes)
         value = p * gain - lost / NANO - waiting + steered
-        doubt = p * (1.0 - p) * math.sqrt(guess.variance) * abs(gain) * scorer.boldness
+        doubt = p * (1.0 - p) * sqrt(guess.variance) * abs(gain) * boldness
         found.append(Weighed(c, probe, value, gain, p, doubt, cost, waiting, steered))
     return found

@@ -40,6 +40,7 @@ Payments = Annotated[
 ]
 Vault = Annotated[bool, typer.Option("--vault", help="Instead: the card vault alone, and what it adds to a payment.")]
 Cards = Annotated[int | None, typer.Option(min=1, max=8_000_000, help="With --vault: also with so many cards kept.")]
+Routing = Annotated[bool, typer.Option("--routing", help="Instead: routing decisions alone, in this process.")]
 DataDir = Annotated[Path, typer.Option(help="Where a directory for the run is made and removed.")]
 
 
@@ -57,10 +58,14 @@ def bench(
     payments: Payments = None,
     vault: Vault = False,
     cards: Cards = None,
+    routing: Routing = False,
     data_dir: DataDir = Path(".scrooge"),
     as_json: Json = False,
 ) -> None:
     """Measure payments through everything, on a real PostgreSQL, against the limit that the database sets."""
+    if routing:
+        decisions(seconds, as_json)
+        return
     if profile is not None:
         if workers > 1:
             raise typer.BadParameter("looks at one serving process: leave out --workers", param_hint="--profile")
@@ -88,6 +93,17 @@ def bench(
         say(f"the {what} is NOT right: these figures mean nothing")
         raise typer.Exit(FOUND_PROBLEMS)
     say(f"the {what} is right")
+
+
+def decisions(seconds: float, as_json: bool) -> None:
+    """Nothing but routing is imported for it, and no database is needed."""
+    from scrooge.cli.bench.routing import measured
+
+    found = measured(seconds, say, Path.cwd())
+    if as_json:
+        document(found)
+    else:
+        table(("routing", "median"), [(key, told(value)) for key, value in found.items() if key != "machine"])
 
 
 def vaults_run() -> Callable[[Server, Options, Callable[[str], None]], dict[str, Any]]:
