@@ -1,6 +1,8 @@
 """A policy is refused with the place and a payment that shows what is wrong; and what is not wrong is not refused."""
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -306,3 +308,9 @@ def test_a_third_party_chooses_among_what_the_merchant_leaves():
     assert theirs.plan(dollars).accounts == (C, B)
     assert theirs.plan(euros).rules == ("mine", "theirs")
     assert theirs.version == f"{mine.version} {Compiled(theirs.policy).version}"
+
+
+def test_the_policy_of_the_documentation_is_without_faults():
+    text = (Path(__file__).parent.parent.parent / "docs/routing.md").read_text()
+    [shown] = [block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "[[rules]]" in block]
+    assert lint(from_toml(shown)) == []
