@@ -101,13 +101,13 @@ KEPT = (
     ),
     Mutant(
         "share-counts-twice", "the same share may be entered again", f"{FOLDER}/custodians.py",
-        "if number in self.entered:",
+        "if number in entered:",
         "if False:",
         SHARED,
     ),
     Mutant(
         "combination-unproven", "the key that shares make is not proved before it is used", f"{FOLDER}/custodians.py",
-        "if not await is_right(made, row):",
+        "if not await is_right(kek.of_secret(secret), row):",
         "if False:",
         SHARED,
     ),
