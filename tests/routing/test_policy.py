@@ -188,6 +188,7 @@ def some(values):
 
 ranges = st.sampled_from(
     [
+        Range("EUR", min="10.00", max="10.00"),
         Range("EUR", max="10.00"),
         Range("EUR", min="10.00"),
         Range("EUR", min="9.99", max="10.00"),

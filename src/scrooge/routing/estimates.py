@@ -174,14 +174,16 @@ class Estimates:
         odds = self.start + sum(effect.mean for _, _, effect in nodes)
         p = expit(max(-FURTHEST, min(FURTHEST, odds)))
         information = max(SURELY, p * (1.0 - p)) * lesson.weight
-        spread = 1.0 / information + sum(effect.variance for _, _, effect in nodes)
+        doubt = sum(effect.variance for _, _, effect in nodes)
+        spread = 1.0 / information + doubt
+        together = doubt * doubt / sum(effect.variance * effect.variance for _, _, effect in nodes)
         surprise = (float(lesson.approved) - p) * lesson.weight / information
         for owner, key, effect in nodes:
             gain = effect.variance / spread
             before = 1.0 / effect.variance
-            # The variances are of effects that are learned together: if each gained only its own part, their sum would
-            # stay as many times too large as there are effects, and old outcomes would be forgotten that much faster.
-            more = before * gain / (1.0 - gain) * len(nodes)
+            # Effects are learned together: if each variance shrank by its own part only, their sum would stay as many
+            # times too large as there are effects alike, and old outcomes would be forgotten that much faster.
+            more = before * gain / (1.0 - gain) * together
             pull = (before + more) * (effect.mean + gain * surprise) - before * effect.mean
             self.effects.setdefault(key, {})[owner] = effect
             self.add(owner, key, effect, more, pull, lesson.weight, at)
