@@ -243,7 +243,8 @@ async def test_a_field_that_is_named_by_a_card_number_is_refused_without_its_nam
     status, refused, _ = await vault.ask("POST", "/v1/instruments", {**BODY, name: "x"})
     assert (status, refused["code"]) == (422, "unknown_field")
     assert "4242" not in msgspec.json.encode(refused).decode()
-    rows = await vault.fetch("SELECT detail FROM audit WHERE detail LIKE '%4242%'")
+    # Digits enough that no digest has them by chance.
+    rows = await vault.fetch("SELECT detail FROM audit WHERE translate(detail, ' .', '') LIKE '%42424242%'")
     assert rows == []
 
 
