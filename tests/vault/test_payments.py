@@ -199,7 +199,8 @@ async def test_whenever_the_vault_dies_with_a_security_code_the_payment_ends_and
         sale = (psp, "sale", "approved")
         assert status in {"captured", "failed"}, point
         assert (await shop.truth(p))[sale] == (status == "captured"), point
-        assert status == ("failed" if point.startswith("vault.grant") else "captured"), point
+        if point != "vault.send.written":  # Then it was on its way, and may have arrived or not.
+            assert status == ("failed" if point.startswith("vault.grant") else "captured"), point
 
 
 async def deaths(shop: Shop, **card: Any) -> list[tuple[str, str, dict[str, Any]]]:
