@@ -10,7 +10,7 @@ from scrooge.crash import ON_ITS_WAY, reach
 from scrooge.domain.attempt import Attempt
 from scrooge.domain.outcome import ActionRequired, Outcome, Unknown, name_of
 from scrooge.domain.payment import Payment
-from scrooge.errors import NotFound, PspOverloaded, PspUnavailable
+from scrooge.errors import NotFound, Problem, PspOverloaded, PspUnavailable, SettingsError
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.metrics import ATTEMPTS, PSP_SECONDS
 from scrooge.storage.directory import ConnectorAccount
@@ -67,6 +67,7 @@ async def ask(
     account = await account_of(s, a)
     wire = s.directory.wire(account)
     command = command_of(p, a, account)
+    provider = await provider_of(s, request)  # Before there is a slot, which only asking gives back.
     left = whole = float(s.settings.psp_timeout_seconds)
     if first:
         left = min(whole, whole - (now() - a.sent_at) / SECOND)  # Never more, if somebody turns the clock back.
@@ -80,7 +81,6 @@ async def ask(
     left = slot.timeout(left)
     reach("send.before")
     reach("send.written", ON_ITS_WAY)
-    provider = await provider_of(s, request)
     sending = send(
         s.http, wire, endpoint, command, request, first=first, timeout=left, vault=s.vault, provider=provider
     )  # fmt: skip
@@ -93,9 +93,15 @@ async def ask(
 
 
 async def provider_of(s: Scrooge, request: Request) -> Wire | None:
-    """Who is asked for the network token that goes into the request."""
-    account = await s.directory.known(request.token.provider) if request.token is not None else None
-    return s.directory.wire(account) if account is not None else None
+    """Who is asked for the network token that goes into the request. None: nobody can be, so nothing will be sent."""
+    if request.token is None:
+        return None
+    try:
+        account = await s.directory.known(request.token.provider)
+        return s.directory.wire(account) if account is not None else None
+    except (Problem, SettingsError, OSError) as error:  # Its credentials cannot be opened, say.
+        log.error("token_provider_unusable", provider=request.token.provider, error=type(error).__name__)
+        return None
 
 
 def note(p: Payment, a: Attempt, name: str, answer: Answer, first: bool) -> None:

@@ -205,14 +205,6 @@ class Estimates:
         news[2] = news[2] * fade + pull
         news[3] = max(news[3], at)
 
-    def forget(self, account: str, share: float) -> None:
-        """Believe only `share` of what is known of one account: after it was down, or was changed."""
-        for key, owners in self.effects.items():
-            effect = owners.get(account)
-            if effect is not None:
-                lost = share - 1.0
-                self.add(account, key, effect, effect.precision * lost, effect.pull * lost, 0.0, effect.at)
-
     def export(self) -> list[Delta]:
         """What was learned since the last export; it is the caller's to keep from now on."""
         news, self.news = self.news, {}

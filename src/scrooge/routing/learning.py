@@ -7,8 +7,6 @@ from scrooge.routing.health import Trouble
 from scrooge.routing.lessons import Heard, lesson
 from scrooge.routing.policy.document import Scorer
 
-RELEARN = 0.25  # of what was known of an account when it turns out to be unwell
-
 
 def note(knowledge: Knowledge, decision: Decision, scorer: Scorer, facts: Facts) -> None:
     """A decision was made, and is on its way."""

@@ -323,6 +323,17 @@ async def test_a_provider_that_cannot_be_reached_is_in_no_payments_way(
     assert await fill_of(s, p) is not None
 
 
+async def test_a_provider_whose_credentials_cannot_be_opened_leaves_no_payment_in_doubt(
+    s: Scrooge, who: Principal, card: str, stripe: ConnectorAccount, provider: ConnectorAccount, sandbox_url: str,
+):  # fmt: skip
+    await with_token(s, who, card)
+    adyen = await opened(s, who, "adyen", sandbox_url)
+    s.directory.by_id[provider.id] = structs.replace(provider, sealed="not sealed by a key of ours")
+    p = await pay(s, who, card, connector_account=adyen.id)
+    assert [a.state for a in p.attempts] == ["rejected", "approved"]
+    assert await fill_of(s, p) is not None
+
+
 async def test_a_card_that_was_replaced_is_paid_with_by_its_token_alone(
     s: Scrooge, who: Principal, card: str, stripe: ConnectorAccount, provider: ConnectorAccount, sandbox_url: str,
     sql: asyncpg.Connection,
