@@ -54,11 +54,14 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
     live_allowed = settings.credentials_key is not None and not settings.embedded
     directory = Directory(db, installed, sealer, live_allowed=live_allowed)
     s = Scrooge(settings, db, writer, http, installed, directory, schema_behind, sender, vault)
-    showing = asyncio.create_task(show(s))
+    tasks: list[asyncio.Task[None]] = []
     try:
+        await s.routing.refresh()  # Nothing is routed before the policy is known.
+        tasks += [asyncio.create_task(show(s)), asyncio.create_task(s.routing.follow())]
         yield s
     finally:
-        showing.cancel()
+        for task in tasks:
+            task.cancel()
         await sender.close()
         await http.close()
         await writer.close()

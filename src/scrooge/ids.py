@@ -38,6 +38,9 @@ PREFIXES = frozenset(
         "whr",
         "cse",
         "trf",
+        "pol",
+        "tar",
+        "swi",
     ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U

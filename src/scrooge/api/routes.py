@@ -4,13 +4,15 @@ The OpenAPI document, the human page at /docs and the router are all made from t
 """
 
 from scrooge import errors as e
-from scrooge.api import accounts, events, health, instruments, ledger, operations, outside, payments, webhooks
+from scrooge.api import accounts, events, health, instruments, ledger, operations, outside, payments, routing, webhooks
 from scrooge.api import answers as a
 from scrooge.api import bodies as b
 from scrooge.api import modifications as m
 from scrooge.api import operation_answers as oa
 from scrooge.api import operation_bodies as ob
 from scrooge.api import reports as r
+from scrooge.api import routing_answers as ra
+from scrooge.api import routing_bodies as rb
 from scrooge.api import webhook_answers as wa
 from scrooge.api import webhook_bodies as wb
 from scrooge.api.call import Route
@@ -36,6 +38,8 @@ PAYMENT = {201: a.Payment, 202: a.Payment}
 ACCOUNT = "/v1/connector-accounts/{account}"
 HOOKS, HOOKS_WRITE = "webhooks:read", "webhooks:write"
 OPERATE, OPERATE_WRITE, DECISION = "operations:read", "operations:write", "/v1/decisions/{decision}"
+STEER, STEER_WRITE, POLICY = "routing:read", "routing:admin", "/v1/routing/policies/{policy}"
+SWITCH = "/v1/routing/switches/{switch}"
 ENDPOINT, DELIVERY = "/v1/webhook-endpoints/{webhook_endpoint}", "/v1/webhook-deliveries/{webhook_delivery}"
 
 # fmt: off
@@ -173,6 +177,46 @@ ROUTES = (
     Route(method="POST", path=f"{DECISION}/reject", handler=operations.reject, scope=OPERATE_WRITE,
           body=ob.RejectDecision, answers={200: oa.Decision}, problems=(e.NotFound, e.DecisionClosed),
           summary="Drop a proposed decision"),
+    # --- routing ---
+    Route(method="POST", path="/v1/routing/policies", handler=routing.draft, scope=STEER_WRITE, body=rb.DraftPolicy,
+          answers={201: ra.RoutingPolicy, 200: ra.RoutingPolicy}, problems=(e.PolicyRefused,),
+          summary="Draft a routing policy; the same document again is the same version"),
+    Route(method="GET", path="/v1/routing/policies", handler=routing.several, scope=STEER, query=rb.PolicyFilter,
+          answers={200: ra.RoutingPolicyList}, summary="List every version of the routing policies, newest first"),
+    Route(method="GET", path=POLICY, handler=routing.read, scope=STEER, answers={200: ra.RoutingPolicy},
+          problems=(e.NotFound,), summary="Read a version of a routing policy"),
+    Route(method="GET", path=f"{POLICY}/diff", handler=routing.diff, scope=STEER, query=rb.DiffFilter,
+          answers={200: ra.PolicyDiff}, problems=(e.NotFound, e.PolicyRefused),
+          summary="What changes from the base, or from what is active, and which payments move"),
+    Route(method="POST", path=f"{POLICY}/activate", handler=routing.activate, scope=STEER_WRITE,
+          body=rb.ActivatePolicy, answers={200: ra.RoutingPolicy},
+          problems=(e.NotFound, e.ActivePolicyChanged, e.PolicyRefused),
+          summary="Route by it from now on, if what is active is what you expect"),
+    Route(method="POST", path="/v1/routing/rollback", handler=routing.roll_back, scope=STEER_WRITE, body=rb.RollBack,
+          answers={200: ra.RoutingState}, problems=(e.NotFound, e.PolicyRefused),
+          summary="Go back to a policy that was active before, or to none"),
+    Route(method="GET", path="/v1/routing/activations", handler=routing.activations, scope=STEER,
+          query=rb.ActivationFilter, answers={200: ra.RoutingActivationList},
+          summary="List which policy was active since when, and who said so"),
+    Route(method="POST", path="/v1/routing/explain", handler=routing.explain, scope=STEER, body=rb.ExplainRouting,
+          answers={200: ra.RoutingExplanation},
+          problems=(*AMOUNT, e.NotFound, e.PolicyRefused, e.RoutingUnavailable, e.UnknownInstrument, e.ModeMismatch,
+                    e.VaultUnavailable),
+          summary="Which accounts could take a payment, why the others could not, and every score"),
+    Route(method="POST", path="/v1/routing/tariffs", handler=routing.set_tariffs, scope=STEER_WRITE,
+          body=rb.SetTariffs, answers={201: ra.RoutingTariffs, 200: ra.RoutingTariffs}, problems=(e.TariffsRefused,),
+          summary="Say what the accounts cost; counts at once"),
+    Route(method="GET", path="/v1/routing/tariffs", handler=routing.all_tariffs, scope=STEER, query=rb.PolicyFilter,
+          answers={200: ra.RoutingTariffsList}, summary="List every version of the prices, newest first"),
+    Route(method="POST", path="/v1/routing/switches", handler=routing.switch, scope=STEER_WRITE, body=rb.MakeSwitch,
+          answers={201: ra.RoutingSwitch}, problems=(e.UnknownConnectorAccount,),
+          summary="Switch an account, or some of its payments, by hand; replaces one for the same payments"),
+    Route(method="GET", path="/v1/routing/switches", handler=routing.switches, scope=STEER, query=rb.SwitchFilter,
+          answers={200: ra.RoutingSwitchList}, summary="List the switches that count, newest first"),
+    Route(method="GET", path=SWITCH, handler=routing.read_switch, scope=STEER, answers={200: ra.RoutingSwitch},
+          problems=(e.NotFound,), summary="Read a switch"),
+    Route(method="DELETE", path=SWITCH, handler=routing.end_switch, scope=STEER_WRITE,
+          answers={200: ra.RoutingSwitch}, problems=(e.NotFound,), summary="End a switch; it stays in the list"),
     # --- ledger ---
     Route(method="GET", path="/v1/ledger/accounts", handler=ledger.accounts, scope="ledger:read",
           answers={200: r.LedgerAccountList}, summary="List ledger accounts with their balances"),

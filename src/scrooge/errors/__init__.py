@@ -63,6 +63,12 @@ from scrooge.errors.request import (
     UnknownField,
     UnsupportedMediaType,
 )
+from scrooge.errors.routing import (
+    ActivePolicyChanged,
+    PolicyRefused,
+    RoutingUnavailable,
+    TariffsRefused,
+)
 from scrooge.errors.service import (
     DatabaseUnavailable,
     DeadlineTooShort,
@@ -117,6 +123,7 @@ from scrooge.errors.webhooks import (
 )
 
 __all__ = [
+    "ActivePolicyChanged",
     "AmountExceedsRoom",
     "AmountMustBePositive",
     "AmountNotRepresentable",
@@ -177,6 +184,7 @@ __all__ = [
     "OriginRefused",
     "Overloaded",
     "PanRefused",
+    "PolicyRefused",
     "Problem",
     "PspOverloaded",
     "PspUnavailable",
@@ -184,6 +192,7 @@ __all__ = [
     "ReplayRunning",
     "RequestInProgress",
     "RequestTimeout",
+    "RoutingUnavailable",
     "ScopeMissing",
     "SecondApproverRequired",
     "SecurityCodeGone",
@@ -193,6 +202,7 @@ __all__ = [
     "SessionUsed",
     "SettingsError",
     "ShareRefused",
+    "TariffsRefused",
     "TemplateMismatch",
     "TestCardInLiveMode",
     "TooManyEndpoints",

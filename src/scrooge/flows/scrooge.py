@@ -15,6 +15,7 @@ from scrooge.postgres.database import Database, Part
 from scrooge.settings import Settings
 from scrooge.storage.directory import Directory
 from scrooge.storage.instruments import Reader
+from scrooge.storage.routed import Routing
 from scrooge.storage.writer import Writer
 from scrooge.webhooks.sender import Sender
 
@@ -38,6 +39,7 @@ class Scrooge:
         self.connectors, self.directory, self.schema_behind = connectors, directory, schema_behind
         self.sender, self.vault = sender, vault
         self.reader = Reader(db)
+        self.routing = Routing(db)
         self.inbox = Part(db, max(1, settings.database_pool // 2))  # PSPs notify in crowds; payments come first.
         self.admission = Admission(settings.requests_at_work)
         self.limits = Limits(settings.psp_concurrency, self.admission, breaks=settings.psp_breaker)

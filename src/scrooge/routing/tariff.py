@@ -74,6 +74,11 @@ def from_json(text: bytes | str) -> Prices:
     return msgspec.json.decode(text, type=Prices)
 
 
+def to_json(prices: Prices) -> bytes:
+    """The same bytes for the same prices: what a version is told by."""
+    return msgspec.json.encode(prices, order="deterministic")
+
+
 def days(day: str) -> int:
     """Days from 1970-01-01 to "2026-11-22". Raises ValueError when there is no such day."""
     year, month, date = map(int, day.split("-"))

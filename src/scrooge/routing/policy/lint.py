@@ -165,3 +165,26 @@ def never(compiled: Compiled, step: Step, inside: dict[int, Facts]) -> Finding:
             )
             return Finding(step.place, problem, facts)
     return Finding(step.place, f"rule {step.rule.name!r} can never match: no payment in scope meets its condition")
+
+
+def stranded(own: Compiled, most: int = CASES_MOST) -> Iterator[Finding]:
+    """Payments in both scopes that a caller's policy and the merchant's around it leave without an account."""
+    if own.outer is None:
+        return
+    both = Matcher(tuple(dict.fromkeys((*own.conditions, *own.outer.conditions))))
+    found = 0
+    try:
+        for facts in both.combinations(most).values():
+            plan = own.plan(facts)
+            if plan.in_scope and not plan.accounts:
+                why = (
+                    "; ".join(f"{name}: {reason}" for name, reason in plan.excluded.items()) or "no account is in both"
+                )
+                problem = (
+                    f"{own.policy.name!r} within {own.outer.policy.name!r}: no account may take this payment ({why})"
+                )
+                yield Finding("", problem, facts)
+                if (found := found + 1) == SHOWN_MOST:
+                    return
+    except TooEntangled as many:
+        yield Finding("", f"the conditions of both policies are too entangled to be checked: {many}")

@@ -137,10 +137,12 @@ def narrowed(outer: Plan, inner: Plan) -> Plan:
     """What both leave, chosen as the inner one says; the outer one's way and preferences count where that says none."""
     chosen = outer if inner.way is Way.SCORED else inner
     accounts = tuple(name for name in chosen.accounts if name in outer.accounts and name in inner.accounts)
+    widened = (name for name in (*inner.accounts, *inner.left_out) if name not in outer.places)
+    unnamed = dict.fromkeys(widened, "the merchant's policy does not name it")
     return Plan(
         way=chosen.way,
         accounts=accounts,
-        excluded={**inner.excluded, **outer.excluded, **outer.left_out},
+        excluded={**unnamed, **inner.excluded, **outer.excluded, **outer.left_out},
         left_out=inner.left_out,
         rules=outer.rules + inner.rules,
         preferred=outer.preferred | inner.preferred,

@@ -1,0 +1,108 @@
+"""Where a payment would go just now, and why: nothing is recorded, and nothing is sent."""
+
+from typing import Any
+
+from msgspec import Struct, structs
+
+from scrooge.errors import InvalidField
+from scrooge.flows import policies
+from scrooge.flows.policy_checks import accounts, parsed
+from scrooge.flows.route import candidates
+from scrooge.flows.scrooge import Scrooge
+from scrooge.routing.choose import Candidate, choose
+from scrooge.routing.decide import decide
+from scrooge.routing.decision import Knowledge
+from scrooge.routing.estimates import Estimates
+from scrooge.routing.explain import explained
+from scrooge.routing.facts import VOCABULARY, Facts, Kind
+from scrooge.routing.health import Health
+from scrooge.routing.policy.plan import Compiled
+from scrooge.routing.shares import Shares
+from scrooge.storage.instruments import Instrument
+from scrooge.storage.policies import Desk
+
+
+class Explanation(Struct, frozen=True, kw_only=True):
+    """`accounts` are eligible, the likeliest first; `excluded` says why the others are not; `scores` as recorded."""
+
+    policy: str | None
+    way: str
+    because: str
+    accounts: list[str]
+    scores: list[dict[str, Any]]
+    excluded: dict[str, str]
+    rules: list[str]
+    terms: dict[str, list[list[str]]]  # of an account whose terms refuse it: the words that each condition misses
+
+
+async def explain(
+    s: Scrooge, desk: Desk, facts: Facts, instrument: Instrument | None, only: str | None, policy_id: str | None,
+    caller_id: str,
+) -> Explanation:  # fmt: skip
+    """By the active policy, or by any version. Raises NotFound, InvalidField, RoutingUnavailable, PolicyRefused."""
+    check(facts)
+    policy = s.routing.policy(desk.merchant, caller_id, desk.livemode)
+    if policy_id is not None:
+        policy = await of_version(s, desk, policy_id)
+    some = await candidates(s, instrument) if instrument is not None else await everywhere(s, desk)
+    if policy is None:
+        route = choose(some, desk.livemode, only)
+        names = {c.account: c.name for c in some}
+        excluded = {name: why for name, why in route.considered.items() if why != "eligible"}
+        return Explanation(policy=None, way="listed", because="no policy is active: in the order of the instrument",
+                           accounts=[names[a] for a in route.accounts], scores=[], excluded=excluded, rules=[],
+                           terms={})  # fmt: skip
+    knowledge = knowledge_of(s, desk.merchant, desk.livemode)
+    decision = decide(facts, policy, some, knowledge, 0.0, only=only)
+    found = explained(decision, facts, policy, knowledge)
+    scores = sorted(found["scores"], key=lambda score: (-score["share"], -score["value"]))
+    return Explanation(policy=found["policy"], way=found["way"], because=found["because"],
+                       accounts=[score["name"] for score in scores], scores=scores, excluded=found["excluded"],
+                       rules=found["rules"], terms=found["terms"])  # fmt: skip
+
+
+def check(facts: Facts) -> None:
+    """Raises InvalidField for a value that the fact cannot have."""
+    for word in VOCABULARY.values():
+        if word.kind is not Kind.AMOUNT and not word.takes(given := getattr(facts, word.name)) and given:
+            raise InvalidField(f"that is no {word.name}", param=f"payment.{word.name}")
+
+
+async def of_version(s: Scrooge, desk: Desk, policy_id: str) -> Compiled:
+    version = await policies.read(s, desk, policy_id)
+    policy = parsed(version.document)
+    outer = s.routing.compiled.get((desk.merchant, desk.livemode, None)) if version.caller is not None else None
+    return Compiled(policy, outer)
+
+
+async def everywhere(s: Scrooge, desk: Desk) -> list[Candidate]:
+    """Every account of the merchant, as if the instrument were known at all of them."""
+    return [
+        Candidate(
+            account=a.id,
+            name=a.name,
+            active=a.state == "active",
+            livemode=a.livemode,
+            can_authorize=True,
+            pressure=s.limits.pressure(a.id),
+        )
+        for a in await accounts(s, desk)
+    ]
+
+
+def knowledge_of(s: Scrooge, merchant: str, livemode: bool) -> Knowledge:
+    """What this process knows: prices and switches; approvals and health as if nothing had been learned yet."""
+    return Knowledge(
+        estimates=Estimates(),
+        costs=s.routing.costs(merchant, livemode),
+        health=Health(),
+        shares=Shares(),
+        manual=s.routing.manual(merchant, livemode),
+        livemode=livemode,
+    )
+
+
+def with_instrument(facts: Facts, instrument: Instrument) -> Facts:
+    """What is known of its card, where the question does not say otherwise."""
+    brand, iin = facts.brand or instrument.brand or "", facts.iin or instrument.iin or ""
+    return structs.replace(facts, brand=brand, iin=iin, instrument=instrument.id)
