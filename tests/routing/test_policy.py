@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scrooge.routing.facts import Facts
 from scrooge.routing.policy.diff import changes, moved
 from scrooge.routing.policy.document import Policy, Rule, Terms, Volume, from_json, from_toml, to_json
-from scrooge.routing.policy.lint import lint
+from scrooge.routing.policy.lint import lint, stranded
 from scrooge.routing.policy.plan import Compiled
 from scrooge.routing.when import Not, Range, When, unmet
 
@@ -309,6 +309,22 @@ def test_a_third_party_chooses_among_what_the_merchant_leaves():
     assert theirs.plan(dollars).accounts == (C, B)
     assert theirs.plan(euros).rules == ("mine", "theirs")
     assert theirs.version == f"{mine.version} {Compiled(theirs.policy).version}"
+
+
+def test_a_third_party_brings_no_account_that_the_merchants_policy_does_not_name():
+    mine = Compiled(policy(accounts=(A, B)))
+    theirs = Compiled(policy(accounts=(B, C)), outer=mine)
+    plan = theirs.plan(Facts(currency="EUR", minor=1, at=0))
+    assert plan.accounts == (B,)
+    assert plan.excluded == {C: "the merchant's policy does not name it"}
+
+
+def test_payments_that_two_policies_leave_without_an_account_are_found():
+    mine = Compiled(policy(Rule(name="mine", when=EUROS, use=(A,)), accounts=(A, B)))
+    theirs = Compiled(policy(accounts=(B,)), outer=mine)
+    found = list(stranded(theirs))
+    assert [f.payment.currency for f in found if f.payment] == ["EUR"]
+    assert list(stranded(Compiled(policy(accounts=(A, B)), outer=mine))) == []
 
 
 def test_the_policy_of_the_documentation_is_without_faults():
