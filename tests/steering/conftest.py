@@ -57,4 +57,6 @@ async def desk(fresh_database_url: str) -> AsyncIterator[Desk]:
 
 async def key_of(desk: Desk, merchant: str, caller: str, scopes: list[str]) -> str:
     db = desk.api.s.db
-    return (await create_key(db, await create_caller(db, await create_merchant(db, merchant), caller), scopes, False))[1]
+    return (await create_key(db, await create_caller(db, await create_merchant(db, merchant), caller), scopes, False))[
+        1
+    ]

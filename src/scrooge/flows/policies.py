@@ -17,6 +17,7 @@ from scrooge.routing.policy.diff import Change, Moved, changes, moved
 from scrooge.routing.policy.document import Policy
 from scrooge.routing.policy.plan import Compiled
 from scrooge.storage import policies
+from scrooge.storage.access import find_caller
 from scrooge.storage.directory import note
 from scrooge.storage.policies import Desk, Version
 
@@ -62,7 +63,7 @@ async def roll_back(s: Scrooge, desk: Desk, policy_id: str | None, caller: str |
     Raises NotFound, InvalidField, PolicyRefused.
     """
     if policy_id is None:
-        whose = None if caller is None else await policies.caller_id(s.db, desk.merchant, caller)
+        whose = None if caller is None else await find_caller(s.db, desk.merchant, caller)
         if caller is not None and whose is None:
             raise InvalidField("there is no such caller", param="caller")
         await turn(s, desk, whose, None, "rollback", reason)

@@ -16,7 +16,7 @@ from scrooge.routing.facts import Facts
 from scrooge.routing.policy.document import Policy
 from scrooge.routing.policy.lint import Finding, lint, stranded
 from scrooge.routing.policy.plan import Compiled
-from scrooge.storage import policies
+from scrooge.storage.access import find_caller
 from scrooge.storage.directory import ConnectorAccount
 from scrooge.storage.policies import Desk, Version
 
@@ -80,7 +80,7 @@ async def check(s: Scrooge, desk: Desk, policy: Policy) -> str | None:
         refuse([Finding("merchant", "this is another merchant: leave it out, or name the key's own")])
     caller = None
     if policy.caller is not None:
-        caller = await policies.caller_id(s.db, desk.merchant, policy.caller)
+        caller = await find_caller(s.db, desk.merchant, policy.caller)
         if caller is None:
             refuse([Finding("caller", f"there is no caller {policy.caller!r}")])
     known = await names(s, desk)

@@ -54,3 +54,13 @@ async def revoke_key(db: Database, key_id: str) -> bool:
         if row is not None:
             await note(connection, "cli", "api_key_revoked", key_id, {})
     return row is not None
+
+
+async def find_merchant(db: Database, name: str) -> str | None:
+    row = await run(db, Q["merchant"], name)
+    return None if row is None else public("mer", row["id"])
+
+
+async def find_caller(db: Database, merchant: str, name: str) -> str | None:
+    row = await run(db, Q["caller"], hex_of(merchant), name)
+    return None if row is None else public("clr", row["id"])

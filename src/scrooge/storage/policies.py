@@ -98,11 +98,6 @@ async def begin(connection: Any) -> None:
     await run(connection, Q["raise_epoch"])
 
 
-async def caller_id(db: Any, merchant: str, name: str) -> str | None:
-    row = await run(db, Q["caller"], hex_of(merchant), name)
-    return None if row is None else public("clr", row["id"])
-
-
 # --- policies -------------------------------------------------------------------------------
 
 

@@ -2,9 +2,6 @@
 -- First in every change: until its commit no other change goes on, and afterwards every process looks again.
 UPDATE routing_epoch SET epoch = epoch + 1 WHERE single RETURNING epoch;
 
--- caller :one
-SELECT id FROM callers WHERE merchant_id = $1 AND name = $2;
-
 -- draft :one
 -- ($1 id, $2 merchant, $3 livemode, $4 caller, $5 name, $6 digest, $7 document, $8 author, $9 notes) Nothing comes back
 -- for a document that is there already.
