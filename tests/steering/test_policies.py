@@ -144,6 +144,28 @@ async def test_a_callers_policy_is_within_the_merchants_and_for_its_payments_onl
     assert "within" in problem["findings"][0]["problem"]
 
 
+async def test_what_a_caller_made_of_its_own_does_not_keep_a_merchant_from_going_back(desk: Desk):
+    shop = Desk(desk.api, await key_of(desk, "asgi", "shop", ["*"]))
+    narrow = await desk.activated(await desk.drafted("stripe_eu"))
+    wide = await desk.activated(await desk.drafted("stripe_eu", "adyen_eu"), narrow["id"])
+    await desk.activated(await desk.drafted("adyen_eu", name="shop's", caller="shop"))
+    path = f"policies/{narrow['id']}/activate"
+    assert (await desk.ask("POST", path, {"expect_active": wide["id"]}))[0] == 422
+    assert (await desk.ask("POST", "rollback", {"to": narrow["id"], "reason": "at once"}))[0] == 200
+    found = await shop.explained()
+    assert found["accounts"] == []
+    assert found["excluded"]["adyen_eu"] == "the merchant's policy does not name it"
+
+
+async def test_what_did_not_change_is_not_made_anew(desk: Desk):
+    await desk.activated(await desk.drafted("stripe_eu"))
+    routing = desk.api.s.routing
+    before = dict(routing.compiled)
+    await desk.activated(await desk.drafted("stripe_eu", name="checkout's", caller="checkout"))
+    assert all(routing.compiled[scope] is policy for scope, policy in before.items())
+    assert len(routing.compiled) == 2
+
+
 async def test_no_version_and_no_line_of_the_history_can_be_changed(desk: Desk, fresh_database_url: str):
     made = await desk.activated(await desk.drafted("stripe_eu"))
     connection = await asyncpg.connect(fresh_database_url)

@@ -53,12 +53,17 @@ async def read(s: Scrooge, desk: Desk, policy_id: str) -> Version:
 async def activate(s: Scrooge, desk: Desk, policy_id: str, expected: str | None, reason: str) -> Version:
     """Said twice, it is the same answer. Raises NotFound, ActivePolicyChanged, PolicyRefused."""
     version = await checked(s, desk, policy_id)
+    await s.routing.refresh()
+    await check_together(s, desk, version)
     await turn(s, desk, version.caller_id, version.id, "activation", reason, expected=(expected,))
     return await read(s, desk, policy_id)
 
 
 async def roll_back(s: Scrooge, desk: Desk, policy_id: str | None, caller: str | None, reason: str) -> Version | None:
     """To one that was active before, whatever is now; or to none, for everybody's payments or those of `caller`.
+
+    What callers made of their own since then does not keep a merchant from going back: what they leave nothing to
+    choose from is told as no_route.
 
     Raises NotFound, InvalidField, PolicyRefused.
     """
@@ -76,11 +81,9 @@ async def roll_back(s: Scrooge, desk: Desk, policy_id: str | None, caller: str |
 
 
 async def checked(s: Scrooge, desk: Desk, policy_id: str) -> Version:
-    """The version, which still holds together: accounts and other policies may have changed since it was written."""
+    """The version, which still holds together: it may have been written for another version of Scrooge."""
     version = await read(s, desk, policy_id)
     await check(s, desk, parsed(version.document))
-    await s.routing.refresh()
-    await check_together(s, desk, version)
     return version
 
 

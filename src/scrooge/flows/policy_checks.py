@@ -25,6 +25,8 @@ PLACE = re.compile(r"(.*?)(?: - at (?:`key` in )?`\$\.?(.*)`)?", re.DOTALL)
 
 def parsed(document: Any, kind: type[Any] = Policy) -> Any:
     """Raises PolicyRefused (or TariffsRefused) for what the schema does not know, with the place."""
+    if b"\\u0000" in msgspec.json.encode(document):  # PostgreSQL cannot keep it.
+        refuse([Finding("", "a text has no control characters")], kind)
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:

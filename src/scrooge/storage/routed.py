@@ -47,10 +47,12 @@ class Routing:
         self.known: dict[str, Policy | None] = {}  # by id; None: this process cannot read it
         self.active: dict[Scope, str] = {}
         self.compiled: dict[Scope, Compiled | None] = {}
+        self.made_of: dict[Scope, tuple[str, str | None]] = {}  # policies' ids, its own and the one around it
         self.priced: dict[str, Costs] = {}
         self.prices: dict[Whose, Costs] = {}
         self.switches: dict[Whose, dict[str, tuple[Manual, ...]]] = {}
-        self.checking = asyncio.Semaphore(1)
+        self.reading = asyncio.Lock()  # Or what was read earlier could come after what was read later.
+        self.checking = asyncio.Semaphore(1)  # of policies, at once
 
     # --- what counts ---
 
@@ -87,6 +89,10 @@ class Routing:
 
     async def refresh(self) -> None:
         """Reads what changed since the last time. Raises DatabaseUnavailable."""
+        async with self.reading:
+            await self.read()
+
+    async def read(self) -> None:
         try:
             row = await run(self.db, Q["epoch"])
         except asyncpg.UndefinedTableError:
@@ -112,13 +118,21 @@ class Routing:
     def compile(self, active: Mapping[Scope, str]) -> dict[Scope, Compiled | None]:
         """The merchants' own first: those of callers are within them. What cannot be read leaves the last known."""
         found: dict[Scope, Compiled | None] = {}
-        for scope in sorted(active, key=lambda s: (s[2] is not None, s[0], s[1], s[2] or "")):
+        made_of: dict[Scope, tuple[str, str | None]] = {}
+        for scope in sorted(active, key=lambda s: s[2] is not None):
             merchant, livemode, caller = scope
-            policy, around = self.known.get(active[scope]), (merchant, livemode, None)
+            around = (merchant, livemode, None)
             within = caller is not None and around in active
-            outer = found[around] if within else None
-            readable = policy is not None and (outer is not None or not within)
-            found[scope] = Compiled(policy, outer) if policy is not None and readable else self.compiled.get(scope)
+            made_of[scope] = ids = active[scope], active[around] if within else None
+            policy, outer = self.known.get(ids[0]), found[around] if within else None
+            if self.made_of.get(scope) == ids and self.compiled.get(scope) is not None:
+                found[scope] = self.compiled[scope]  # with all that it remembers
+            elif policy is not None and (outer is not None or not within):
+                found[scope] = Compiled(policy, outer)
+            else:
+                found[scope] = self.compiled.get(scope)
+                del made_of[scope]
+        self.made_of = made_of
         return found
 
     async def read_prices(self) -> None:
