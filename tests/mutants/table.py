@@ -13,6 +13,7 @@ from tests.mutants.limits import LIMITS
 from tests.mutants.operators import OPERATORS
 from tests.mutants.outside import OUTSIDE
 from tests.mutants.reattempts import REATTEMPTS
+from tests.mutants.steering import STEERING
 from tests.mutants.storage import STORAGE
 
 MUTANTS = (
@@ -30,4 +31,5 @@ MUTANTS = (
     *CANARIES,
     *INSTRUMENTS,
     *REATTEMPTS,
+    *STEERING,
 )

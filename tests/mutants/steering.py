@@ -1,0 +1,50 @@
+"""Bugs in what people steer: policies, who may change them, and what every process knows of them."""
+
+from tests.mutants.mutant import Mutant
+
+FLOWS, STORAGE = "src/scrooge/flows/", "src/scrooge/storage/"
+POLICIES, ROUTED = ("tests/steering/test_policies.py",), ("tests/steering/test_routed.py",)
+PLANS = ("tests/routing/test_policy.py",)
+
+STEERING = (
+    Mutant(
+        "caller-widens-its-merchant",
+        "a caller's policy uses accounts that the merchant's does not name",
+        "src/scrooge/routing/policy/plan.py",
+        "excluded={**unnamed, **inner.excluded,",
+        "excluded={**inner.excluded,",
+        PLANS,
+    ),
+    Mutant(
+        "activated-unseen",
+        "an activation does not look what is active",
+        FLOWS + "policies.py",
+        "if expected is not None and before[0] != expected[0]:",
+        "if expected is None and before[0] != to:",
+        POLICIES,
+    ),
+    Mutant(
+        "test-steers-live",
+        "a test key's policy is for live payments too",
+        STORAGE + "routed.py",
+        "        scope = (merchant, livemode, caller)\n",
+        "        scope, livemode = (merchant, False, caller), False\n",
+        ROUTED,
+    ),
+    Mutant(
+        "unreadable-is-none",
+        "a policy that cannot be read is as if there were none",
+        STORAGE + "routed.py",
+        "            raise RoutingUnavailable(",
+        "            return None\n            raise RoutingUnavailable(",
+        ROUTED,
+    ),
+    Mutant(
+        "looking-ends",
+        "a process whose database was away never looks again",
+        STORAGE + "routed.py",
+        'log.warning("routing_not_read", error=type(error).__name__)',
+        "return",
+        ROUTED,
+    ),
+)
