@@ -15,6 +15,7 @@ from scrooge.connectors.client import client
 from scrooge.connectors.registry import connectors
 from scrooge.connectors.vault_client import vault_of
 from scrooge.errors import SettingsError
+from scrooge.flows.remembering import Remembering
 from scrooge.flows.scrooge import Scrooge
 from scrooge.listening import counted_together, listen, listeners
 from scrooge.postgres.database import connect
@@ -55,13 +56,16 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
     directory = Directory(db, installed, sealer, live_allowed=live_allowed)
     s = Scrooge(settings, db, writer, http, installed, directory, schema_behind, sender, vault)
     tasks: list[asyncio.Task[None]] = []
+    shared = Remembering(db, s.learning)
     try:
         await s.routing.refresh()  # Nothing is routed before the policy is known.
         tasks += [asyncio.create_task(show(s)), asyncio.create_task(s.routing.follow())]
+        tasks.append(asyncio.create_task(shared.run()))
         yield s
     finally:
         for task in tasks:
             task.cancel()
+        await shared.close()
         await sender.close()
         await http.close()
         await writer.close()

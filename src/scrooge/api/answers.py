@@ -139,6 +139,14 @@ class Journal(Answered, frozen=True, kw_only=True):
     postings: list[Posting]
 
 
+class Routing(Answered, frozen=True, kw_only=True):
+    """Why an attempt went where it went: `decision` has the accounts in the order to try, their scores and parts, why
+    others were excluded, how likely the choice was, the policy's version, and what was known of the payment."""
+
+    attempt: str
+    decision: dict[str, Any]
+
+
 class SavedFor(Answered, frozen=True, kw_only=True):
     use: Annotated[str, Meta(extra_json_schema={"enum": ["subscription", "on_demand"]})]
 
@@ -177,6 +185,7 @@ class Payment(Answered, frozen=True, kw_only=True):
     attempts: list[Attempt] | UnsetType = UNSET
     timeline: list[Moved] | UnsetType = UNSET
     journals: list[Journal] | UnsetType = UNSET
+    routing: list[Routing] | UnsetType = UNSET
 
 
 class PaymentState(Answered, frozen=True, kw_only=True):

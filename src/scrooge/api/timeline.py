@@ -2,22 +2,25 @@
 
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from scrooge.api import answers, show
 from scrooge.api.show import Facts
 from scrooge.domain.payment import Payment
 from scrooge.postgres.rows import instant
-from scrooge.storage import books, listing
+from scrooge.storage import books, listing, routing
 from scrooge.storage.books import Entries
 
-SENT, HEARD, POSTED = 1, 2, 3  # Of things that bear the same time, causes come first.
+ROUTED, SENT, HEARD, POSTED = 1, 2, 3, 4  # Of things that bear the same time, causes come first.
 Row = tuple[int, int, str, str | None, dict[str, Any]]
 
 
 async def expanded(db: Any, p: Payment, facts: Facts, parts: frozenset[str]) -> answers.Payment:
-    """`parts` of attempts, timeline, journals."""
-    shown = show.payment(p, facts)
+    """`parts` of attempts, timeline, journals. Why it went where it went is always told."""
+    decisions = [(attempt, msgspec.json.decode(text)) for attempt, text in await routing.decisions(db, p.id)]
+    told = [answers.Routing(attempt=attempt, decision=decision) for attempt, decision in decisions]
+    shown = structs.replace(show.payment(p, facts), routing=told)
     journals = await books.journals_of(db, p.id) if parts & {"journals", "timeline"} else []
     if "attempts" in parts:
         shown = structs.replace(shown, attempts=[show.attempt(a, p.currency, facts) for a in p.attempts])
@@ -25,11 +28,17 @@ async def expanded(db: Any, p: Payment, facts: Facts, parts: frozenset[str]) -> 
         shown = structs.replace(shown, journals=[journal_of(j) for j in journals])
     if "timeline" in parts:
         events = await listing.events_of(db, p.id)
-        shown = structs.replace(shown, timeline=timeline(p, facts, events, journals))
+        shown = structs.replace(shown, timeline=timeline(p, facts, events, journals, decisions))
     return shown
 
 
-def timeline(p: Payment, facts: Facts, events: list[listing.Event], journals: list[Entries]) -> list[answers.Moved]:
+def timeline(
+    p: Payment,
+    facts: Facts,
+    events: list[listing.Event],
+    journals: list[Entries],
+    decisions: list[tuple[str, dict[str, Any]]],
+) -> list[answers.Moved]:
     """Made from what is kept: the payment, its attempts, its events and its journals."""
     rows: list[Row] = [(p.created_at, 0, "payment_created", p.id, {"caller": facts.callers[p.caller]})]
     for a in p.attempts:
@@ -39,6 +48,8 @@ def timeline(p: Payment, facts: Facts, events: list[listing.Event], journals: li
             "amount": show.amount(a.minor, p.currency),
         }
         rows.append((a.sent_at, SENT, f"{'sale' if a.sale else a.operation}_sent", a.id, content))
+    chosen = [(attempt, d) for attempt, d in decisions if d["policy"]]  # Without a policy nothing was decided.
+    rows += [(max(d["at"], p.created_at), ROUTED, "payment_routed", a, routed(d)) for a, d in chosen]
     rows += [(e.created_at, HEARD, e.type, e.attempt, e.content) for e in events]
     rows += [(j.created_at, POSTED, "journal_posted", j.id, {"effect": j.effect}) for j in journals]
     rows.sort(key=lambda row: row[:2])
@@ -46,6 +57,12 @@ def timeline(p: Payment, facts: Facts, events: list[listing.Event], journals: li
         answers.Moved(seq=seq, at=instant(at), type=kind, ref=ref, content=content)
         for seq, (at, _, kind, ref, content) in enumerate(rows, start=1)
     ]
+
+
+def routed(decision: dict[str, Any]) -> dict[str, Any]:
+    """The short of it; the whole is in `routing`."""
+    kept = {name: decision[name] for name in ("policy", "way", "because")}
+    return {**kept, "accounts": [a["name"] for a in decision["accounts"]], "excluded": decision.get("excluded", {})}
 
 
 def journal_of(j: Entries) -> answers.Journal:

@@ -84,7 +84,9 @@ async def ask(
     sending = send(
         s.http, wire, endpoint, command, request, first=first, timeout=left, vault=s.vault, provider=provider
     )  # fmt: skip
-    answer: Answer = await slot.ask(sending, patient=left > whole * 0.75)
+    with s.learning.listening(p, a, first) as ear:
+        answer: Answer = await slot.ask(sending, patient=left > whole * 0.75)
+        ear.heard(answer)
     reach("send.after")
     note(p, a, account.connector, answer, first)
     if isinstance(answer.outcome, Unknown) and answer.outcome.refused and a.action is not None and not again:

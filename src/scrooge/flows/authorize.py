@@ -29,7 +29,7 @@ from scrooge.flows import cards
 from scrooge.flows.ask import SECOND, account_of, ask, command_of
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import GRACE, NOT_KEPT, apply_or_unknown, change_of, latest, saved, time_to_ask
-from scrooge.flows.route import network_token_at, route_of
+from scrooge.flows.route import Asked, Routed, asked_again, network_token_at, route_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, bucket_of, new_id
 from scrooge.money import Money
@@ -65,7 +65,7 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
     """
     try:
         instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
-        route = await route_of(s, principal, instrument, wanted.connector_account)
+        route = await route_of(s, principal, instrument, wanted.connector_account, asked(wanted))
         slot, account, behind = await s.limits.first(route.accounts, keyed.until)
     except Problem:
         before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
@@ -73,12 +73,12 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
             raise
         return before[0], True
     with slot:
-        return await made(s, principal, wanted, keyed, instrument, slot, account, behind)
+        return await made(s, principal, wanted, keyed, instrument, route, slot, account, behind)
 
 
 async def made(
     s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument,
-    slot: Slot, account: str, behind: tuple[str, ...],
+    route: Routed, slot: Slot, account: str, behind: tuple[str, ...],
 ) -> tuple[Payment, bool]:  # fmt: skip
     """Records the payment with an attempt at the account that gave us a slot, and goes through with it."""
     bucket = bucket_of(principal.merchant, principal.caller, wanted.reference)
@@ -98,9 +98,10 @@ async def made(
     assert ask_at is not None
     s.limits.check(keyed.until)
     reach("record.before")
-    if not await s.writer.create((p, guard_of(principal, keyed), request, ask_at)):
+    if not await s.writer.create((p, guard_of(principal, keyed), request, ask_at, route.record(s, account))):
         return await existing(s, principal, wanted.reference, bucket, keyed), True
     reach("record.after")
+    route.left(s, p.id)
     return await through(s, p, instrument, request, slot), False
 
 
@@ -113,11 +114,11 @@ async def again(
     if before is not None:
         return before[0], True
     instrument = await instrument_of(s, principal, instrument_id or p.instrument or "", p.customer)
-    route = await route_of(s, principal, instrument, None)
+    route = await route_of(s, principal, instrument, None, asked_again(p))
     slot, account, behind = await s.limits.first(route.accounts, keyed.until)
     with slot:
         try:
-            recorded = await recorded_again(s, principal, p, instrument, keyed, account, behind)
+            recorded = await recorded_again(s, principal, p, instrument, keyed, route, account, behind)
         except AuthorizationLive:
             before = await earlier(s, principal, keyed)  # A copy of this request may be what made it live.
             if before is None:
@@ -134,7 +135,7 @@ async def again(
 @redone
 async def recorded_again(
     s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, keyed: Keyed,
-    account: str, behind: tuple[str, ...],
+    route: Routed, account: str, behind: tuple[str, ...],
 ) -> tuple[Payment, Request] | None:  # fmt: skip
     """Decides under the lock and commits the attempt. None: the key was used meanwhile."""
     payment_id = p.id
@@ -150,9 +151,11 @@ async def recorded_again(
             return None
         s.limits.check(keyed.until)
         reach("record.before")
-        await changes.save(connection, [await change_of(s, current, after, {attempt_id: request})])
+        why = {attempt_id: route.record(s, account)}
+        await changes.save(connection, [await change_of(s, current, after, {attempt_id: request}, why)])
         reach("record.written")
     reach("record.after")
+    route.left(s, payment_id)
     return structs.replace(after, version=current.version + 1), request
 
 
@@ -243,6 +246,11 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
     request = render(s.directory.wire(account).connector, command)
     deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
     return structs.replace(p, deadline_at=deadline), request
+
+
+def asked(wanted: Wanted) -> Asked:
+    money = wanted.amount
+    return Asked(minor=money.minor, currency=money.currency, initiator=wanted.initiator, purpose=wanted.purpose)
 
 
 def teaches(p: Payment, instrument: Instrument) -> bool:

@@ -12,12 +12,9 @@ from scrooge.flows.scrooge import Scrooge
 from scrooge.routing.choose import Candidate, choose
 from scrooge.routing.decide import decide
 from scrooge.routing.decision import Knowledge
-from scrooge.routing.estimates import Estimates
 from scrooge.routing.explain import explained
 from scrooge.routing.facts import VOCABULARY, Facts, Kind
-from scrooge.routing.health import Health
 from scrooge.routing.policy.plan import Compiled
-from scrooge.routing.shares import Shares
 from scrooge.storage.instruments import Instrument
 from scrooge.storage.policies import Desk
 
@@ -91,12 +88,13 @@ async def everywhere(s: Scrooge, desk: Desk) -> list[Candidate]:
 
 
 def knowledge_of(s: Scrooge, merchant: str, livemode: bool) -> Knowledge:
-    """What this process knows: prices and switches; approvals and health as if nothing had been learned yet."""
+    """What this process knows: prices and switches, approvals and health."""
+    learned = s.learning.of(merchant, livemode)
     return Knowledge(
-        estimates=Estimates(),
+        estimates=learned.estimates,
         costs=s.routing.costs(merchant, livemode),
-        health=Health(),
-        shares=Shares(),
+        health=learned.health,
+        shares=learned.shares,
         manual=s.routing.manual(merchant, livemode),
         livemode=livemode,
     )

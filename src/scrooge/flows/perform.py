@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 import structlog
-from msgspec import structs
+from msgspec import Raw, structs
 
 from scrooge.connectors.connector import Endpoint, Request
 from scrooge.connectors.limits import Slot
@@ -65,6 +65,7 @@ async def apply(
             # What opens a break is written with it, under the lock.
             if not breaks_of(known, after) and await s.writer.save(await change_of(s, known, after)):
                 reach("apply.after")
+                s.learning.taught(known, after)
                 return structs.replace(after, version=known.version + 1)
         return await apply_locked(s, known.id, known.attempt(attempt_id), outcome, answered, alone, epoch)
     except ContradictoryOutcome as error:
@@ -96,6 +97,7 @@ async def apply_locked(
         reach("apply.before")
         kept = await keep(s, connection, current, after)
     reach("apply.after")
+    s.learning.taught(current, kept)
     return kept
 
 
@@ -176,7 +178,13 @@ async def latest(s: Scrooge, p: Payment) -> Payment:
 # --- what a change brings with it -----------------------------------------------------------
 
 
-async def change_of(s: Scrooge, before: Payment, after: Payment, requests: dict[str, Request] | None = None) -> Change:
+async def change_of(
+    s: Scrooge,
+    before: Payment,
+    after: Payment,
+    requests: dict[str, Request] | None = None,
+    routed: dict[str, Raw] | None = None,
+) -> Change:
     """A change with its journals, its events and the times to ask about what is still open."""
     journals: list[Journal] = []
     events: list[Announcement] = []
@@ -199,7 +207,7 @@ async def change_of(s: Scrooge, before: Payment, after: Payment, requests: dict[
         when = await time_to_ask(s, after, a)
         if when is not None:
             ask_at[a.id] = when
-    return Change(before, after, tuple(journals), tuple(events), requests or {}, ask_at)
+    return Change(before, after, tuple(journals), tuple(events), requests or {}, ask_at, routed or {})
 
 
 def reopened(before: Payment, after: Payment, a: Attempt) -> bool:

@@ -1,28 +1,154 @@
-"""Where an instrument may be used: PSPs that know it by a token, and PSPs to which the vault may send its card."""
+"""Where an instrument may be used: PSPs that know it by a token, and PSPs to which the vault may send its card.
+
+With a policy, the scorer decides among them; without one they are tried in the order of the credentials, then by age.
+Only new authorizations are routed: whatever follows one goes where it is.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Raw, Struct, structs
 
 from scrooge.connectors.connector import NetworkToken
 from scrooge.domain.attempt import Operation
+from scrooge.domain.payment import Payment
 from scrooge.errors import NoRoute, PspUnavailable, UnknownConnectorAccount
-from scrooge.flows.scrooge import Scrooge
-from scrooge.routing.choose import Candidate, Route, choose
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.routing.choose import Candidate, choose
+from scrooge.routing.decide import decide
+from scrooge.routing.decision import Decision, Knowledge, Score
+from scrooge.routing.facts import UNKNOWN, Facts
+from scrooge.routing.health import State
+from scrooge.routing.policy.document import Scorer
+from scrooge.routing.policy.plan import Compiled
+from scrooge.routing.record import recorded
+from scrooge.routing.switches import switched
 from scrooge.storage.directory import ConnectorAccount, Principal
 from scrooge.storage.instruments import Instrument
 
 
-async def route_of(s: Scrooge, principal: Principal, instrument: Instrument, only: str | None) -> Route:
+class Asked(Struct, frozen=True, kw_only=True):
+    """What is asked for, as far as routing cares."""
+
+    minor: int = 0
+    currency: str = UNKNOWN
+    initiator: str = "customer"
+    purpose: str | None = None
+
+
+ANYTHING = Asked()
+
+
+class Routed(Struct, frozen=True):
+    """Where a payment may go, best first, and how that was found."""
+
+    decision: Decision
+    facts: Facts
+    knowledge: Knowledge | None = None  # none: nothing was scored
+    scorer: Scorer = Scorer()
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        return self.decision.accounts
+
+    def record(self, s: Scrooge, account: str) -> Raw:
+        """What is kept of it, once an account has a slot for it. Those before it had none."""
+        accounts = self.accounts
+        before = accounts[: accounts.index(account)]
+        return recorded(self.decision, self.facts, account, {a: s.limits.pressure(a) or "no slot free" for a in before})
+
+    def left(self, s: Scrooge, payment: str) -> None:
+        """It was recorded with a payment that now goes there."""
+        s.learning.left(payment, self.decision, self.facts, self.knowledge, self.scorer)
+
+
+async def route_of(
+    s: Scrooge, principal: Principal, instrument: Instrument, only: str | None, asked: Asked = ANYTHING
+) -> Routed:
     """Raises NoRoute and PspUnavailable, saying why for each account, and UnknownConnectorAccount."""
     if only is not None and await s.directory.account(only, principal.merchant) is None:
         raise UnknownConnectorAccount("no such connector account", param="connector_account")
-    route = choose(await candidates(s, instrument), principal.livemode, only)
-    considered = dict(route.considered)
-    if not route.accounts and route.pressed:
-        raise PspUnavailable("no PSP can take this payment just now", retry_after=2, considered=considered)
-    if not route.accounts:
-        lost = instrument.card_status is not None and not instrument.vault
-        gone = f", and the card in the vault is {instrument.card_status}" if lost else ""
-        detail = f"no connector account can take this payment{gone}"
-        raise NoRoute(detail, param="instrument", considered=considered)
-    return route
+    facts = facts_of(s, principal, instrument, asked)
+    known = await candidates(s, instrument)
+    policy = s.routing.policy(principal.merchant, principal.caller, principal.livemode)
+    if policy is None:
+        routed = Routed(given(switched_on(s, principal, known, facts), facts, principal.livemode, only), facts)
+    else:
+        routed = scored(s, principal, policy, known, facts, only)
+    if not routed.accounts:
+        raise nowhere(known, routed.decision, principal.livemode, only, instrument)
+    return routed
+
+
+def facts_of(s: Scrooge, principal: Principal, instrument: Instrument, asked: Asked) -> Facts:
+    told = s.bins(instrument.iin or "")
+    return Facts(
+        currency=asked.currency, minor=asked.minor, at=now(), merchant=principal.merchant_name,
+        caller=principal.caller_name,
+        country=told.country, brand=instrument.brand or UNKNOWN, iin=instrument.iin or UNKNOWN, issuer=told.issuer,
+        funding=told.funding, product=told.product, initiator=asked.initiator, purpose=asked.purpose or UNKNOWN,
+        instrument=instrument.id,
+    )  # fmt: skip
+
+
+def asked_again(p: Payment) -> Asked:
+    return Asked(minor=p.minor, currency=p.currency, initiator=p.initiator, purpose=p.purpose)
+
+
+def given(known: Sequence[Candidate], facts: Facts, livemode: bool, only: str | None) -> Decision:
+    """Nobody has made a policy."""
+    route = choose(known, livemode, only)
+    names = {c.account: c.name for c in known}
+    scores = tuple(
+        Score(account=a, name=names[a], value=0.0, share=float(i == 0), approval=0.0, doubt=0.0, cost_nano=0,
+              waiting=0.0, steering=0.0)
+        for i, a in enumerate(route.accounts)
+    )  # fmt: skip
+    taken = {names[a] for a in route.accounts}
+    excluded = {name: why for name, why in route.considered.items() if name not in taken}
+    because = "the caller asked for this account" if only else "no policy: credentials as given, then accounts by age"
+    return Decision(policy="", way="given", scores=scores, excluded=excluded, propensity=1.0, rules=(),
+                    because=because, at=facts.at)  # fmt: skip
+
+
+def scored(
+    s: Scrooge, principal: Principal, policy: Compiled, known: Sequence[Candidate], facts: Facts, only: str | None
+) -> Routed:
+    merchant, livemode = principal.merchant, principal.livemode
+    scorer = (policy.outer or policy).policy.scorer  # The merchant's own: it is about what is learned of its accounts.
+    learned = s.learning.of(merchant, livemode, scorer)
+    knowledge = Knowledge(
+        estimates=learned.estimates, costs=s.routing.costs(merchant, livemode), health=learned.health,
+        shares=learned.shares, manual=s.routing.manual(merchant, livemode),
+        sticky=s.learning.approved_by.get(facts.instrument), livemode=livemode,
+    )  # fmt: skip
+    decision = decide(facts, policy, known, knowledge, s.learning.chance(), only)
+    return Routed(decision, facts, knowledge, policy.policy.scorer)
+
+
+def switched_on(s: Scrooge, principal: Principal, known: Sequence[Candidate], facts: Facts) -> list[Candidate]:
+    """What an operator has switched by hand counts without a policy, too."""
+    manual = s.routing.manual(principal.merchant, principal.livemode)
+    found = []
+    for c in known:
+        switch = switched(manual[c.account], facts) if c.account in manual else None
+        off = switch is not None and switch.state is not State.ON and c.obstacle is None
+        why = f"switched to {switch.state}: {switch.reason}" if off and switch is not None else c.obstacle
+        found.append(structs.replace(c, obstacle=why))
+    return found
+
+
+def nowhere(
+    known: Sequence[Candidate], decision: Decision, livemode: bool, only: str | None, instrument: Instrument
+) -> NoRoute | PspUnavailable:
+    """Why nobody takes it; and if somebody would at another moment, that it is worth asking again."""
+    pressed = {c.name for c in known if c.pressure is not None and decision.excluded.get(c.name) == c.pressure}
+    if pressed:
+        words = "no PSP can take this payment just now"
+        return PspUnavailable(words, retry_after=2, considered=dict(decision.excluded))
+    lost = instrument.card_status is not None and not instrument.vault
+    gone = f", and the card in the vault is {instrument.card_status}" if lost else ""
+    detail = f"no connector account can take this payment{gone}"
+    return NoRoute(detail, param="instrument", considered=dict(decision.excluded))
 
 
 async def candidates(s: Scrooge, instrument: Instrument) -> list[Candidate]:

@@ -11,7 +11,9 @@ from scrooge.admission import Admission
 from scrooge.connectors.connector import Connector
 from scrooge.connectors.limits import Limits
 from scrooge.connectors.vault_client import Vault
+from scrooge.flows.learning import Learning
 from scrooge.postgres.database import Database, Part
+from scrooge.routing.bins import Bins, no_table
 from scrooge.settings import Settings
 from scrooge.storage.directory import Directory
 from scrooge.storage.instruments import Reader
@@ -43,6 +45,8 @@ class Scrooge:
         self.inbox = Part(db, max(1, settings.database_pool // 2))  # PSPs notify in crowds; payments come first.
         self.admission = Admission(settings.requests_at_work)
         self.limits = Limits(settings.psp_concurrency, self.admission, breaks=settings.psp_breaker)
+        self.learning = Learning()
+        self.bins: Bins = no_table
         self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, payment_id: str) -> asyncio.Lock:

@@ -1,10 +1,11 @@
 """Changes of payments as rows: one statement records, one saves. No rules here; the SQL is in payments.sql."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from scrooge.connectors.connector import Request
 from scrooge.domain.attempt import Attempt, Operation, State
@@ -34,6 +35,7 @@ class Change(Struct, frozen=True):
     events: tuple[Announcement, ...] = ()
     requests: dict[str, Request] = {}  # by attempt: of attempts that are new or sent again
     ask_at: dict[str, int] = {}  # by attempt: Unix microseconds; open attempts not named keep theirs
+    routed: dict[str, Raw] = {}  # by attempt: why it goes where it goes, as JSON
 
 
 class Guard(Struct, frozen=True):
@@ -45,23 +47,27 @@ class Guard(Struct, frozen=True):
     livemode: bool = False
 
 
-async def create(db: Any, made: list[tuple[Payment, Guard, Request, int]]) -> set[str]:
-    """Records payments with their first attempts (and when to ask about each, Unix microseconds).
+# A payment, its key, its first request, when to ask about that (Unix microseconds), and how it was routed.
+Made = tuple[Payment, Guard, Request, int] | tuple[Payment, Guard, Request, int, Raw]
 
-    Returns the ids that were made; the others met a taken key or reference.
+
+async def create(db: Any, made: Sequence[Made]) -> set[str]:
+    """Records payments with their first attempts. Returns the ids that were made; the others met a taken key or
+    reference.
     """
-    payments, attempts = [], []
-    for p, guard, request, ask_at in made:
+    payments, attempts, decisions = [], [], []
+    for p, guard, request, ask_at, *routed in made:
         [attempt] = p.attempts
         payments.append(payment_row(p, guard))
         attempts.append(new_attempt_row(p, attempt, request, ask_at))
-    rows = await run(db, Q["create"], encoded(payments), encoded(attempts))
+        decisions += [decision_row(attempt.id, p.id, decision) for decision in routed]
+    rows = await run(db, Q["create"], encoded(payments), encoded(attempts), encoded(decisions))
     return {public("pay", row["id"]) or "" for row in rows}
 
 
 async def save(db: Any, changes: list[Change]) -> set[str]:
     """Writes changes. Returns the ids written; one that is absent was changed by somebody else meanwhile."""
-    payments, moved, added, journals, postings, events = [], [], [], [], [], []
+    payments, moved, added, journals, postings, events, decisions = [], [], [], [], [], [], []
     for c in changes:
         bucket, payment_id = key_of(c.after.id)
         payments.append(touched_row(c))
@@ -71,6 +77,7 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
                 added.append(added_row(c, a))
             elif differs(c, known[a.id], a):
                 moved.append(moved_row(c, a))
+        decisions += [decision_row(attempt, c.after.id, decision) for attempt, decision in c.routed.items()]
         place = {"bucket": bucket, "payment_id": payment_id}
         owned = {**place, "merchant_id": uuid_of(c.after.merchant), "livemode": c.after.livemode}
         for journal in c.journals:
@@ -88,7 +95,7 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
                 {**owned, "id": f"{new_number(bucket):032x}", "attempt_id": hex_of(e.attempt), "type": e.type,
                  "object_version": c.before.version + 1, "content": e.content}
             )  # fmt: skip
-    arguments = [encoded(rows) for rows in (payments, moved, added, journals, postings, events)]
+    arguments = [encoded(rows) for rows in (payments, moved, added, journals, postings, events, decisions)]
     rows = await run(db, Q["save"], *arguments)
     return {public("pay", row["id"]) or "" for row in rows}
 
@@ -113,6 +120,11 @@ def payment_row(p: Payment, guard: Guard) -> dict[str, Any]:
         "save_for": p.save_for, "created_at": at_moment(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
         "fingerprint": guard.fingerprint.hex(),
     }  # fmt: skip
+
+
+def decision_row(attempt: str, payment: str, decision: Raw) -> dict[str, Any]:
+    bucket, payment_id = key_of(payment)
+    return {"bucket": bucket, "payment_id": payment_id, "attempt_id": hex_of(attempt), "decision": decision}
 
 
 def touched_row(c: Change) -> dict[str, Any]:

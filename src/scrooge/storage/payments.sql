@@ -1,6 +1,6 @@
 -- create :many
--- ($1 payments, $2 attempts: JSON arrays) Guards, payment and first attempt in one statement; returns the ids
--- that were made. A row whose key or reference is taken makes nothing, and says so by its absence.
+-- ($1 payments, $2 attempts, $3 decisions: JSON arrays) Guards, payment, first attempt and why it goes where it goes in
+-- one statement; returns the ids that were made. A row whose key or reference is taken makes nothing, and says so by its absence.
 -- A reference that is already visible does not use up the key.
 WITH input AS (
     SELECT *
@@ -49,11 +49,16 @@ WITH input AS (
            minor bigint, currency char(3), sale boolean, state text, reference text, return_token text,
            request jsonb, sent_at timestamptz, teaches uuid, ask_in double precision)
      WHERE (a.payment_id IN (SELECT id FROM made)) IS TRUE
+), decided AS (
+    INSERT INTO routing_decisions (bucket, payment_id, attempt_id, decision)
+    SELECT r.bucket, r.payment_id, r.attempt_id, r.decision
+      FROM jsonb_to_recordset($3::jsonb) AS r(bucket smallint, payment_id uuid, attempt_id uuid, decision jsonb)
+     WHERE (r.payment_id IN (SELECT id FROM made)) IS TRUE
 )
 SELECT id FROM made;
 
 -- save :many
--- ($1 payments, $2 changed attempts, $3 new attempts, $4 journals, $5 postings, $6 events: JSON arrays)
+-- ($1 payments, $2 changed attempts, $3 new attempts, $4 journals, $5 postings, $6 events, $7 decisions: JSON arrays)
 -- Everything one change does, or none of it: the version each payment had when it was read decides. Returns
 -- the payments that were written; one that is absent was changed by somebody else meanwhile. (`IS TRUE` keeps
 -- the planner from making a join of it: a hashed look-up is right for one row and for a hundred.) A payment that
@@ -133,6 +138,11 @@ WITH free AS (
       FROM jsonb_to_recordset($6::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, merchant_id uuid, livemode boolean, attempt_id uuid, type text,
            object_version integer, content jsonb)
+     WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
+), decided AS (
+    INSERT INTO routing_decisions (bucket, payment_id, attempt_id, decision)
+    SELECT r.bucket, r.payment_id, r.attempt_id, r.decision
+      FROM jsonb_to_recordset($7::jsonb) AS r(bucket smallint, payment_id uuid, attempt_id uuid, decision jsonb)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 )
 SELECT id FROM touched;

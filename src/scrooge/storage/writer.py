@@ -12,16 +12,13 @@ from typing import Any
 
 import asyncpg
 
-from scrooge.connectors.connector import Request
 from scrooge.crash import reach
-from scrooge.domain.payment import Payment
 from scrooge.postgres.database import TRIES, Database, connect
 from scrooge.postgres.lane import Lane
 from scrooge.storage import changes
-from scrooge.storage.changes import Change, Guard
+from scrooge.storage.changes import Change, Made
 
 LOCK_MILLISECONDS = 250  # whoever holds a payment longer is left alone, and does not hold up a batch
-Made = tuple[Payment, Guard, Request, int]
 
 
 class Writer:
