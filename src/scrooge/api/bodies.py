@@ -173,7 +173,10 @@ class Expand(Body, frozen=True, kw_only=True):
     expand: (
         Annotated[
             str,
-            Meta(max_length=64, pattern="^(attempts|timeline|journals)(,(attempts|timeline|journals)){0,2}$"),
+            Meta(
+                max_length=64,
+                pattern="^(attempts|timeline|journals|routing)(,(attempts|timeline|journals|routing)){0,3}$",
+            ),
         ]
         | None
     ) = None

@@ -24,8 +24,9 @@ PATTERNS = {
     r"^[A-Za-z0-9_-]+$": "letters, digits, _ and -",
     r"^https?://[A-Za-z0-9\[][!-~]*$": "an http or https address",
     r"^[a-z_]+(,[a-z_]+){0,31}$": "one or several names, with commas between",
-    r"^(attempts|timeline|journals)(,(attempts|timeline|journals)){0,2}$": "`attempts`, `timeline`, `journals` or "
-    "several of them, with commas between",
+    r"^(attempts|timeline|journals|routing)(,(attempts|timeline|journals|routing)){0,3}$": (
+        "`attempts`, `timeline`, `journals`, `routing` or several of them, with commas between"
+    ),
 }
 # Patterns that say the length too.
 EXACT = {

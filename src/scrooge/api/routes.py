@@ -52,7 +52,7 @@ ROUTES = (
           answers={200: a.PaymentList}, summary="List payments, newest first; a page may be shorter than limit"),
     Route(method="GET", path="/v1/payments/{payment}", handler=payments.read, scope=READ, query=b.Expand,
           answers={200: a.Payment}, problems=(e.NotFound,),
-          summary="Read a payment; expand=attempts,timeline,journals"),
+          summary="Read a payment; expand=attempts,timeline,journals,routing"),
     Route(method="POST", path="/v1/payments/{payment}/authorizations", handler=payments.authorize_again,
           scope=WRITE, body=b.AuthorizePayment, answers=PAYMENT, idempotent=True,
           problems=(*KEYED, *ROUTED, e.NotFound, e.AuthorizationLive),

@@ -1,4 +1,4 @@
-"""A payment with what `expand` asks for: its attempts, its journals, and all of it in the order it happened."""
+"""A payment with what `expand` asks for: attempts, journals, routing, and all of it in the order it happened."""
 
 from typing import Any
 
@@ -17,15 +17,18 @@ Row = tuple[int, int, str, str | None, dict[str, Any]]
 
 
 async def expanded(db: Any, p: Payment, facts: Facts, parts: frozenset[str]) -> answers.Payment:
-    """`parts` of attempts, timeline, journals. Why it went where it went is always told."""
-    decisions = [(attempt, msgspec.json.decode(text)) for attempt, text in await routing.decisions(db, p.id)]
-    told = [answers.Routing(attempt=attempt, decision=decision) for attempt, decision in decisions]
-    shown = structs.replace(show.payment(p, facts), routing=told)
+    """`parts` of attempts, timeline, journals, routing."""
+    shown = show.payment(p, facts)
+    wanted = await routing.decisions(db, p.id) if parts & {"routing", "timeline"} else []
+    decisions = [(attempt, msgspec.json.decode(text)) for attempt, text in wanted]
     journals = await books.journals_of(db, p.id) if parts & {"journals", "timeline"} else []
     if "attempts" in parts:
         shown = structs.replace(shown, attempts=[show.attempt(a, p.currency, facts) for a in p.attempts])
     if "journals" in parts:
         shown = structs.replace(shown, journals=[journal_of(j) for j in journals])
+    if "routing" in parts:
+        told = [answers.Routing(attempt=attempt, decision=decision) for attempt, decision in decisions]
+        shown = structs.replace(shown, routing=told)
     if "timeline" in parts:
         events = await listing.events_of(db, p.id)
         shown = structs.replace(shown, timeline=timeline(p, facts, events, journals, decisions))
