@@ -18,6 +18,7 @@ import uvloop
 from scrooge.cli.database import audited
 from scrooge.cli.demo import story
 from scrooge.cli.demo.crew import Crew, CrewError, Job
+from scrooge.cli.demo.outage import Weather, make_policy
 from scrooge.cli.demo.ports import Addresses, Ports, addresses
 from scrooge.cli.demo.shop import Shop, open_shop, write_private
 from scrooge.cli.demo.traffic import Traffic, clear_faults, planned, set_faults
@@ -149,7 +150,9 @@ class Demo:
             self.api_key, self.vault_key = shop.keys["checkout"], shop.vault_key
             since = datetime.now(UTC)
             await set_faults(http, where.sandbox_url, seed)
-            traffic = Traffic(shop, http, counted(payments))
+            await make_policy(shop, http)
+            weather = Weather(shop, http, seed, payments)
+            traffic = Traffic(shop, http, counted(payments), weather)
             run = await traffic.run(planned(shop, payments, seed, self.run))
             await clear_faults(http, where.sandbox_url)
         self.crew.start(checkout(shop, where, self.crew.folder))
@@ -158,7 +161,7 @@ class Demo:
         outcomes = await condition.statuses(db, since)
         await db.close()
         check = await audited(url, where.sandbox_url)
-        told = story.told(run, outcomes, seen, check, self.places(), self.started)
+        told = story.told(run, outcomes, seen, check, self.places(), self.started, weather.told())
         self.publish()
         self.crew.changed = self.publish
         if as_json:

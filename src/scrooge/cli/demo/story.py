@@ -7,6 +7,7 @@ from msgspec import Struct
 from rich.panel import Panel
 from rich.table import Table
 
+from scrooge.cli.demo.outage import Outage
 from scrooge.cli.demo.shop import Shop
 from scrooge.cli.demo.traffic import Run
 from scrooge.cli.output import STDERR
@@ -31,10 +32,17 @@ class Story(Struct, kw_only=True):
     first_payment_seconds: float
     check: Report
     urls: dict[str, str | None]
+    outage: Outage | None = None
 
 
 def told(
-    run: Run, outcomes: dict[str, int], seen: Activity, check: Report, urls: dict[str, str | None], started: float
+    run: Run,
+    outcomes: dict[str, int],
+    seen: Activity,
+    check: Report,
+    urls: dict[str, str | None],
+    started: float,
+    outage: Outage | None = None,
 ) -> Story:
     """`started` is the time.monotonic() of the demo's own start."""
     count = len(run.latencies_ms)
@@ -51,6 +59,7 @@ def told(
         first_payment_seconds=round(run.first_at - started, 2) if run.first_at else 0.0,
         check=check,
         urls=urls,
+        outage=outage,
     )
 
 
@@ -94,7 +103,16 @@ def results(story: Story) -> Table:
         ("latency p50, p95, p99", " ".join(f"{ms:,.0f}" for ms in latency.values()) + " ms"),
     ):
         table.add_row(what, number)
+    if story.outage is not None:
+        table.add_row(f"{story.outage.psp} was down", weathered(story.outage))
     return table
+
+
+def weathered(o: Outage) -> str:
+    """What an outage of one PSP did, in a line."""
+    seen = "not noticed" if o.noticed_seconds is None else f"noticed after {o.noticed_seconds:.1f} s"
+    back = "not used again yet" if o.back_seconds is None else f"used again {o.back_seconds:.1f} s after it"
+    return f"{o.seconds:.1f} s: {o.sent_there} of {o.payments} payments met it; {seen}, {back}"
 
 
 def books(balances: list[LedgerBalance]) -> Table:

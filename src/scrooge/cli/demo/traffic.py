@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
+from scrooge.cli.demo.outage import Weather
 from scrooge.cli.demo.shop import CALLERS, Refused, Shop, authorized
 from scrooge.money import Money
 
@@ -81,8 +82,8 @@ def planned(shop: Shop, count: int, seed: int, run: str) -> Iterator[Plan]:
 class Traffic:
     """Callers of the API, a few dozen at a time."""
 
-    def __init__(self, shop: Shop, http: aiohttp.ClientSession, progress: Callable[[], None]) -> None:
-        self.shop, self.http, self.progress = shop, http, progress
+    def __init__(self, shop: Shop, http: aiohttp.ClientSession, progress: Callable[[], None], weather: Weather) -> None:
+        self.shop, self.http, self.progress, self.weather = shop, http, progress, weather
         self.seen = Run(latencies_ms=[])
 
     async def run(self, plans: Iterator[Plan]) -> Run:
@@ -97,9 +98,10 @@ class Traffic:
             self.progress()
 
     async def live(self, plan: Plan) -> None:
-        started = time.monotonic()
+        started = await self.weather.next()
         payment = await self.create(plan)
         now = time.monotonic()
+        self.weather.saw(started, payment)
         self.seen.latencies_ms.append((now - started) * 1000)
         self.seen.first_at = self.seen.first_at or now
         if plan.life in AUTHENTICATED and payment["status"] == "processing":
