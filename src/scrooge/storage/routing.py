@@ -80,10 +80,6 @@ async def troubles(db: Any, since: datetime) -> tuple[list[Told], datetime]:
     return told, max((r["changed_at"] for r in rows), default=since)
 
 
-async def forget(db: Any, most: int) -> None:
-    await run(db, Q["forget"], most)
-
-
 def whose(row: Any) -> Whose:
     return public("mer", row["merchant_id"]) or "", row["livemode"]
 

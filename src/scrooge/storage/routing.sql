@@ -54,12 +54,3 @@ SELECT merchant_id, livemode, account, segment, signal, since, tried_at, pause, 
   FROM routing_troubles
  WHERE changed_at > $1
  ORDER BY changed_at;
-
--- forget :none
--- Evidence that has long faded, and troubles that are long over.
-WITH over AS (
-    DELETE FROM routing_troubles WHERE ended AND changed_at < now() - interval '30 days'
-)
-DELETE FROM routing_effects
- WHERE (merchant_id, livemode, key) IN (
-       SELECT merchant_id, livemode, key FROM routing_effects WHERE changed_at < now() - interval '90 days' LIMIT $1);

@@ -81,5 +81,5 @@ CREATE TABLE routing_troubles (
 CREATE INDEX routing_troubles_changed ON routing_troubles (changed_at);
 
 GRANT SELECT, INSERT ON routing_decisions, routing_effects, routing_troubles TO scrooge_app;
-GRANT UPDATE, DELETE ON routing_effects, routing_troubles TO scrooge_app;
+GRANT UPDATE ON routing_effects, routing_troubles TO scrooge_app;
 GRANT SELECT ON routing_decisions, routing_effects, routing_troubles TO scrooge_reader;
