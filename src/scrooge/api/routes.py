@@ -161,7 +161,7 @@ ROUTES = (
           summary="Say what was found and done; changes nothing else"),
     Route(method="POST", path="/v1/payments/{payment}/decisions", handler=operations.propose, scope=OPERATE_WRITE,
           body=ob.ProposeDecision, answers={201: oa.Decision},
-          problems=(e.NotFound, e.AttemptNotInDoubt, e.DecisionOpen, e.ContradictoryOutcome),
+          problems=(*AMOUNT, e.NotFound, e.AttemptNotInDoubt, e.DecisionOpen, e.ContradictoryOutcome),
           summary="Propose what became of an attempt that is in doubt"),
     Route(method="GET", path="/v1/payments/{payment}/decisions", handler=operations.of_payment, scope=OPERATE,
           answers={200: oa.DecisionList}, problems=(e.NotFound,), summary="List the decisions about a payment"),
