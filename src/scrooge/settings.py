@@ -37,6 +37,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     webhook_failing_days: int = 5  # an endpoint that took nothing for so long is disabled
     unresolved_hours: int = 24  # what is in doubt for so long becomes a break
     late_success: str = "refund"  # of an authorization that succeeds after it had ended; or "keep"
+    scheme_limits: str = "live"  # the schemes' limits on trying again hold live payments; "all": test mode as well
     vault_url: str | None = None  # of the card vault; none: payments by PSP tokens only
     vault_public_key: str | None = None
     service_key: str | None = None  # ours, private: what the vault knows us by
@@ -72,6 +73,7 @@ CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("json", "console"),
     "late_success": ("refund", "keep"),
+    "scheme_limits": ("live", "all"),
 }
 
 

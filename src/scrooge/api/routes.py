@@ -29,6 +29,7 @@ BUSY = (e.PspOverloaded, e.PspUnavailable, e.DeadlineTooShort)
 ROUTED = (
     *BUSY, e.VaultUnavailable,
     e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.NoRoute, e.AmountNotRepresentable,
+    e.ReattemptRefused,
 )  # fmt: skip
 MOVED = (
     *AMOUNT, *KEYED, *BUSY, e.NotFound, e.AmountExceedsRoom, e.AuthorizationNotApproved, e.AuthorizationExpired,

@@ -64,6 +64,16 @@ OPEN = frozenset({S.SENT, S.UNKNOWN, S.PENDING, S.ACTION_REQUIRED})
 LIVE = OPEN | {S.APPROVED, S.REVERSING}
 
 
+class Counted(Struct, frozen=True):
+    """As what an authorization was counted against the schemes' limits. `at`: when, Unix microseconds."""
+
+    card: str
+    brand: str
+    region: str
+    acquirer: str
+    at: int
+
+
 class Attempt(Struct, frozen=True, kw_only=True):
     """`minor` is what we asked for; `approved_minor` what the PSP approved (a partial approval is less)."""
 
@@ -99,6 +109,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
     sent_at: int = 0  # Unix microseconds
     concluded_at: int | None = None  # Unix microseconds
     teaches: str | None = None  # the instrument to which belongs what an approval brings
+    counted: Counted | None = None  # None: it does not count (test mode, or made before there were limits)
+    followed: str | None = None  # why something followed it, or did not, beside its outcome
     asks: int = 0  # questions claimed by others than the first sender: replays, inquiries
 
     @property

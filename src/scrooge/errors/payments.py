@@ -55,6 +55,10 @@ class NoRoute(Problem):
     """No connector account can take this payment; `considered` says why for each."""
 
 
+class ReattemptRefused(Problem):
+    """The schemes allow no other attempt with this card now; `rule` and `until` (null: for ever) say more."""
+
+
 class UnknownConnectorAccount(Problem):
     """No such connector account for this merchant."""
 

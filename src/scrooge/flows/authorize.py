@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from scrooge.connectors.connector import Request, render
 from scrooge.connectors.limits import Slot
 from scrooge.crash import reach
-from scrooge.domain.attempt import Attempt, Operation, State
+from scrooge.domain.attempt import Attempt, Counted, Operation, State
 from scrooge.domain.outcome import Outcome, Rejected
 from scrooge.domain.payment import Payment, authorization_of, decide
 from scrooge.domain.retry import Stop, next_step
@@ -20,6 +20,7 @@ from scrooge.errors import (
     NotFound,
     Problem,
     PspOverloaded,
+    ReattemptRefused,
     ReferenceExists,
     RequestInProgress,
     SettingsError,
@@ -34,8 +35,9 @@ from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, bucket_of, new_id
 from scrooge.money import Money
 from scrooge.postgres.database import redone
+from scrooge.routing.schemes.rules import card_key
 from scrooge.storage import changes, payments
-from scrooge.storage.directory import Principal
+from scrooge.storage.directory import ConnectorAccount, Principal
 from scrooge.storage.instruments import Instrument
 
 log = structlog.get_logger()
@@ -98,7 +100,14 @@ async def made(
     assert ask_at is not None
     s.limits.check(keyed.until)
     reach("record.before")
-    if not await s.writer.create((p, guard_of(principal, keyed), request, ask_at, route.record(s, account))):
+    try:
+        recorded = await s.writer.create((p, guard_of(principal, keyed), request, ask_at, route.record(s, account)))
+    except ReattemptRefused:
+        before = await earlier(s, principal, keyed)
+        if before is None:
+            raise
+        return before[0], True
+    if not recorded:
         return await existing(s, principal, wanted.reference, bucket, keyed), True
     reach("record.after")
     route.left(s, p.id)
@@ -230,6 +239,7 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
         connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
         return_token=return_token, sent_at=sent_at,
         teaches=instrument.id if teaches(p, instrument) else None,
+        counted=counted(s, p, instrument, account, sent_at),
     )  # fmt: skip
     attempt: Attempt = p.attempts[-1]
     command = command_of(
@@ -251,6 +261,14 @@ async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: 
 def asked(wanted: Wanted) -> Asked:
     money = wanted.amount
     return Asked(minor=money.minor, currency=money.currency, initiator=wanted.initiator, purpose=wanted.purpose)
+
+
+def counted(s: Scrooge, p: Payment, instrument: Instrument, account: ConnectorAccount, at: int) -> Counted | None:
+    """As what the attempt counts against the schemes' limits. No scheme hears of test mode, unless settings say so."""
+    if not p.livemode and s.settings.scheme_limits != "all":
+        return None
+    card = card_key(instrument.fingerprint, None, account.connector, instrument.id)
+    return Counted(card, instrument.brand or "", "", account.connector, at)
 
 
 def teaches(p: Payment, instrument: Instrument) -> bool:

@@ -14,6 +14,7 @@ from scrooge.ids import bucket_in, new_id, new_number
 from scrooge.ledger.postings import Journal
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import at_moment, encoded, hex_of, key_of, public, uuid_of
+from scrooge.storage.scheme_limits import Refused, end_rows, never_made, wanted_rows
 
 Q = load(Path(__file__).with_name("payments.sql"))
 
@@ -52,22 +53,50 @@ Made = tuple[Payment, Guard, Request, int] | tuple[Payment, Guard, Request, int,
 
 
 async def create(db: Any, made: Sequence[Made]) -> set[str]:
-    """Records payments with their first attempts. Returns the ids that were made; the others met a taken key or
-    reference.
+    """Records payments with their first attempts.
+
+    Returns the ids that were made; the others met a taken key or reference. Raises ReattemptRefused, when any is.
     """
-    payments, attempts, decisions = [], [], []
+    return whole(await create_each(db, made))
+
+
+async def create_each(db: Any, made: Sequence[Made]) -> dict[str, Refused | None]:
+    """The same for payments that know nothing of each other: what became of each, of one that is absent nothing."""
+    payments, attempts, decisions, wanted, unmade = [], [], [], [], []
     for p, guard, request, ask_at, *routed in made:
         [attempt] = p.attempts
         payments.append(payment_row(p, guard))
         attempts.append(new_attempt_row(p, attempt, request, ask_at))
         decisions += [decision_row(attempt.id, p.id, decision) for decision in routed]
-    rows = await run(db, Q["create"], encoded(payments), encoded(attempts), encoded(decisions))
-    return {public("pay", row["id"]) or "" for row in rows}
+        wanted += wanted_rows(p, attempt)
+        unmade += never_made(p, attempt)
+    return told(await run(db, Q["create"], *map(encoded, (payments, attempts, decisions, wanted, unmade))))
+
+
+def told(rows: Any) -> dict[str, Refused | None]:
+    return {public("pay", r["id"]) or "": Refused(r["rule"], r["until"]) if r["rule"] else None for r in rows}
+
+
+def whole(found: dict[str, Refused | None]) -> set[str]:
+    for refused in found.values():
+        if refused is not None:
+            raise refused.problem()
+    return set(found)
 
 
 async def save(db: Any, changes: list[Change]) -> set[str]:
-    """Writes changes. Returns the ids written; one that is absent was changed by somebody else meanwhile."""
+    """Writes changes. Returns the ids written; one that is absent was changed by somebody else meanwhile.
+
+    Raises ReattemptRefused when the schemes refuse a new attempt; in the caller's transaction, which is to end.
+    """
+    return whole(await save_each(db, changes))
+
+
+async def save_each(db: Any, changes: list[Change]) -> dict[str, Refused | None]:
+    """The same for changes that know nothing of each other: what is refused leaves nothing, and the others are kept."""
     payments, moved, added, journals, postings, events, decisions = [], [], [], [], [], [], []
+    wanted: list[dict[str, Any]] = []
+    ended: list[dict[str, Any]] = []
     for c in changes:
         bucket, payment_id = key_of(c.after.id)
         payments.append(touched_row(c))
@@ -75,8 +104,10 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
         for a in c.after.attempts:
             if a.id not in known:
                 added.append(added_row(c, a))
+                wanted += wanted_rows(c.after, a)
             elif differs(c, known[a.id], a):
                 moved.append(moved_row(c, a))
+                ended += end_rows(c.after, known[a.id], a)
         decisions += [decision_row(attempt, c.after.id, decision) for attempt, decision in c.routed.items()]
         place = {"bucket": bucket, "payment_id": payment_id}
         owned = {**place, "merchant_id": uuid_of(c.after.merchant), "livemode": c.after.livemode}
@@ -95,9 +126,8 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
                 {**owned, "id": f"{new_number(bucket):032x}", "attempt_id": hex_of(e.attempt), "type": e.type,
                  "object_version": c.before.version + 1, "content": e.content}
             )  # fmt: skip
-    arguments = [encoded(rows) for rows in (payments, moved, added, journals, postings, events, decisions)]
-    rows = await run(db, Q["save"], *arguments)
-    return {public("pay", row["id"]) or "" for row in rows}
+    arguments = (payments, moved, added, journals, postings, events, decisions, wanted, ended)
+    return told(await run(db, Q["save"], *map(encoded, arguments)))
 
 
 def differs(c: Change, old: Attempt, new: Attempt) -> bool:
@@ -145,7 +175,7 @@ def new_attempt_row(p: Payment, a: Attempt, request: Request, ask_at: int) -> di
         "sale": a.sale, "final": a.final, "state": a.state, "reference": a.reference,
         "caller_reference": a.caller_reference, "return_token": a.return_token,
         "request": request_row(request), "sent_at": at_moment(a.sent_at), "teaches": uuid_of(a.teaches),
-        "ask_in": seconds_until(ask_at),
+        "ask_in": seconds_until(ask_at), "counted": a.counted, "followed": a.followed,
     }  # fmt: skip
 
 
@@ -175,7 +205,7 @@ def moved_row(c: Change, a: Attempt) -> dict[str, Any]:
         "reason": a.reason, "action": a.action, "return_token": a.return_token,
         "expires_at": at_moment(a.expires_at * 1_000_000) if a.expires_at else None,
         "sent_at": at_moment(a.sent_at),
-        "concluded_at": at_moment(a.concluded_at), "ask_in": seconds_until(c.ask_at.get(a.id)),
+        "concluded_at": at_moment(a.concluded_at), "ask_in": seconds_until(c.ask_at.get(a.id)), "followed": a.followed,
         "same": a in c.before.attempts and a.id not in c.ask_at,
         "request": request_row(c.requests[a.id]) if a.id in c.requests else None,
     }  # fmt: skip

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from scrooge.connectors.connector import Fill, Request, TokenFill
-from scrooge.domain.attempt import Attempt, Closed, Operation, State
+from scrooge.domain.attempt import Attempt, Closed, Counted, Operation, State
 from scrooge.domain.outcome import NextAction
 from scrooge.domain.payment import Payment
 from scrooge.postgres.database import load, run
@@ -52,6 +52,8 @@ class AttemptRow(Struct, frozen=True):
     concluded_at: datetime | None
     asks: int
     teaches: str | None
+    counted: Counted | None
+    followed: str | None
 
 
 ROWS = msgspec.json.Decoder(list[AttemptRow])
@@ -132,6 +134,8 @@ def attempt_of(r: AttemptRow) -> Attempt:
         concluded_at=microseconds(r.concluded_at),
         asks=r.asks,
         teaches=public("ins", r.teaches),
+        counted=r.counted,
+        followed=r.followed,
     )
 
 

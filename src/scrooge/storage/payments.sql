@@ -1,7 +1,9 @@
 -- create :many
--- ($1 payments, $2 attempts, $3 decisions: JSON arrays) Guards, payment, first attempt and why it goes where it goes in
--- one statement; returns the ids that were made. A row whose key or reference is taken makes nothing, and says so by its absence.
--- A reference that is already visible does not use up the key.
+-- ($1 payments, $2 attempts, $3 decisions, $4 what they ask of the schemes' counters, $5 what to give back of one that
+-- is not made: JSON arrays) Guards, payment, first attempt and why it goes where it goes in one statement; returns the
+-- ids that were made, and those that a scheme's rule refuses, with the rule. A row whose key or reference is taken makes
+-- nothing, and says so by its absence.
+-- A reference that is already visible does not use up the key, and is not counted; nor does what is refused.
 WITH input AS (
     SELECT *
       FROM jsonb_to_recordset($1::jsonb) AS r(
@@ -9,12 +11,20 @@ WITH input AS (
            sale boolean, livemode boolean, status text, deadline_at timestamptz, accounts uuid[], customer text,
            instrument_id uuid, initiator text, purpose text, return_url text, statement_descriptor text,
            metadata jsonb, save_for text, created_at timestamptz, key_bucket smallint, key text, fingerprint text)
-), fresh AS (
+), unheard AS (
     SELECT *
       FROM input i
      WHERE (SELECT true FROM payment_references r
              WHERE r.bucket = i.bucket AND r.merchant_id = i.merchant_id AND r.caller_id = i.caller_id
                AND r.livemode = i.livemode AND r.reference = i.reference) IS NOT TRUE
+), refused AS MATERIALIZED (
+    SELECT r.payment_id, r.rule, r.until
+      FROM admit_attempts((
+           SELECT coalesce(jsonb_agg(w), '[]')
+             FROM jsonb_array_elements($4::jsonb) AS w
+            WHERE ((w->>'payment_id')::uuid IN (SELECT id FROM unheard)) IS TRUE)) AS r
+), fresh AS (
+    SELECT * FROM unheard WHERE (id IN (SELECT payment_id FROM refused)) IS NOT TRUE
 ), keyed AS (
     INSERT INTO idempotency_keys (bucket, caller_id, livemode, key, fingerprint, payment_id, deadline_at)
     SELECT key_bucket, caller_id, livemode, key, decode(fingerprint, 'hex'), id, deadline_at FROM fresh
@@ -40,27 +50,39 @@ WITH input AS (
 ), tried AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, connector_account_id, minor, currency, sale, state, reference,
-           return_token, request, sent_at, teaches, ask_at)
+           return_token, request, sent_at, teaches, ask_at, counted)
     SELECT a.bucket, a.payment_id, a.id, a.number, a.operation, a.connector_account_id, a.minor, a.currency, a.sale,
            a.state, a.reference, a.return_token, a.request, a.sent_at, a.teaches,
-           now() + make_interval(secs => a.ask_in)
+           now() + make_interval(secs => a.ask_in), a.counted
       FROM jsonb_to_recordset($2::jsonb) AS a(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, connector_account_id uuid,
            minor bigint, currency char(3), sale boolean, state text, reference text, return_token text,
-           request jsonb, sent_at timestamptz, teaches uuid, ask_in double precision)
+           request jsonb, sent_at timestamptz, teaches uuid, ask_in double precision, counted jsonb)
      WHERE (a.payment_id IN (SELECT id FROM made)) IS TRUE
 ), decided AS (
     INSERT INTO routing_decisions (bucket, payment_id, attempt_id, decision)
     SELECT r.bucket, r.payment_id, r.attempt_id, r.decision
       FROM jsonb_to_recordset($3::jsonb) AS r(bucket smallint, payment_id uuid, attempt_id uuid, decision jsonb)
      WHERE (r.payment_id IN (SELECT id FROM made)) IS TRUE
+), unmade AS MATERIALIZED (
+    SELECT end_attempts((
+           SELECT coalesce(jsonb_agg(e), '[]')
+             FROM jsonb_array_elements($5::jsonb) AS e
+            WHERE ((e->>'payment_id')::uuid IN (SELECT id FROM fresh)) IS TRUE
+              AND ((e->>'payment_id')::uuid IN (SELECT id FROM made)) IS NOT TRUE)) AS ends
 )
-SELECT id FROM made;
+SELECT id, NULL::text AS rule, NULL::bigint AS until FROM made
+ UNION ALL
+SELECT payment_id, rule, until FROM refused
+ UNION ALL
+SELECT NULL, NULL, NULL FROM unmade WHERE ends < 0;  -- No row: it is named so that it is done.
 
 -- save :many
--- ($1 payments, $2 changed attempts, $3 new attempts, $4 journals, $5 postings, $6 events, $7 decisions: JSON arrays)
+-- ($1 payments, $2 changed attempts, $3 new attempts, $4 journals, $5 postings, $6 events, $7 decisions, $8 what new
+-- authorizations ask of the schemes' counters, $9 what ends of others give back to them: JSON arrays)
 -- Everything one change does, or none of it: the version each payment had when it was read decides. Returns
--- the payments that were written; one that is absent was changed by somebody else meanwhile. (`IS TRUE` keeps
+-- the payments that were written, and those whose new attempt a scheme's rule refuses, with the rule, of which nothing
+-- is written; one that is absent was changed by somebody else meanwhile. (`IS TRUE` keeps
 -- the planner from making a join of it: a hashed look-up is right for one row and for a hundred.) A payment that
 -- somebody has locked is left to them, or one of them would hold up the whole batch.
 WITH free AS (
@@ -70,12 +92,19 @@ WITH free AS (
            deadline_at timestamptz, instrument_id uuid)
       JOIN payments p ON p.bucket = r.bucket AND p.id = r.id AND p.version = r.version
        FOR UPDATE OF p SKIP LOCKED
+), refused AS MATERIALIZED (
+    SELECT v.payment_id, v.rule, v.until
+      FROM admit_attempts((
+           SELECT coalesce(jsonb_agg(w), '[]')
+             FROM jsonb_array_elements($8::jsonb) AS w
+            WHERE ((w->>'payment_id')::uuid IN (SELECT id FROM free)) IS TRUE)) AS v
 ), touched AS (
     UPDATE payments p
        SET status = r.status, version = r.version + 1, answered = r.answered, accounts = r.accounts,
            deadline_at = r.deadline_at, instrument_id = r.instrument_id
       FROM free r
      WHERE p.bucket = r.bucket AND p.id = r.id AND p.version = r.version
+       AND (r.id IN (SELECT payment_id FROM refused)) IS NOT TRUE
     RETURNING p.id
 ), moved AS (
     UPDATE attempts a
@@ -89,7 +118,7 @@ WITH free AS (
            reason = r.reason, action = r.action, return_token = r.return_token, expires_at = r.expires_at,
            sent_at = r.sent_at, concluded_at = r.concluded_at,
            ask_at = CASE WHEN r.same THEN a.ask_at ELSE now() + make_interval(secs => r.ask_in) END,  -- same: only what was counted on it changed
-           request = coalesce(r.request, a.request),
+           request = coalesce(r.request, a.request), followed = r.followed,
            recorded_at = CASE WHEN r.request IS NULL THEN a.recorded_at ELSE now() END
       FROM jsonb_to_recordset($2::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, state text, closed text,
@@ -99,24 +128,24 @@ WITH free AS (
            raw_message text,
            network_code text, advice_code text, reason text, action jsonb, return_token text,
            expires_at timestamptz, sent_at timestamptz, concluded_at timestamptz, ask_in double precision, same boolean,
-           request jsonb)
+           request jsonb, followed text)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
        AND a.bucket = r.bucket AND a.payment_id = r.payment_id AND a.id = r.id
 ), added AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, parent_id, connector_account_id, minor, currency, sale, final,
            state, reference, caller_reference, return_token, request, sent_at, teaches, ask_at, closed, closed_at,
-           approved_minor, psp_reference, reason, concluded_at)
+           approved_minor, psp_reference, reason, concluded_at, counted)
     SELECT r.bucket, r.payment_id, r.id, r.number, r.operation, r.parent_id, r.connector_account_id, r.minor,
            r.currency, r.sale, r.final, r.state, r.reference, r.caller_reference, r.return_token, r.request,
            r.sent_at, r.teaches, now() + make_interval(secs => r.ask_in), r.closed, CASE WHEN r.closed IS NOT NULL THEN now() END,
-           r.approved_minor, r.psp_reference, r.reason, r.concluded_at
+           r.approved_minor, r.psp_reference, r.reason, r.concluded_at, r.counted
       FROM jsonb_to_recordset($3::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, parent_id uuid,
            connector_account_id uuid, minor bigint, currency char(3), sale boolean, final boolean, state text,
            reference text, caller_reference text, return_token text, request jsonb, sent_at timestamptz, teaches uuid,
            ask_in double precision, closed text, approved_minor bigint, psp_reference text, reason text,
-           concluded_at timestamptz)
+           concluded_at timestamptz, counted jsonb)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), journaled AS (
     INSERT INTO journals (bucket, payment_id, id, attempt_id, effect)
@@ -144,8 +173,17 @@ WITH free AS (
     SELECT r.bucket, r.payment_id, r.attempt_id, r.decision
       FROM jsonb_to_recordset($7::jsonb) AS r(bucket smallint, payment_id uuid, attempt_id uuid, decision jsonb)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
+), ended AS MATERIALIZED (
+    SELECT end_attempts((
+           SELECT coalesce(jsonb_agg(e), '[]')
+             FROM jsonb_array_elements($9::jsonb) AS e
+            WHERE ((e->>'payment_id')::uuid IN (SELECT id FROM touched)) IS TRUE)) AS ends
 )
-SELECT id FROM touched;
+SELECT id, NULL::text AS rule, NULL::bigint AS until FROM touched
+ UNION ALL
+SELECT payment_id, rule, until FROM refused
+ UNION ALL
+SELECT NULL, NULL, NULL FROM ended WHERE ends < 0;  -- No row: it is named so that it is done.
 
 -- lock :many
 -- The payment row is the lock for everything that happens to the payment; its attempts are locked after it, against

@@ -8,7 +8,7 @@ Under READ COMMITTED PostgreSQL would check that row again within the statement,
 that with partitions to be chosen at run time: the whole server, and with it everybody's sessions.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 
@@ -17,8 +17,10 @@ from scrooge.postgres.database import TRIES, Database, connect
 from scrooge.postgres.lane import Lane
 from scrooge.storage import changes
 from scrooge.storage.changes import Change, Made
+from scrooge.storage.scheme_limits import Refused
 
 LOCK_MILLISECONDS = 250  # whoever holds a payment longer is left alone, and does not hold up a batch
+Told = Refused | Literal[True]
 
 
 class Writer:
@@ -26,21 +28,27 @@ class Writer:
 
     def __init__(self, db: Database, repeatable: Database) -> None:
         self.db, self.repeatable = db, repeatable
-        self.records: Lane[Made, bool] = Lane("record", db, record, lambda made: made[0].id)
-        self.applies: Lane[Change, bool] = Lane("apply", repeatable, apply, lambda change: change.after.id)
+        self.records: Lane[Made, Told] = Lane("record", db, record, lambda made: made[0].id)
+        self.applies: Lane[Change, Told] = Lane("apply", repeatable, apply, lambda change: change.after.id)
 
     async def create(self, made: Made) -> bool:
-        """Records a new payment with its first attempt; False: its key or reference is taken, or is being taken."""
+        """Records a new payment with its first attempt; False: its key or reference is taken, or is being taken.
+
+        Raises ReattemptRefused, having recorded nothing.
+        """
         try:
-            return await self.records.put(made) is not None
-        except asyncpg.LockNotAvailableError:
+            return written(await self.records.put(made))
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             return False
 
     async def save(self, change: Change) -> bool:
-        """Writes a change; False: the payment was changed, or is being changed, by somebody else."""
+        """Writes a change; False: the payment or its card's counters are being changed, or were, by somebody.
+
+        Raises ReattemptRefused, having written nothing, when the change has a new attempt.
+        """
         try:
-            return await self.applies.put(change) is not None
-        except (asyncpg.LockNotAvailableError, asyncpg.SerializationError):
+            return written(await self.applies.put(change))
+        except (asyncpg.LockNotAvailableError, asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
             return False
 
     async def close(self) -> None:
@@ -56,25 +64,31 @@ async def open_writer(url: str) -> Writer:
     )
 
 
-async def record(connection: Any, made: list[Made]) -> dict[str, bool]:
+def written(told: Told | None) -> bool:
+    if isinstance(told, Refused):
+        raise told.problem()
+    return told is not None
+
+
+async def record(connection: Any, made: list[Made]) -> dict[str, Told]:
     reach("commit.before")
-    written = await changes.create(connection, made)
+    found = await changes.create_each(connection, made)
     reach("commit.after")
-    return dict.fromkeys(written, True)
+    return {name: refused or True for name, refused in found.items()}
 
 
-async def apply(connection: Any, several: list[Change]) -> dict[str, bool]:
+async def apply(connection: Any, several: list[Change]) -> dict[str, Told]:
     reach("commit.before")
-    written = await saved(connection, several)
+    found = await saved(connection, several)
     reach("commit.after")
-    return dict.fromkeys(written, True)
+    return {name: refused or True for name, refused in found.items()}
 
 
-async def saved(connection: Any, several: list[Change]) -> set[str]:
+async def saved(connection: Any, several: list[Change]) -> dict[str, Refused | None]:
     """The second look sees what changed during the first, and leaves that payment out. Raises SerializationError."""
     for _ in range(TRIES - 1):
         try:
-            return await changes.save(connection, several)
+            return await changes.save_each(connection, several)
         except asyncpg.SerializationError:
             continue
-    return await changes.save(connection, several)
+    return await changes.save_each(connection, several)
