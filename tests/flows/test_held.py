@@ -15,7 +15,8 @@ from scrooge.connectors.limits import Lane
 from scrooge.domain.attempt import State
 from scrooge.domain.outcome import ReversalKind, Reversed
 from scrooge.domain.payment import Payment
-from scrooge.flows.authorize import Wanted, create, elsewhere
+from scrooge.flows.authorize import Wanted, create
+from scrooge.flows.cascade import elsewhere
 from scrooge.flows.challenge import come_back, only_if_unchanged
 from scrooge.flows.keys import Keyed
 from scrooge.flows.scrooge import Scrooge

@@ -14,10 +14,10 @@ NEWS, RESOLVER = "tests/flows/test_notifications.py", "tests/flows/test_resolver
 FLOWS = (
     Mutant(
         "ask-before-record", "rule 1: the request leaves before the row that says so is committed", AUTHORIZE,
-        '    reach("record.before")\n    if not await s.writer.create(',
+        '    reach("record.before")\n    try:\n        recorded = await s.writer.create(',
         "    early = s.connectors[(await account_of(s, attempt)).connector].endpoints[Operation.AUTHORIZE]\n"
         "    await ask(s, p, attempt.id, early, request, first=True)\n"
-        '    reach("record.before")\n    if not await s.writer.create(',
+        '    reach("record.before")\n    try:\n        recorded = await s.writer.create(',
         (f"{PAYMENTS}::test_64_concurrent_identical_creates_make_one_psp_call",),
     ),
     Mutant(

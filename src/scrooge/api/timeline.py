@@ -51,6 +51,8 @@ def timeline(
             "amount": show.amount(a.minor, p.currency),
         }
         rows.append((a.sent_at, SENT, f"{'sale' if a.sale else a.operation}_sent", a.id, content))
+        if a.followed:
+            rows.append((a.concluded_at or a.sent_at, POSTED, "next_step", a.id, {"because": a.followed}))
     chosen = [(attempt, d) for attempt, d in decisions if d["policy"]]  # Without a policy nothing was decided.
     rows += [(max(d["at"], p.created_at), ROUTED, "payment_routed", a, routed(d)) for a, d in chosen]
     rows += [(e.created_at, HEARD, e.type, e.attempt, e.content) for e in events]

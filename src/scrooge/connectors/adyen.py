@@ -114,6 +114,8 @@ def authorize(command: Command) -> Request:
         **instrument(command),
         "returnUrl": command.return_url or NO_RETURN,
     }
+    if command.authenticate:  # https://docs.adyen.com/online-payments/3d-secure/
+        document["authenticationData"] = {"attemptAuthentication": "always"}
     shopper = command.psp_customer or command.customer
     if shopper:
         if len(shopper) < SHOPPER_MIN:
@@ -208,6 +210,7 @@ ADYEN = Connector(
     reversal=Endpoint(take_back, read_reversal),
     look=LOOK,
     forget=FORGET,
+    authenticates=True,
     replayed=answered_once,
     verify=verify,
     notifications=notifications,

@@ -54,6 +54,7 @@ class Command(Struct, frozen=True, kw_only=True):
     customer: str | None = None
     initiator: str = "customer"  # or "merchant"
     return_url: str | None = None
+    authenticate: bool = False  # ask the payer for 3-D Secure, whatever the risk
     statement_descriptor: str | None = None
     details: Mapping[str, str] = {}  # what the payer brought back from an authentication
 
@@ -175,6 +176,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     cards: Mapping[str, CardTemplate] = {}  # by name: requests in which the vault fills a card
     multi_capture: bool = False  # may a capture be partial and not the last?
     partial_void: bool = False
+    authenticates: bool = False  # can its authorization be asked for with 3-D Secure?
     final_releases: bool = True  # does a final capture of a part release the rest by itself?
     # Takes back an authorization whose outcome nobody can find out any more, by our own reference or, once that is
     # known, by the PSP's; a notification says that it did. Its reply concludes nothing and names nothing.

@@ -123,6 +123,8 @@ def authorize(command: Command) -> Request:
     if command.initiator != "merchant" and not command.return_url:
         # With nowhere to return to, an authentication could never end: a decline is clearer.
         pairs.append(("error_on_requires_action", "true"))
+    if command.authenticate:  # https://docs.stripe.com/payments/3d-secure/authentication-flow
+        pairs.append(("payment_method_options[card][request_three_d_secure]", "any"))
     suffix = statement_suffix(command.statement_descriptor or "")
     if suffix:
         pairs.append(("statement_descriptor_suffix", suffix))
@@ -226,6 +228,7 @@ STRIPE = Connector(
     adopt=ADOPT,
     look=LOOK,
     forget=FORGET,
+    authenticates=True,
     replayed=replayed,
     verify=verify,
     notifications=notifications,

@@ -1,17 +1,11 @@
 """Create a payment and authorize it: route, perform, and go elsewhere on a decline that allows it."""
 
-import secrets
-
-import structlog
 from msgspec import Struct, structs
 
-from scrooge.connectors.connector import Request, render
+from scrooge.connectors.connector import Request
 from scrooge.connectors.limits import Slot
 from scrooge.crash import reach
-from scrooge.domain.attempt import Attempt, Counted, Operation, State
-from scrooge.domain.outcome import Outcome, Rejected
-from scrooge.domain.payment import Payment, authorization_of, decide
-from scrooge.domain.retry import Stop, next_step
+from scrooge.domain.payment import Payment, authorization_of
 from scrooge.errors import (
     AuthorizationLive,
     InstrumentNotOfCustomer,
@@ -19,28 +13,24 @@ from scrooge.errors import (
     ModeMismatch,
     NotFound,
     Problem,
-    PspOverloaded,
     ReattemptRefused,
     ReferenceExists,
     RequestInProgress,
-    SettingsError,
     UnknownInstrument,
 )
 from scrooge.flows import cards
-from scrooge.flows.ask import SECOND, account_of, ask, command_of
+from scrooge.flows.attempts import attempted
+from scrooge.flows.cascade import through
 from scrooge.flows.keys import Keyed, earlier, guard_of
-from scrooge.flows.perform import GRACE, NOT_KEPT, apply_or_unknown, change_of, latest, saved, time_to_ask
-from scrooge.flows.route import Asked, Routed, asked_again, network_token_at, route_of
+from scrooge.flows.perform import change_of, time_to_ask
+from scrooge.flows.route import Asked, Routed, asked_again, route_of
 from scrooge.flows.scrooge import Scrooge, now
-from scrooge.ids import bucket_in, bucket_of, new_id
+from scrooge.ids import bucket_of, new_id
 from scrooge.money import Money
 from scrooge.postgres.database import redone
-from scrooge.routing.schemes.rules import card_key
 from scrooge.storage import changes, payments
-from scrooge.storage.directory import ConnectorAccount, Principal
+from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
-
-log = structlog.get_logger()
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -168,112 +158,9 @@ async def recorded_again(
     return structs.replace(after, version=current.version + 1), request
 
 
-async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Request, slot: Slot) -> Payment:
-    """Ask about the last attempt, apply, and cascade while the outcome allows it."""
-    tries = 0
-    while True:
-        tries += 1
-        attempt = p.attempts[-1]
-        connector = s.connectors[(await account_of(s, attempt)).connector]
-        endpoint = connector.endpoints[Operation.AUTHORIZE]
-        outcome = await ask(s, p, attempt.id, endpoint, request, first=True, slot=slot)
-        again = by_card_instead(outcome, request, instrument)
-        step = next_step(outcome, tries, len(p.accounts) + again)
-        last = isinstance(step, Stop)
-        after = await apply_or_unknown(s, p, attempt.id, outcome, answered=last, first=True)
-        ended = after.attempt(attempt.id).state in {State.DECLINED, State.REJECTED}
-        if last or after.answered or not ended or after.version == p.version:
-            return after
-        if again:
-            instrument = structs.replace(instrument, network_token=None)
-            after = structs.replace(after, accounts=(attempt.connector_account, *after.accounts))
-        try:
-            following = await elsewhere(s, after, instrument, slot)
-        except NOT_KEPT as error:
-            log.error("cascade_not_recorded", payment=p.id, error=type(error).__name__)
-            return after
-        if following is None:
-            return await latest(s, after)
-        p, request = following
-
-
-def by_card_instead(outcome: Outcome, request: Request, instrument: Instrument) -> bool:
-    """May the card itself go where its network token could not? Only what never left us, or was not processed, may."""
-    return isinstance(outcome, Rejected) and request.token is not None and instrument.vault
-
-
-async def elsewhere(s: Scrooge, p: Payment, instrument: Instrument, slot: Slot) -> tuple[Payment, Request] | None:
-    """Records an attempt at the next account. None when somebody else changed the payment meanwhile."""
-    try:
-        if not slot.move(p.accounts[0]):
-            raise PspOverloaded("the next PSP has no slot just now")
-        after, request = await attempted(s, structs.replace(p, accounts=p.accounts[1:]), instrument, p.accounts[0])
-    # The next PSP cannot take this amount or no more now, its credentials cannot be opened, or the authorization is
-    # live again.
-    except (Problem, SettingsError, OSError):
-        after, request = (
-            structs.replace(p, accounts=p.accounts[1:], answered=len(p.accounts) == 1),
-            None,
-        )
-    requests = {after.attempts[-1].id: request} if request is not None else {}
-    reach("cascade.before")
-    if not await saved(s, p, after, requests):
-        return None
-    reach("cascade.after")
-    after = structs.replace(after, version=p.version + 1)
-    if request is not None:
-        return after, request
-    return await elsewhere(s, after, instrument, slot) if after.accounts else None
-
-
-async def attempted(s: Scrooge, p: Payment, instrument: Instrument, account_id: str) -> tuple[Payment, Request]:
-    """The payment with one more authorization at an account, and its request, built before it is recorded."""
-    account = await s.directory.known(account_id)
-    assert account is not None
-    token = next((c for c in instrument.credentials if c.connector_account == account_id), None)
-    instead = network_token_at(s, instrument, account) if token is None else None
-    number, sent_at = len(p.attempts) + 1, now()
-    return_token = secrets.token_hex(16)
-    p = decide(
-        p, Operation.AUTHORIZE, None, id=new_id("att", bucket_in(p.id)), number=number,
-        connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
-        return_token=return_token, sent_at=sent_at,
-        teaches=instrument.id if teaches(p, instrument) else None,
-        counted=counted(s, p, instrument, account, sent_at),
-    )  # fmt: skip
-    attempt: Attempt = p.attempts[-1]
-    command = command_of(
-        p,
-        attempt,
-        account,
-        psp_token=token.psp_token if token else None,
-        psp_customer=token.psp_customer if token else None,
-        network_token=instead,
-        vault_card=instrument.id if instrument.vault else None,
-        network_transaction_id=instrument.network_transaction_id,
-        return_url=f"{s.settings.base()}/return/{p.id}.{return_token}",
-    )
-    request = render(s.directory.wire(account).connector, command)
-    deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
-    return structs.replace(p, deadline_at=deadline), request
-
-
 def asked(wanted: Wanted) -> Asked:
     money = wanted.amount
     return Asked(minor=money.minor, currency=money.currency, initiator=wanted.initiator, purpose=wanted.purpose)
-
-
-def counted(s: Scrooge, p: Payment, instrument: Instrument, account: ConnectorAccount, at: int) -> Counted | None:
-    """As what the attempt counts against the schemes' limits. No scheme hears of test mode, unless settings say so."""
-    if not p.livemode and s.settings.scheme_limits != "all":
-        return None
-    card = card_key(instrument.fingerprint, None, account.connector, instrument.id)
-    return Counted(card, instrument.brand or "", "", account.connector, at)
-
-
-def teaches(p: Payment, instrument: Instrument) -> bool:
-    """Does an approval bring something to keep: a token that is to be saved, the name of a card's first payment?"""
-    return p.save_for is not None or (instrument.vault and instrument.network_transaction_id is None)
 
 
 async def existing(s: Scrooge, principal: Principal, reference: str, bucket: int, keyed: Keyed) -> Payment:

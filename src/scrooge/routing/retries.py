@@ -68,6 +68,8 @@ def next_step(
 
 def wanted(outcome: Outcome, s: Situation, known: Catalogue) -> Step:
     match outcome:
+        case Rejected() if s.network_token and s.number_at_hand:
+            return AsNumber("the PSP did not process it with the network token")
         case Rejected():
             return Elsewhere("the PSP did not process it")
         case Declined(advice_code=code) if code in NEVER_AGAIN:

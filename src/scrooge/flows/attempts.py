@@ -1,0 +1,68 @@
+"""One more authorization of a payment, with its request: decided and built, not yet recorded."""
+
+import secrets
+
+from msgspec import structs
+
+from scrooge.connectors.connector import Request, render
+from scrooge.domain.attempt import Attempt, Counted, Operation
+from scrooge.domain.payment import Payment, decide
+from scrooge.flows.ask import SECOND, command_of
+from scrooge.flows.perform import GRACE
+from scrooge.flows.route import network_token_at
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.ids import bucket_in, new_id
+from scrooge.routing.schemes.rules import card_key
+from scrooge.storage.directory import ConnectorAccount
+from scrooge.storage.instruments import Instrument
+
+
+async def attempted(
+    s: Scrooge, p: Payment, instrument: Instrument, account_id: str, *, authenticate: bool = False
+) -> tuple[Payment, Request]:
+    """The payment with one more authorization at an account, and its request, built before it is recorded.
+
+    `authenticate`: the payer is to be asked for 3-D Secure, whatever the PSP would do by itself.
+    """
+    account = await s.directory.known(account_id)
+    assert account is not None
+    token = next((c for c in instrument.credentials if c.connector_account == account_id), None)
+    instead = network_token_at(s, instrument, account) if token is None else None
+    number, sent_at = len(p.attempts) + 1, now()
+    return_token = secrets.token_hex(16)
+    p = decide(
+        p, Operation.AUTHORIZE, None, id=new_id("att", bucket_in(p.id)), number=number,
+        connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
+        return_token=return_token, sent_at=sent_at,
+        teaches=instrument.id if teaches(p, instrument) else None,
+        counted=counted(s, p, instrument, account, sent_at),
+    )  # fmt: skip
+    attempt: Attempt = p.attempts[-1]
+    command = command_of(
+        p,
+        attempt,
+        account,
+        psp_token=token.psp_token if token else None,
+        psp_customer=token.psp_customer if token else None,
+        network_token=instead,
+        vault_card=instrument.id if instrument.vault else None,
+        network_transaction_id=instrument.network_transaction_id,
+        return_url=f"{s.settings.base()}/return/{p.id}.{return_token}",
+        authenticate=authenticate,
+    )
+    request = render(s.directory.wire(account).connector, command)
+    deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
+    return structs.replace(p, deadline_at=deadline), request
+
+
+def counted(s: Scrooge, p: Payment, instrument: Instrument, account: ConnectorAccount, at: int) -> Counted | None:
+    """As what the attempt counts against the schemes' limits. No scheme hears of test mode, unless settings say so."""
+    if not p.livemode and s.settings.scheme_limits != "all":
+        return None
+    card = card_key(instrument.fingerprint, None, account.connector, instrument.id)
+    return Counted(card, instrument.brand or "", "", account.connector, at)
+
+
+def teaches(p: Payment, instrument: Instrument) -> bool:
+    """Does an approval bring something to keep: a token that is to be saved, the name of a card's first payment?"""
+    return p.save_for is not None or (instrument.vault and instrument.network_transaction_id is None)
