@@ -18,6 +18,7 @@ from scrooge.domain.payment import Payment, decide
 from scrooge.errors import ReattemptRefused
 from scrooge.ids import bucket_of, hex_of, new_id
 from scrooge.money import Money
+from scrooge.postgres.database import connect
 from scrooge.postgres.rows import encoded, public
 from scrooge.routing.calendar import DAY, HOUR, day_starts
 from scrooge.routing.schemes.allowed import Past
@@ -25,7 +26,7 @@ from scrooge.routing.schemes.counters import EMPTY, Admitted, Counter, admit, co
 from scrooge.routing.schemes.rules import Attempt, load
 from scrooge.routing.schemes.told import ends, wanted
 from scrooge.storage.access import create_caller, create_merchant
-from scrooge.storage.changes import Change, Guard
+from scrooge.storage.changes import Change, Guard, create
 from scrooge.storage.writer import Made, Writer, open_writer
 
 RULES = load()
@@ -153,6 +154,34 @@ async def test_of_two_hundred_at_once_with_one_card_as_many_are_recorded_as_the_
         assert await db.fetchval("SELECT count(*) FROM attempts WHERE payment_id = ANY($1::uuid[])", ids) == 10
         keys = await db.fetchval("SELECT count(*) FROM idempotency_keys WHERE payment_id = ANY($1::uuid[])", ids)
         assert keys == 10, "what is refused leaves nothing, not even its key"
+
+
+async def test_who_waits_for_a_card_decides_when_it_is_its_turn(w: Writer, caller: tuple[str, str], database_url: str):
+    """Twelve processes come while somebody has the card's rows: what they saw before they waited is not what counts."""
+    await one_by_one(w, [made(caller, NOW + n, "card:held") for n in range(5)])
+    items = [made(caller, NOW + 10 + n, "card:held") for n in range(12)]
+    many = await connect(database_url, size=12)
+    owner, beside = [await asyncpg.connect(database_url) for _ in range(2)]
+
+    async def alone(item: Made) -> bool | str:
+        try:
+            async with many.acquired() as db:
+                return bool(await create(db, [item]))
+        except ReattemptRefused as refused:
+            return str(refused.members["rule"])
+
+    async with owner.transaction():
+        await owner.execute("SELECT FROM scheme_counters WHERE card = 'card:held' FOR UPDATE")
+        coming = [asyncio.create_task(alone(item)) for item in items]
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        async with asyncio.timeout(8):  # Asked by another: within one transaction the answer would not change.
+            while await beside.fetchval(waits) < 12:
+                await asyncio.sleep(0.02)
+    told = await asyncio.gather(*coming)
+    await owner.close()
+    await beside.close()
+    await many.close()
+    assert (told.count(True), told.count("mastercard-day")) == (5, 7)
 
 
 async def test_who_is_refused_spoils_nobody_elses_record(w: Writer, caller: tuple[str, str]):
