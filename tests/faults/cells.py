@@ -74,6 +74,11 @@ IMPOSSIBLE = (
     ({"card": {"card", "coded"}, "operation": {"cascade"}, "point": set(RETURNS)}, NOWHERE),
     ({"card": {"coded"}, "behavior": {"lost_notification"}, "connector": {"adyen"}},
      "a request that nobody can repeat is reversed there, and only a notification tells of that"),
+    ({"card": {"coded"}, "point": set(RETURNS)},
+     "the vault tells an answer again instead of sending a code again: only by chance is a PSP asked twice"),
+    ({"point": {"receive.claimed", "receive.applied"}, "behavior": {"challenge"}, "client": {"gives_up"},
+      "operation": set(OPERATIONS) - MODIFICATIONS - {"continuation"}},
+     "nobody authenticates, so there is nothing of which a PSP notifies"),
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from scrooge.domain.attempt import State
 from scrooge.domain.outcome import Approved
 from scrooge.errors import DatabaseUnavailable, RequestInProgress, SettingsError
 from scrooge.flows import ask as asking
-from scrooge.flows import keys, resolve
+from scrooge.flows import cascade, keys, resolve
 from scrooge.flows.authorize import Wanted, create
 from scrooge.flows.keys import Keyed
 from scrooge.flows.scrooge import Scrooge, now
@@ -56,7 +56,7 @@ async def test_a_copy_waits_while_the_first_is_at_work_and_is_answered_once_that
         recorded.set()
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr(f"{create.__module__}.ask", stalled)
+    monkeypatch.setattr(cascade, "ask", stalled)
     first = asyncio.create_task(create(s, who, what, keyed))
     await asyncio.wait_for(recorded.wait(), 20)
     with pytest.raises(RequestInProgress) as refused:
