@@ -1,6 +1,7 @@
 """Composition: settings become the running thing. The only place that knows every part."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ from scrooge.flows.remembering import Remembering
 from scrooge.flows.scrooge import Scrooge
 from scrooge.listening import counted_together, listen, listeners
 from scrooge.postgres.database import connect
-from scrooge.serving import Serving
+from scrooge.serving import Serving, end_with_parent
 from scrooge.settings import Settings, load
 from scrooge.storage.directory import Directory
 from scrooge.storage.migrate import migrate
@@ -130,6 +131,9 @@ def serve(settings: Settings, workers: int) -> None:
 
 def serving() -> Serving[Scrooge]:
     """The ASGI application of one serving process, from the environment (uvicorn's workers start here)."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        end_with_parent(parent.pid or 0)
     settings = load(os.environ)
     logs.configure(settings.log_level, settings.log_format)
     return Serving(lambda: open_scrooge(settings), create_api)

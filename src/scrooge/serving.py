@@ -1,6 +1,10 @@
 """How an ASGI program of ours starts and stops: what it needs is opened first, and closed after its last answer."""
 
+import ctypes
 import gc
+import os
+import signal
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
@@ -11,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scrooge.errors import Problem, SettingsError
 
 log = structlog.get_logger()
+SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 GARBAGE = 20_000  # objects made between two looks for rings of garbage; 700 costs a tenth of the CPU
 T = TypeVar("T")
 
@@ -44,3 +49,12 @@ class Serving(Generic[T]):
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def end_with_parent(parent: int) -> None:
+    """A process whose parent is killed gets SIGTERM: nobody would start it again, or stop it. At once where that has
+    happened. Raises SystemExit."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(SET_PARENT_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:
+        raise SystemExit(1)

@@ -2,11 +2,18 @@
 
 import asyncio
 import contextlib
+import os
 import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import psutil
 import uvloop
 
 from scrooge.listening import BACKLOG, HANDLES, handles, listeners
+from tests.conftest import free_port, wait_for
 
 
 async def turns_until_taken(callers: int) -> int:
@@ -35,3 +42,20 @@ async def turns_until_taken(callers: int) -> int:
 def test_a_turn_of_the_loop_takes_many_connections():
     callers = 4 * HANDLES
     assert uvloop.run(turns_until_taken(callers)) < callers / 4
+
+
+def test_no_process_goes_on_serving_when_the_one_that_listens_is_killed(fresh_database_url: str, tmp_path: Path):
+    """Nobody would stop those, and they would answer with an old version beside the new one."""
+    port = free_port()
+    env = {**os.environ, "SCROOGE_DATABASE_URL": fresh_database_url, "SCROOGE_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "scrooge", "serve", "--port", str(port), "--workers", "2"]
+    process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+    wait_for(f"http://127.0.0.1:{port}/healthz", process)
+    alive = psutil.Process(process.pid).children()
+    assert len(alive) >= 2
+    process.kill()
+    process.wait()
+    until = time.monotonic() + 60
+    while alive and time.monotonic() < until:
+        _, alive = psutil.wait_procs(alive, timeout=1)
+    assert not alive

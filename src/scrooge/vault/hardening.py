@@ -4,15 +4,13 @@ Root, or whoever has CAP_SYS_PTRACE, can still read all of it: against them only
 """
 
 import ctypes
-import os
 import resource
-import signal
 import sys
 from pathlib import Path
 
 from msgspec import Struct
 
-SET_DUMPABLE, SET_PARENT_DEATH_SIGNAL = 4, 1  # prctl(2)
+SET_DUMPABLE = 4  # prctl(2)
 
 
 class Hardened(Struct, frozen=True):
@@ -29,15 +27,6 @@ def harden() -> Hardened:
         # A core_pattern that is a pipe does not ask for the limit, but for this. It also gives /proc/PID to root.
         ctypes.CDLL(None, use_errno=True).prctl(SET_DUMPABLE, 0, 0, 0, 0)
     return state()
-
-
-def end_with_parent(parent: int) -> None:
-    """A process whose parent is killed gets SIGTERM: nobody would start it again, or stop it. At once where that has
-    happened. Raises SystemExit."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(SET_PARENT_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != parent:
-        raise SystemExit(1)
 
 
 def state() -> Hardened:

@@ -9,9 +9,10 @@ import secrets
 from multiprocessing.context import assert_spawning
 from typing import Any
 
+from scrooge.serving import end_with_parent
 from scrooge.vault.audit import SHARDS
 from scrooge.vault.codes import Codes
-from scrooge.vault.hardening import end_with_parent, harden
+from scrooge.vault.hardening import harden
 from scrooge.vault.keys.shelf import Shelf
 
 
