@@ -3,7 +3,8 @@
 from tests.mutants.mutant import SIMULATION, Mutant
 
 ATTEMPT, NEWS = "src/scrooge/domain/attempt.py", "src/scrooge/domain/news.py"
-PAYMENT, RETRY = "src/scrooge/domain/payment.py", "src/scrooge/domain/retry.py"
+PAYMENT, RETRIES = "src/scrooge/domain/payment.py", "src/scrooge/routing/retries.py"
+NEXT = "tests/routing/retries/test_next_step.py"
 LEARN = "src/scrooge/domain/learn.py"
 POSTINGS, SEND = "src/scrooge/ledger/postings.py", "src/scrooge/connectors/send.py"
 STRIPE, ADYEN = "src/scrooge/connectors/stripe_replies.py", "src/scrooge/connectors/adyen_replies.py"
@@ -171,22 +172,22 @@ CORE = (
         ("tests/domain/test_attempt.py", "tests/domain/test_payment.py"),
     ),
     Mutant(
-        "cascade-on-unknown", "doubt is tried at another PSP at once", RETRY,
+        "cascade-on-unknown", "doubt is tried at another PSP at once", RETRIES,
         "case Rejected():",
         'case doubt if type(doubt).__name__ in {"Rejected", "Unknown"}:',
-        ("tests/domain/test_retry.py", SIMULATION),
+        (NEXT, SIMULATION),
     ),
     Mutant(
-        "cascade-on-every-decline", "ruling 4: a decline that nobody mapped is tried elsewhere", RETRY,
-        "case Declined(decline=decline) if decline.advice is Advice.RETRY_ELSEWHERE:",
-        "case Declined(decline=decline):",
-        ("tests/domain/test_retry.py",),
+        "cascade-on-every-decline", "ruling 4: a decline that nobody mapped is tried elsewhere", RETRIES,
+        "        case Advice.RETRY_ELSEWHERE:",
+        "        case Advice.RETRY_ELSEWHERE | Advice.STOP:",
+        (NEXT,),
     ),
     Mutant(
-        "advice-never-again-ignored", "the scheme says never again, and another PSP is tried", RETRY,
+        "advice-never-again-ignored", "the scheme says never again, and another PSP is tried", RETRIES,
         "case Declined(advice_code=code) if code in NEVER_AGAIN:",
         "case Declined(advice_code=code) if code is Declined:",
-        ("tests/domain/test_retry.py",),
+        (NEXT,),
     ),
     # --- the books ---
     Mutant(

@@ -11,7 +11,7 @@ from scrooge.domain.attempt import Operation, State
 from scrooge.domain.news import continuing, hear
 from scrooge.domain.outcome import ReversalKind, Reversed
 from scrooge.domain.payment import ROOM, Payment, authorization_of, decide
-from scrooge.domain.retry import Stop, next_step
+from scrooge.domain.retry import Stop
 from scrooge.errors import (
     AuthorizationLive,
     NothingToAuthenticate,
@@ -22,6 +22,7 @@ from scrooge.errors import (
 from scrooge.flows.modify import check_capability, check_reference
 from scrooge.flows.perform import GRACE
 from scrooge.routing.choose import Candidate, choose
+from scrooge.routing.retries import next_step
 from tests.simulation.clock import SECOND, Steps
 from tests.simulation.perform import TIMEOUT, account_of, apply, apply_or_unknown, ask, command_of, grouped, time_to_ask
 

@@ -1,8 +1,8 @@
 """What follows a failed authorization at once, as a decision that explains itself. Pure.
 
-`next_step` is called like the one in `domain.retry`, and knows more when it is told more: the issuer's codes by
-brand, 3-D Secure after a soft decline, the card's number after a token that is not supported, the schemes' limits.
-It never allows what that one forbids.
+Only what is known not to have moved money goes elsewhere, and a decline only if its reason advises that. What is known
+beside the outcome adds the issuer's codes by brand, 3-D Secure after a soft decline, and the card's number after a
+token that is not supported; it never allows what the reason forbids.
 """
 
 from msgspec import Struct

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from scrooge.domain import outcome as oc
-from scrooge.domain import retry
 from scrooge.domain.declines import Advice, Decline
+from scrooge.domain.retry import NEVER_AGAIN, TRIES_MAX
+from scrooge.routing.declines.catalogue import of
 from scrooge.routing.retries import AsNumber, Elsewhere, Situation, StepUp, Stop, next_step
 from scrooge.routing.schemes.allowed import Allowed
 from scrooge.routing.schemes.rules import Refused
@@ -18,9 +19,11 @@ MACS = st.sampled_from([None, "01", "02", "03", "04", "21", "24", "40"])
 DECLINED = st.builds(
     lambda d, n, a: oc.Declined(d, "x", network_code=n, advice_code=a), st.sampled_from(list(Decline)), CODES, MACS
 )
+ELSEWHERE = [d for d in Decline if d.advice is Advice.RETRY_ELSEWHERE]
 DOUBT = [
     oc.Unknown("timeout"),
     oc.Unknown("not found", absent=True),
+    oc.Unknown("HTTP 500", stored=True),
     oc.Pending("psp"),
     oc.Approved("psp"),
     oc.Reversed("expired"),
@@ -36,20 +39,44 @@ SITUATIONS = st.builds(
 
 
 @given(DECLINED | st.just(oc.Rejected("x")) | st.sampled_from(DOUBT), st.integers(1, 4), st.integers(0, 3), SITUATIONS)
-def test_it_goes_elsewhere_only_where_the_old_rule_did(
+def test_whatever_is_known_beside_allows_nothing_that_the_outcome_forbids(
     outcome: oc.Outcome, tries: int, left: int, situation: Situation
 ):
     """Called with three arguments or with all that is known."""
-    before = retry.next_step(outcome, tries, left)
     for step in (next_step(outcome, tries, left), next_step(outcome, tries, left, situation)):
         assert step.because
         if isinstance(step, Elsewhere):
-            assert isinstance(before, retry.Elsewhere)
+            assert tries < TRIES_MAX and left > 0
+            assert isinstance(outcome, oc.Rejected) or (
+                outcome.decline.advice is Advice.RETRY_ELSEWHERE and outcome.advice_code not in NEVER_AGAIN
+            )
 
 
-@given(st.sampled_from(DOUBT), SITUATIONS)
-def test_doubt_and_everything_that_may_have_moved_money_stays(outcome: oc.Outcome, situation: Situation):
-    assert isinstance(next_step(outcome, 1, 5, situation), Stop)
+@pytest.mark.parametrize("outcome", [oc.Rejected("not sent"), *(oc.Declined(d, "x") for d in ELSEWHERE)])
+def test_what_is_known_not_to_have_moved_money_may_go_elsewhere(outcome: oc.Outcome):
+    assert isinstance(next_step(outcome, 1, 1), Elsewhere)
+    assert isinstance(next_step(outcome, 1, 0), Stop), "but there must be somewhere to go"
+    assert isinstance(next_step(outcome, TRIES_MAX, 5), Stop), "and not for ever"
+
+
+@pytest.mark.parametrize("outcome", DOUBT)
+def test_doubt_and_everything_that_may_have_moved_money_stays(outcome: oc.Outcome):
+    assert isinstance(next_step(outcome, 1, 5), Stop)
+    for there in (THERE, structs.replace(THERE, brand="mastercard", network_token=True, number_at_hand=True)):
+        assert isinstance(next_step(outcome, 1, 5, there), Stop)
+
+
+@pytest.mark.parametrize("decline", [d for d in Decline if d not in ELSEWHERE])
+def test_a_decline_goes_elsewhere_only_on_advice(decline: Decline):
+    """Above all not one that nobody has mapped: it may mean that the card was stolen."""
+    assert isinstance(next_step(oc.Declined(decline, "x"), 1, 5), Stop)
+
+
+@pytest.mark.parametrize("code", sorted(NEVER_AGAIN))
+def test_the_schemes_never_again_outweighs_the_decline(code: str):
+    declined = oc.Declined(ELSEWHERE[0], "05", advice_code=code)
+    assert isinstance(next_step(declined, 1, 5), Stop)
+    assert isinstance(next_step(declined, 1, 5, known=of(())), Stop), "whatever the tables say"
 
 
 @given(DECLINED | st.just(oc.Rejected("x")), SITUATIONS)
@@ -91,7 +118,7 @@ def test_a_token_that_is_not_supported_is_followed_by_the_number():
 
 
 def test_nothing_is_tried_for_ever():
-    assert isinstance(next_step(oc.Rejected("x"), retry.TRIES_MAX, 5, THERE), Stop)
+    assert isinstance(next_step(oc.Rejected("x"), TRIES_MAX, 5, THERE), Stop)
     assert isinstance(next_step(oc.Rejected("x"), 3, 5, structs.replace(THERE, tries_max=4)), Elsewhere)
 
 

@@ -1,4 +1,4 @@
-"""What Scrooge's policy is compared with: they cascade as `domain.retry` allows, and retry renewals on fixed days."""
+"""What Scrooge's policy is compared with: they cascade like Scrooge, and retry renewals on fixed days."""
 
 from collections import deque
 from collections.abc import Callable, Sequence

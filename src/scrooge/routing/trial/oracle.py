@@ -1,7 +1,7 @@
 """What every choice is worth to one who knows the probabilities of the moment, but not the luck. Exactly:
 
 the expected net value of trying an account now and going on in the best way, over all orders of accounts within a
-round (`domain.retry`: at most TRIES_MAX, only after declines whose advice is to retry elsewhere, and after what the
+round (`routing.retries`: at most TRIES_MAX, only after declines whose advice is to retry elsewhere, and after what the
 PSP did not process), and for renewals over all later rounds that the world allows. It takes the probabilities of the
 moment to stay as they are, and knows of a card what this payment's own attempts have told.
 """
