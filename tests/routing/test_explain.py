@@ -33,6 +33,6 @@ def test_the_parts_add_up_and_refusals_name_the_words():
     [score] = shown["scores"]
     assert 1 / (1 + math.exp(-sum(score["log_odds"].values()))) == pytest.approx(score["approval"])
     assert sum(score["cost"].values()) == score["cost_nano"] == 95 * 10**9
-    assert score["log_odds"]["con_a"] < 0
+    assert score["log_odds"]["a"] < 0, "named as people name it"
     assert shown["excluded"] == {"b": "its terms do not take such a payment"}
     assert shown["terms"] == {"b": [["amount", "country"], ["brand"]]}

@@ -20,7 +20,8 @@ def explained(decision: Decision, facts: Facts, policy: Compiled, knowledge: Kno
     shown = to_builtins(decision)
     for score in shown["scores"]:
         price = prices.get(score["account"], UNPRICED)
-        score["log_odds"] = knowledge.estimates.parts(facts, score["account"], facts.at)
+        parts = knowledge.estimates.parts(facts, score["account"], facts.at)
+        score["log_odds"] = {key.replace(score["account"], score["name"]): effect for key, effect in parts.items()}
         score["cost"] = price.parts(facts.minor)
         score["cost_unknown"] = list(price.missing)
     shown["terms"] = {
