@@ -15,13 +15,13 @@ from scrooge.flows.saving import learn
 from scrooge.flows.scrooge import Scrooge
 from scrooge.storage import errands, inbox, saving, work
 from scrooge.workers.ask import Asking
+from scrooge.workers.forgetting import Counters, forget_keys, forget_lessons
 from scrooge.workers.webhooks import forget_webhooks, replay_events, send_webhooks, show_webhooks, spread_events
 
 log = structlog.get_logger()
 BATCH = 64
 ERRANDS_A_TURN = 16
 LESSONS_A_TURN = 256
-KEYS_A_TURN = 1000
 MONTHS_AHEAD = 3
 
 
@@ -46,10 +46,6 @@ async def read_inbox(s: Scrooge, spawn: Spawn) -> int:
 async def keep_partitions(s: Scrooge, spawn: Spawn) -> int:
     await work.make_partitions(s.db, MONTHS_AHEAD)
     return 0
-
-
-async def forget_keys(s: Scrooge, spawn: Spawn) -> int:
-    return await work.forget_keys(s.db, KEYS_A_TURN)
 
 
 async def show_backlog(s: Scrooge, spawn: Spawn) -> int:
@@ -123,5 +119,7 @@ JOBS = (
     Job("show_webhooks", 5.0, show_webhooks),
     Job("keep_partitions", 3600.0, keep_partitions),
     Job("forget_keys", 600.0, forget_keys),
+    Job("forget_counters", 10.0, Counters().turn),
+    Job("forget_lessons", 600.0, forget_lessons),
     Job("forget_webhooks", 600.0, forget_webhooks),
 )
