@@ -43,6 +43,7 @@ AT_WORK = Gauge("scrooge_requests_at_work", "Requests being worked on", ["rank"]
 WAITING = Gauge("scrooge_requests_waiting", "Requests waiting to be begun", ["rank"], multiprocess_mode="sum")
 HELD = Gauge("scrooge_requests_held", "Requests begun and not answered", multiprocess_mode="sum")
 NOTIFICATIONS = Counter("scrooge_notifications_total", "Notifications from PSPs", ["connector", "result"])
+FAILURES = Counter("scrooge_payments_failed_at_once_total", "Payments that failed before any PSP was asked", ["code"])
 BREAKS = Counter("scrooge_breaks_total", "Contradictions kept for an operator", ["kind"])
 DECISIONS = Counter("scrooge_decisions_total", "Decisions of operators", ["state", "outcome"])
 RESOLVED = Counter(

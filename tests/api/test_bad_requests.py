@@ -250,7 +250,6 @@ BAD: dict[str, Callable[[Scene], Ask]] = {
     "an instrument that was deleted": lambda s: fields(instrument=s.deleted)(s),
     "an instrument of another customer": fields(customer="user-2"),
     "a connector account that does not exist": fields(connector_account="nowhere"),
-    "a connector account without a credential": fields(connector_account="adyen"),
     "a payment that does not exist": get(f"/v1/payments/{new_id('pay', 1)}"),
     "a payment that is no id": get("/v1/payments/42"),
     "another merchant's payment": get("/v1/payments/{s.others_payment}"),

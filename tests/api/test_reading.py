@@ -175,9 +175,9 @@ async def test_a_paused_account_takes_no_new_payments_and_credentials_are_never_
         "/v1/instruments",
         {"customer": "user-9", "credentials": [{"connector_account": "spare", "psp_token": "pm_card_visa"}]},
     )
-    status, problem = await created(world, "reading-8", instrument=instrument["id"])
-    assert (status, problem["code"]) == (422, "no_route")
-    assert problem["considered"]
+    status, failed = await created(world, "reading-8", instrument=instrument["id"])
+    assert (status, failed["status"]) == (201, "failed")
+    assert set(failed["failure"]["reasons"]) == {"spare"}
     _, health = await world.get("/v1/connector-accounts/stripe/health")
     assert health["attempts"] >= 1
     assert health["approval_rate"] is not None

@@ -404,9 +404,9 @@ async def test_a_paused_account_takes_no_new_payment_but_gives_money_back(world:
     await world.post(f"/v1/connector-accounts/{account}/pause", {})
     await asyncio.sleep(1.1)
     try:
-        status, problem = await world.pay("stripe")
-        assert (status, problem["code"]) == (422, "no_route")
-        assert problem["considered"] == {"stripe": "paused or draining"}
+        status, failed = await world.pay("stripe")
+        assert (status, failed["status"], failed["failure"]["code"]) == (201, "failed", "no_route")
+        assert failed["failure"]["reasons"] == {"stripe": "paused or draining"}
         status, refund = await world.post(f"/v1/payments/{p['id']}/refunds", {"reference": "r"})
         assert (status, refund["status"]) == (201, "succeeded")
     finally:

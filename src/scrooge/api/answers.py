@@ -59,6 +59,14 @@ class Decline(Answered, frozen=True, kw_only=True):
     customer_message_key: str
 
 
+class Failure(Answered, frozen=True, kw_only=True):
+    """Why nobody was asked: `reasons` by connector account. The payment can be authorized again."""
+
+    code: Annotated[str, Meta(extra_json_schema={"enum": ["no_route"]})]
+    detail: str
+    reasons: dict[str, str]
+
+
 class Unknown(Answered, frozen=True, kw_only=True):
     """We cannot tell yet, and are asking."""
 
@@ -140,10 +148,11 @@ class Journal(Answered, frozen=True, kw_only=True):
 
 
 class Routing(Answered, frozen=True, kw_only=True):
-    """Why an attempt went where it went: `decision` has the accounts in the order to try, their scores and parts, why
-    others were excluded, how likely the choice was, the policy's version, and what was known of the payment."""
+    """Why an attempt went where it went, or (no attempt) why nobody was asked: `decision` has the accounts in the order
+    to try, their scores and parts, why others were excluded, how likely the choice was, the policy's version, and what
+    was known of the payment."""
 
-    attempt: str
+    attempt: str | None
     decision: dict[str, Any]
 
 
@@ -179,6 +188,7 @@ class Payment(Answered, frozen=True, kw_only=True):
     statement_descriptor: str | None
     metadata: dict[str, str]
     created_at: Moment
+    failure: Failure | UnsetType = UNSET
     unknown: Unknown | UnsetType = UNSET
     next_action: NextAction | UnsetType = UNSET
     save_for: SavedFor | UnsetType = UNSET
@@ -249,49 +259,3 @@ class VoidList(Listed, frozen=True, kw_only=True):
 
 class RefundList(Listed, frozen=True, kw_only=True):
     data: list[Refund]
-
-
-class Card(Answered, frozen=True, kw_only=True):
-    brand: str | None
-    iin: str | None
-    last4: str | None
-    exp: str | None
-
-
-class PspToken(Answered, frozen=True, kw_only=True, tag_field="type", tag="psp_token"):
-    connector_account: str
-    psp_token: str
-    psp_customer: str | None
-    source: Annotated[str, Meta(extra_json_schema={"enum": ["given", "saved", "updated"]})]
-
-
-class VaultCard(Answered, frozen=True, kw_only=True, tag_field="type", tag="vault_card"):
-    status: Annotated[str, Meta(extra_json_schema={"enum": ["active", "expired", "replaced"]})]
-
-
-class NetworkToken(Answered, frozen=True, kw_only=True, tag_field="type", tag="network_token"):
-    last4: str | None
-    exp: str | None
-    status: Annotated[str, Meta(extra_json_schema={"enum": ["active", "suspended"]})]
-
-
-class Instrument(Answered, frozen=True, kw_only=True):
-    id: str
-    object: Literal["instrument"]
-    livemode: bool
-    customer: str
-    card: Card
-    credentials: list[PspToken | VaultCard | NetworkToken]
-    fingerprint: str | None
-    has_network_transaction_id: bool
-    created_at: Moment
-
-
-class InstrumentList(Listed, frozen=True, kw_only=True):
-    data: list[Instrument]
-
-
-class Deleted(Answered, frozen=True, kw_only=True):
-    id: str
-    object: Literal["instrument"]
-    deleted: bool

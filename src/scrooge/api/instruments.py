@@ -2,7 +2,7 @@
 
 import time
 
-from scrooge.api import answers, bodies, pages
+from scrooge.api import bodies, instrument_answers, pages
 from scrooge.api.call import Answer, Call
 from scrooge.errors import InvalidField, ModeMismatch, NotFound, UnknownConnectorAccount
 from scrooge.flows import cards, errands
@@ -50,7 +50,7 @@ async def delete(call: Call) -> Answer:
     instrument = await instrument_of(call)
     if not await errands.forget(call.s, instrument.merchant, instrument.id):
         raise NotFound("no such instrument")
-    return Answer(200, answers.Deleted(id=instrument.id, object="instrument", deleted=True))
+    return Answer(200, instrument_answers.Deleted(id=instrument.id, object="instrument", deleted=True))
 
 
 async def of_customer(call: Call) -> Answer:
@@ -61,7 +61,7 @@ async def of_customer(call: Call) -> Answer:
         call.s.db, who.merchant, query.customer, who.livemode, before, query.limit
     )
     cursor = pages.cursor_of(call, [place]) if place else None
-    document = answers.InstrumentList(
+    document = instrument_answers.InstrumentList(
         data=[await shown(call, i) for i in found], **pages.listed(call, cursor, more=cursor is not None)
     )
     return Answer(200, document, pages.link(call, cursor))
@@ -76,27 +76,27 @@ async def instrument_of(call: Call) -> Instrument:
     return found
 
 
-async def shown(call: Call, i: Instrument) -> answers.Instrument:
-    credentials: list[answers.PspToken | answers.VaultCard | answers.NetworkToken] = []
+async def shown(call: Call, i: Instrument) -> instrument_answers.Instrument:
+    credentials: list[instrument_answers.PspToken | instrument_answers.VaultCard | instrument_answers.NetworkToken] = []
     for c in i.credentials:
         account = await call.s.directory.account_by_id(c.connector_account)
         assert account is not None, "connector accounts are never deleted"
         credentials.append(
-            answers.PspToken(
+            instrument_answers.PspToken(
                 connector_account=account.name, psp_token=c.psp_token, psp_customer=c.psp_customer, source=c.source
             )
         )
     if i.card_status is not None and i.card_status != "deleted":
-        credentials.append(answers.VaultCard(status=i.card_status))
+        credentials.append(instrument_answers.VaultCard(status=i.card_status))
     if i.network_token is not None:
         t = i.network_token
-        credentials.append(answers.NetworkToken(last4=t.last4, exp=t.exp, status=t.status))
-    return answers.Instrument(
+        credentials.append(instrument_answers.NetworkToken(last4=t.last4, exp=t.exp, status=t.status))
+    return instrument_answers.Instrument(
         id=i.id,
         object="instrument",
         livemode=i.livemode,
         customer=i.customer,
-        card=answers.Card(brand=i.brand, iin=i.iin, last4=i.last4, exp=i.exp),
+        card=instrument_answers.Card(brand=i.brand, iin=i.iin, last4=i.last4, exp=i.exp),
         credentials=credentials,
         fingerprint=i.fingerprint,
         has_network_transaction_id=i.network_transaction_id is not None,

@@ -10,14 +10,15 @@ AccountState = Annotated[str, Meta(extra_json_schema={"enum": ["active", "draini
 
 
 class Event(Answered, frozen=True, kw_only=True):
-    """Something that became true. `object_version` is the payment's version it belongs to."""
+    """Something that became true. `object_version` is the payment's version it belongs to; `attempt` is null where
+    the payment failed before it had any."""
 
     id: str
     object: Literal["event"]
     type: str
     created_at: Moment
     payment: str
-    attempt: str
+    attempt: str | None
     object_version: int
     livemode: bool
     data: dict[str, Any]

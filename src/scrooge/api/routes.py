@@ -7,6 +7,7 @@ from scrooge import errors as e
 from scrooge.api import accounts, events, health, instruments, ledger, operations, outside, payments, routing, webhooks
 from scrooge.api import answers as a
 from scrooge.api import bodies as b
+from scrooge.api import instrument_answers as ia
 from scrooge.api import modifications as m
 from scrooge.api import operation_answers as oa
 from scrooge.api import operation_bodies as ob
@@ -28,7 +29,7 @@ KEYED = (
 BUSY = (e.PspOverloaded, e.PspUnavailable, e.DeadlineTooShort)
 ROUTED = (
     *BUSY, e.VaultUnavailable,
-    e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.NoRoute, e.AmountNotRepresentable,
+    e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.AmountNotRepresentable,
     e.ReattemptRefused,
 )  # fmt: skip
 MOVED = (
@@ -56,8 +57,8 @@ ROUTES = (
           summary="Read a payment; expand=attempts,timeline,journals,routing"),
     Route(method="POST", path="/v1/payments/{payment}/authorizations", handler=payments.authorize_again,
           scope=WRITE, body=b.AuthorizePayment, answers=PAYMENT, idempotent=True,
-          problems=(*KEYED, *ROUTED, e.NotFound, e.AuthorizationLive),
-          summary="Authorize again after a decline, a void or an expiry"),
+          problems=(*KEYED, *ROUTED, e.NoRoute, e.NotFound, e.AuthorizationLive),
+          summary="Authorize again after a decline, a failure, a void or an expiry"),
     Route(method="POST", path="/v1/payments/{payment}/authentications", handler=payments.authenticate,
           scope=WRITE, body=b.AuthenticatePayment, answers=PAYMENT, idempotent=True,
           problems=(*KEYED, *BUSY, e.NotFound, e.NothingToAuthenticate, e.UnsupportedOperation),
@@ -82,15 +83,15 @@ ROUTES = (
           summary="Ask the PSP now what became of it"),
     # --- instruments ---
     Route(method="POST", path="/v1/instruments", handler=instruments.create, scope="instruments:write",
-          body=b.CreateInstrument, answers={201: a.Instrument},
+          body=b.CreateInstrument, answers={201: ia.Instrument},
           problems=(e.UnknownConnectorAccount, e.ModeMismatch), summary="Keep a payer's tokens at one or more PSPs"),
     Route(method="GET", path="/v1/instruments", handler=instruments.of_customer, scope="instruments:read",
-          query=b.InstrumentFilter, answers={200: a.InstrumentList},
+          query=b.InstrumentFilter, answers={200: ia.InstrumentList},
           summary="List a customer's instruments, newest first"),
     Route(method="GET", path="/v1/instruments/{instrument}", handler=instruments.read, scope="instruments:read",
-          answers={200: a.Instrument}, problems=(e.NotFound, e.VaultUnavailable), summary="Read an instrument"),
+          answers={200: ia.Instrument}, problems=(e.NotFound, e.VaultUnavailable), summary="Read an instrument"),
     Route(method="DELETE", path="/v1/instruments/{instrument}", handler=instruments.delete,
-          scope="instruments:write", answers={200: a.Deleted}, problems=(e.NotFound, e.VaultUnavailable),
+          scope="instruments:write", answers={200: ia.Deleted}, problems=(e.NotFound, e.VaultUnavailable),
           summary="Forget an instrument, here and wherever a credential of it is kept"),
     # --- events ---
     Route(method="GET", path="/v1/events", handler=events.feed, scope="events:read", query=b.EventFilter,

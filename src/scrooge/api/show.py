@@ -84,9 +84,16 @@ def payment(p: Payment, facts: Facts) -> answers.Payment:
         save_for=answers.SavedFor(use=p.save_for) if p.save_for else UNSET,
         metadata=p.metadata,
         created_at=instant(p.created_at),
+        failure=failure(p),
         unknown=unknown(p),
         next_action=next_action(authorization, facts),
     )
+
+
+def failure(p: Payment) -> answers.Failure | UnsetType:
+    if p.failure is None or p.attempts:
+        return UNSET
+    return answers.Failure(code=p.failure.code, detail=p.failure.detail, reasons=p.failure.reasons)
 
 
 def unknown(p: Payment) -> answers.Unknown | UnsetType:

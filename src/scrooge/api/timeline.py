@@ -40,7 +40,7 @@ def timeline(
     facts: Facts,
     events: list[listing.Event],
     journals: list[Entries],
-    decisions: list[tuple[str, dict[str, Any]]],
+    decisions: list[tuple[str | None, dict[str, Any]]],
 ) -> list[answers.Moved]:
     """Made from what is kept: the payment, its attempts, its events and its journals."""
     rows: list[Row] = [(p.created_at, 0, "payment_created", p.id, {"caller": facts.callers[p.caller]})]
@@ -53,9 +53,9 @@ def timeline(
         rows.append((a.sent_at, SENT, f"{'sale' if a.sale else a.operation}_sent", a.id, content))
         if a.followed:
             rows.append((a.concluded_at or a.sent_at, POSTED, "next_step", a.id, {"because": a.followed}))
-    chosen = [(attempt, d) for attempt, d in decisions if d["policy"]]  # Without a policy nothing was decided.
+    chosen = [(attempt or p.id, d) for attempt, d in decisions if d.get("policy")]  # Else nothing was decided.
     rows += [(max(d["at"], p.created_at), ROUTED, "payment_routed", a, routed(d)) for a, d in chosen]
-    rows += [(e.created_at, HEARD, e.type, e.attempt, e.content) for e in events]
+    rows += [(e.created_at, HEARD, e.type, e.attempt or p.id, e.content) for e in events]
     rows += [(j.created_at, POSTED, "journal_posted", j.id, {"effect": j.effect}) for j in journals]
     rows.sort(key=lambda row: row[:2])
     return [

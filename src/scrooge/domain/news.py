@@ -11,8 +11,10 @@ from scrooge.errors import ContradictoryOutcome, NothingToAuthenticate
 
 OF_ALL = ("approved", "declined", "rejected", "unknown", "pending", "reversed")
 OF_AUTHORIZATIONS = (*OF_ALL, "action_required", "expired", "reversing")
-# Every type of event there is: what `event_of` can say.
+FAILED = "payment_failed"  # before any PSP was asked
+# Every type of event there is: what `event_of` can say, and the one that is of no attempt.
 TYPES = (
+    FAILED,
     *(f"{what}_{became}" for what in ("sale", "authorize") for became in OF_AUTHORIZATIONS),
     *(f"{what}_{became}" for what in ("capture", "void", "refund") for became in OF_ALL),
 )

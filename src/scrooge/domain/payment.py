@@ -19,6 +19,14 @@ from scrooge.money import Money
 O = Operation  # noqa: E741 - read aloud in ROOM
 
 
+class Failure(Struct, frozen=True, kw_only=True):
+    """Why a payment ended before any PSP was asked. `reasons` by connector account, or by what else was against it."""
+
+    code: str
+    detail: str
+    reasons: dict[str, str] = {}
+
+
 class Payment(Struct, frozen=True, kw_only=True):
     """`minor` of `currency` is the whole intent; `version` counts the changes kept so far."""
 
@@ -42,6 +50,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     statement_descriptor: str | None = None
     metadata: dict[str, str] = {}
     save_for: str | None = None  # "subscription" or "on_demand": what the PSP is to keep the instrument for
+    failure: Failure | None = None  # of one that began without an attempt; it may have some since
     created_at: int = 0  # Unix microseconds
     deadline_at: int = 0  # Unix microseconds: until then the key answers "still running"
 
@@ -178,7 +187,7 @@ def status_of(p: Payment) -> str:
     """The one word shown to callers. Computed; stored only as an index."""
     authorization = authorization_of(p)
     if authorization is None:
-        return "processing"
+        return "failed" if p.failure else "processing"
     t = tally(p, authorization)
     if t.captured:
         if t.refunded:

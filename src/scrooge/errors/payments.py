@@ -52,7 +52,7 @@ class InstrumentNotOfCustomer(Problem):
 
 
 class NoRoute(Problem):
-    """No connector account can take this payment; `considered` says why for each."""
+    """No connector account can take this authorization; `considered` says why for each."""
 
 
 class ReattemptRefused(Problem):

@@ -1,7 +1,7 @@
 """What is announced: one event for each thing that became true, written in the commit that made it so."""
 
-from scrooge.domain.attempt import OPEN, Attempt
-from scrooge.domain.news import event_of
+from scrooge.domain.attempt import OPEN, Attempt, Operation
+from scrooge.domain.news import FAILED, event_of
 from scrooge.domain.payment import Payment, standing, status_of
 from scrooge.ids import retyped
 from scrooge.postgres.rows import instant
@@ -17,33 +17,35 @@ def announcement(p: Payment, before: Attempt | None, after: Attempt, account: st
 
 def content_of(p: Payment, a: Attempt, account: str) -> dict[str, object]:
     """What an event tells: the attempt and the payment as they now are."""
-    t = standing(p)
-
-    def amount(minor: int) -> dict[str, str]:
-        return {"value": p.money(minor).value, "currency": p.currency}
-
     public = {"capture": "cap", "void": "voi", "refund": "ref"}.get(a.operation)
     return {
         "operation": a.operation,
         "id": retyped(a.id, public) if public else a.id,
         "state": a.state,
-        "amount": amount(a.money),
+        "amount": {"value": p.money(a.money).value, "currency": p.currency},
         "reference": a.caller_reference,
         "connector_account": account,
         "psp_reference": a.psp_reference,
         **({"decline": a.decline} if a.decline else {}),
         **({"reason": a.reason} if a.reason and a.state not in OPEN else {}),
-        "payment": {
-            "id": p.id,
-            "reference": p.reference,
-            "status": status_of(p),
-            "amount": amount(p.minor),
-            "amount_authorized": amount(t.authorized),
-            "amount_captured": amount(t.captured),
-            "amount_refunded": amount(t.refunded),
-            "amount_voided": amount(t.voided),
-        },
+        "payment": state_of(p),
     }
+
+
+def failure(p: Payment) -> Announcement:
+    """The event of a payment that ends before any PSP is asked."""
+    assert p.failure is not None
+    operation = "sale" if p.sale else Operation.AUTHORIZE
+    told = {"code": p.failure.code, "detail": p.failure.detail, "reasons": p.failure.reasons}
+    return Announcement(None, FAILED, {"operation": operation, "failure": told, "payment": state_of(p)})
+
+
+def state_of(p: Payment) -> dict[str, object]:
+    t = standing(p)
+    amounts = {"amount": p.minor, "amount_authorized": t.authorized, "amount_captured": t.captured,
+               "amount_refunded": t.refunded, "amount_voided": t.voided}  # fmt: skip
+    told = {name: {"value": p.money(minor).value, "currency": p.currency} for name, minor in amounts.items()}
+    return {"id": p.id, "reference": p.reference, "status": status_of(p), **told}
 
 
 def shown(e: Event, livemode: bool) -> dict[str, object]:

@@ -1,16 +1,17 @@
 """Create a payment and authorize it: route, perform, and go elsewhere on a decline that allows it."""
 
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from scrooge.connectors.connector import Request
 from scrooge.connectors.limits import Slot
 from scrooge.crash import reach
-from scrooge.domain.payment import Payment, authorization_of
+from scrooge.domain.payment import Failure, Payment, authorization_of
 from scrooge.errors import (
     AuthorizationLive,
     InstrumentNotOfCustomer,
     MalformedId,
     ModeMismatch,
+    NoRoute,
     NotFound,
     Problem,
     ReattemptRefused,
@@ -18,17 +19,19 @@ from scrooge.errors import (
     RequestInProgress,
     UnknownInstrument,
 )
-from scrooge.flows import cards
+from scrooge.flows import announce, cards
 from scrooge.flows.attempts import attempted
 from scrooge.flows.cascade import through
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import change_of, time_to_ask
-from scrooge.flows.route import Asked, Routed, asked_again, route_of
+from scrooge.flows.route import Asked, Routed, asked_again, looked_for, route_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_of, new_id
+from scrooge.metrics import FAILURES
 from scrooge.money import Money
 from scrooge.postgres.database import redone
 from scrooge.storage import changes, payments
+from scrooge.storage.changes import Ended
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
 
@@ -57,7 +60,12 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
     """
     try:
         instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
-        route = await route_of(s, principal, instrument, wanted.connector_account, asked(wanted))
+        route = await looked_for(s, principal, instrument, wanted.connector_account, asked(wanted))
+        if isinstance(route.nowhere, NoRoute):
+            why = Failure(code=NoRoute.code, detail=route.nowhere.detail, reasons=dict(route.decision.excluded))
+            return await failed_at_once(s, principal, wanted, keyed, instrument, why, route.unsent())
+        if route.nowhere is not None:
+            raise route.nowhere
         slot, account, behind = await s.limits.first(route.accounts, keyed.until)
     except Problem:
         before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
@@ -73,17 +81,7 @@ async def made(
     route: Routed, slot: Slot, account: str, behind: tuple[str, ...],
 ) -> tuple[Payment, bool]:  # fmt: skip
     """Records the payment with an attempt at the account that gave us a slot, and goes through with it."""
-    bucket = bucket_of(principal.merchant, principal.caller, wanted.reference)
-    created_at = now()
-    p = Payment(
-        id=new_id("pay", bucket), merchant=principal.merchant, caller=principal.caller,
-        reference=wanted.reference, minor=wanted.amount.minor, currency=wanted.amount.currency,
-        livemode=principal.livemode, sale=wanted.capture == "automatic", accounts=behind,
-        customer=wanted.customer or instrument.customer, instrument=instrument.id,
-        initiator=wanted.initiator, purpose=wanted.purpose, return_url=wanted.return_url,
-        statement_descriptor=wanted.statement_descriptor, metadata=wanted.metadata, save_for=wanted.save_for,
-        created_at=created_at,
-    )  # fmt: skip
+    p = structs.replace(begun(principal, wanted, instrument), accounts=behind)
     p, request = await attempted(s, p, instrument, account)
     attempt = p.attempts[-1]
     ask_at = await time_to_ask(s, p, attempt)
@@ -98,10 +96,39 @@ async def made(
             raise
         return before[0], True
     if not recorded:
-        return await existing(s, principal, wanted.reference, bucket, keyed), True
+        return await existing(s, principal, wanted.reference, keyed), True
     reach("record.after")
     route.left(s, p.id)
     return await through(s, p, instrument, request, slot), False
+
+
+def begun(principal: Principal, wanted: Wanted, instrument: Instrument) -> Payment:
+    return Payment(
+        id=new_id("pay", bucket_of(principal.merchant, principal.caller, wanted.reference)),
+        merchant=principal.merchant, caller=principal.caller, reference=wanted.reference,
+        minor=wanted.amount.minor, currency=wanted.amount.currency,
+        livemode=principal.livemode, sale=wanted.capture == "automatic",
+        customer=wanted.customer or instrument.customer, instrument=instrument.id,
+        initiator=wanted.initiator, purpose=wanted.purpose, return_url=wanted.return_url,
+        statement_descriptor=wanted.statement_descriptor, metadata=wanted.metadata, save_for=wanted.save_for,
+        created_at=now(),
+    )  # fmt: skip
+
+
+async def failed_at_once(
+    s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument, failure: Failure,
+    routed: Raw | None,
+) -> tuple[Payment, bool]:  # fmt: skip
+    """Records a payment that ends before any PSP is asked: like any other, but for the attempt."""
+    p = begun(principal, wanted, instrument)
+    p = structs.replace(p, failure=failure, answered=True, deadline_at=p.created_at)
+    s.limits.check(keyed.until)
+    reach("record.before")
+    if not await s.writer.create(Ended(p, guard_of(principal, keyed), announce.failure(p), routed)):
+        return await existing(s, principal, wanted.reference, keyed), True
+    FAILURES.labels(failure.code).inc()
+    reach("record.after")
+    return p, False
 
 
 async def again(
@@ -163,7 +190,7 @@ def asked(wanted: Wanted) -> Asked:
     return Asked(minor=money.minor, currency=money.currency, initiator=wanted.initiator, purpose=wanted.purpose)
 
 
-async def existing(s: Scrooge, principal: Principal, reference: str, bucket: int, keyed: Keyed) -> Payment:
+async def existing(s: Scrooge, principal: Principal, reference: str, keyed: Keyed) -> Payment:
     """Why a payment was not made: its key was used before, or its reference was."""
     try:
         before = await earlier(s, principal, keyed)
@@ -171,6 +198,7 @@ async def existing(s: Scrooge, principal: Principal, reference: str, bucket: int
         before = None
     if before is not None:
         return before[0]
+    bucket = bucket_of(principal.merchant, principal.caller, reference)
     other = await payments.payment_of_reference(
         s.db, bucket, principal.merchant, principal.caller, principal.livemode, reference
     )

@@ -45,6 +45,7 @@ class Routed(Struct, frozen=True):
     facts: Facts
     knowledge: Knowledge | None = None  # none: nothing was scored
     scorer: Scorer = Scorer()
+    nowhere: NoRoute | PspUnavailable | None = None  # where there is no account: why, and whether to ask again
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -56,6 +57,10 @@ class Routed(Struct, frozen=True):
         before = accounts[: accounts.index(account)]
         return recorded(self.decision, self.facts, account, {a: s.limits.pressure(a) or "no slot free" for a in before})
 
+    def unsent(self) -> Raw:
+        """What is kept of it when nobody can take the payment."""
+        return recorded(self.decision, self.facts, None, {})
+
     def left(self, s: Scrooge, payment: str) -> None:
         """It was recorded with a payment that now goes there."""
         s.learning.left(payment, self.decision, self.facts, self.knowledge, self.scorer)
@@ -65,6 +70,16 @@ async def route_of(
     s: Scrooge, principal: Principal, instrument: Instrument, only: str | None, asked: Asked = ANYTHING
 ) -> Routed:
     """Raises NoRoute and PspUnavailable, saying why for each account, and UnknownConnectorAccount."""
+    found = await looked_for(s, principal, instrument, only, asked)
+    if found.nowhere is not None:
+        raise found.nowhere
+    return found
+
+
+async def looked_for(
+    s: Scrooge, principal: Principal, instrument: Instrument, only: str | None, asked: Asked
+) -> Routed:
+    """The same; that nobody takes it is an answer. Raises UnknownConnectorAccount."""
     if only is not None and await s.directory.account(only, principal.merchant) is None:
         raise UnknownConnectorAccount("no such connector account", param="connector_account")
     facts = facts_of(s, principal, instrument, asked)
@@ -74,9 +89,9 @@ async def route_of(
         routed = Routed(given(switched_on(s, principal, known, facts), facts, principal.livemode, only), facts)
     else:
         routed = scored(s, principal, policy, known, facts, only)
-    if not routed.accounts:
-        raise nowhere(known, routed.decision, principal.livemode, only, instrument)
-    return routed
+    if routed.accounts:
+        return routed
+    return structs.replace(routed, nowhere=nowhere(known, routed.decision, instrument))
 
 
 def facts_of(s: Scrooge, principal: Principal, instrument: Instrument, asked: Asked) -> Facts:
@@ -137,9 +152,7 @@ def switched_on(s: Scrooge, principal: Principal, known: Sequence[Candidate], fa
     return found
 
 
-def nowhere(
-    known: Sequence[Candidate], decision: Decision, livemode: bool, only: str | None, instrument: Instrument
-) -> NoRoute | PspUnavailable:
+def nowhere(known: Sequence[Candidate], decision: Decision, instrument: Instrument) -> NoRoute | PspUnavailable:
     """Why nobody takes it; and if somebody would at another moment, that it is worth asking again."""
     pressed = {c.name for c in known if c.pressure is not None and decision.excluded.get(c.name) == c.pressure}
     if pressed:

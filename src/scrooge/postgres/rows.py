@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -37,6 +38,11 @@ def public(prefix: str, value: Any) -> str | None:
         return None
     number = int(value.replace("-", ""), 16) if isinstance(value, str) else value.int
     return encode(prefix, number)
+
+
+def attempt_of(number: UUID, payment: str) -> str | None:
+    """Rows of a payment that are of no attempt bear the payment's own number instead."""
+    return None if number.hex == hex_of(payment) else public("att", number)
 
 
 def uuid_of(public_id: str | None) -> str | None:

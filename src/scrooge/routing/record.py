@@ -45,7 +45,7 @@ class Recorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
     way: str
     because: str
     propensity: float
-    took: Took
+    took: Took | None = None  # none: nobody could take it
     accounts: tuple[Scored, ...]
     facts: Mapping[str, str] = {}
     excluded: Mapping[str, str] = {}
@@ -54,20 +54,15 @@ class Recorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: int
 
 
-def recorded(decision: Decision, facts: Facts, account: str, passed: Mapping[str, str]) -> Raw:
-    """As JSON. `account` is where the first attempt goes; `passed`: the accounts before it, and why not there."""
+def recorded(decision: Decision, facts: Facts, account: str | None, passed: Mapping[str, str]) -> Raw:
+    """As JSON. `account` is where the first attempt goes, if any does; `passed`: those before it, and why not there."""
     scores, excluded = decision.scores, decision.excluded
-    names = {s.account: s.name for s in scores}
     most = Recorded(
         policy=decision.policy,
         way=decision.way,
         because=decision.because[:WORDS_MOST],
         propensity=rounded(decision.propensity),
-        took=Took(
-            account=account,
-            propensity=rounded(taken(scores, account, passed)),
-            passed={names[a]: why[:WORDS_MOST] for a, why in list(passed.items())[:NAMES_MOST]},
-        ),
+        took=took(scores, account, passed) if account is not None else None,
         accounts=tuple(scored(s, decision.way) for s in scores[:NAMES_MOST]),
         facts=known(facts),
         excluded={name: why[:WORDS_MOST] for name, why in list(excluded.items())[:NAMES_MOST]},
@@ -76,6 +71,15 @@ def recorded(decision: Decision, facts: Facts, account: str, passed: Mapping[str
         at=decision.at,
     )
     return Raw(msgspec.json.encode(most))
+
+
+def took(scores: Sequence[Score], account: str, passed: Mapping[str, str]) -> Took:
+    names = {s.account: s.name for s in scores}
+    return Took(
+        account=account,
+        propensity=rounded(taken(scores, account, passed)),
+        passed={names[a]: why[:WORDS_MOST] for a, why in list(passed.items())[:NAMES_MOST]},
+    )
 
 
 def taken(scores: Sequence[Score], account: str, passed: Mapping[str, str]) -> float:

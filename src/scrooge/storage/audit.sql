@@ -81,15 +81,24 @@ SELECT count(*) OVER () AS total, payment_id, account, currency, coalesce(e.mino
  LIMIT $1;
 
 -- events_missing :many
--- Every attempt that concluded was announced as what it concluded.
-SELECT count(*) OVER () AS total, a.payment_id, a.reference, a.operation, a.state
-  FROM attempts a
- WHERE a.state IN ('approved', 'declined', 'rejected', 'reversed')
-   AND NOT EXISTS (
+-- Every attempt that concluded was announced as what it concluded, and every payment that failed before it had one.
+WITH concluded AS (
+    SELECT a.bucket, a.payment_id, a.id, a.reference, a.operation, a.state,
+           CASE WHEN a.sale THEN 'sale' ELSE a.operation END || '_'
+           || CASE WHEN a.state = 'reversed' AND a.closed = 'expired' THEN 'expired' ELSE a.state END AS type
+      FROM attempts a
+     WHERE a.state IN ('approved', 'declined', 'rejected', 'reversed')
+    UNION ALL
+    SELECT p.bucket, p.id, p.id, p.reference, 'authorize', 'failed', 'payment_failed'
+      FROM payments p
+     WHERE p.failure IS NOT NULL
+)
+SELECT count(*) OVER () AS total, c.payment_id, c.reference, c.operation, c.state
+  FROM concluded c
+ WHERE NOT EXISTS (
        SELECT FROM events e
-        WHERE e.bucket = a.bucket AND e.payment_id = a.payment_id AND e.attempt_id = a.id
-          AND e.type = CASE WHEN a.sale THEN 'sale' ELSE a.operation END || '_'
-                    || CASE WHEN a.state = 'reversed' AND a.closed = 'expired' THEN 'expired' ELSE a.state END)
+        WHERE e.bucket = c.bucket AND e.payment_id = c.payment_id AND e.attempt_id = c.id
+          AND e.type = c.type)
  LIMIT $1;
 
 -- doubles_in_books :many

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Raw, Struct, structs
 
@@ -20,9 +20,9 @@ Q = load(Path(__file__).with_name("payments.sql"))
 
 
 class Announcement(Struct, frozen=True):
-    """An event to be written with the change that made it true."""
+    """An event to be written with the change that made it true; of an attempt, or of the payment itself."""
 
-    attempt: str
+    attempt: str | None
     type: str
     content: dict[str, Any]
 
@@ -48,12 +48,21 @@ class Guard(Struct, frozen=True):
     livemode: bool = False
 
 
+class Ended(NamedTuple):
+    """A payment that ends before any PSP is asked, and where it could not go."""
+
+    payment: Payment
+    guard: Guard
+    event: Announcement
+    routed: Raw | None
+
+
 # A payment, its key, its first request, when to ask about that (Unix microseconds), and how it was routed.
-Made = tuple[Payment, Guard, Request, int] | tuple[Payment, Guard, Request, int, Raw]
+Made = tuple[Payment, Guard, Request, int] | tuple[Payment, Guard, Request, int, Raw] | Ended
 
 
 async def create(db: Any, made: Sequence[Made]) -> set[str]:
-    """Records payments with their first attempts.
+    """Records payments with their first attempts, or with why they have none.
 
     Returns the ids that were made; the others met a taken key or reference. Raises ReattemptRefused, when any is.
     """
@@ -62,15 +71,22 @@ async def create(db: Any, made: Sequence[Made]) -> set[str]:
 
 async def create_each(db: Any, made: Sequence[Made]) -> dict[str, Refused | None]:
     """The same for payments that know nothing of each other: what became of each, of one that is absent nothing."""
-    payments, attempts, decisions, wanted, unmade = [], [], [], [], []
-    for p, guard, request, ask_at, *routed in made:
+    payments, attempts, decisions, wanted, unmade, events = [], [], [], [], [], []
+    for one in made:
+        if isinstance(one, Ended):
+            p = one.payment
+            payments.append(payment_row(p, one.guard))
+            decisions += [decision_row(None, p.id, one.routed)] if one.routed is not None else []
+            events.append(event_row(p, one.event, p.version))
+            continue
+        p, guard, request, ask_at, *routed = one
         [attempt] = p.attempts
         payments.append(payment_row(p, guard))
         attempts.append(new_attempt_row(p, attempt, request, ask_at))
         decisions += [decision_row(attempt.id, p.id, decision) for decision in routed]
         wanted += wanted_rows(p, attempt)
         unmade += never_made(p, attempt)
-    return told(await run(db, Q["create"], *map(encoded, (payments, attempts, decisions, wanted, unmade))))
+    return told(await run(db, Q["create"], *map(encoded, (payments, attempts, decisions, wanted, unmade, events))))
 
 
 def told(rows: Any) -> dict[str, Refused | None]:
@@ -121,11 +137,7 @@ async def save_each(db: Any, changes: list[Change]) -> dict[str, Refused | None]
                     {**owned, "journal_id": journal_id, "line": line, "account": p.account, "minor": p.minor,
                      "currency": p.currency}
                 )  # fmt: skip
-        for e in c.events:
-            events.append(
-                {**owned, "id": f"{new_number(bucket):032x}", "attempt_id": hex_of(e.attempt), "type": e.type,
-                 "object_version": c.before.version + 1, "content": e.content}
-            )  # fmt: skip
+        events += [event_row(c.after, e, c.before.version + 1) for e in c.events]
     arguments = (payments, moved, added, journals, postings, events, decisions, wanted, ended)
     return told(await run(db, Q["save"], *map(encoded, arguments)))
 
@@ -148,13 +160,24 @@ def payment_row(p: Payment, guard: Guard) -> dict[str, Any]:
         "instrument_id": uuid_of(p.instrument), "initiator": p.initiator, "purpose": p.purpose,
         "return_url": p.return_url, "statement_descriptor": p.statement_descriptor, "metadata": p.metadata,
         "save_for": p.save_for, "created_at": at_moment(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
-        "fingerprint": guard.fingerprint.hex(),
+        "fingerprint": guard.fingerprint.hex(), "answered": p.answered, "failure": p.failure,
     }  # fmt: skip
 
 
-def decision_row(attempt: str, payment: str, decision: Raw) -> dict[str, Any]:
+def decision_row(attempt: str | None, payment: str, decision: Raw) -> dict[str, Any]:
+    """Under the payment's own number, where no attempt came of it."""
     bucket, payment_id = key_of(payment)
-    return {"bucket": bucket, "payment_id": payment_id, "attempt_id": hex_of(attempt), "decision": decision}
+    return {"bucket": bucket, "payment_id": payment_id, "attempt_id": hex_of(attempt or payment), "decision": decision}
+
+
+def event_row(p: Payment, e: Announcement, version: int) -> dict[str, Any]:
+    """Under the payment's own number, where it is of no attempt."""
+    bucket, payment_id = key_of(p.id)
+    return {
+        "bucket": bucket, "payment_id": payment_id, "merchant_id": uuid_of(p.merchant), "livemode": p.livemode,
+        "id": f"{new_number(bucket):032x}", "attempt_id": hex_of(e.attempt or p.id), "type": e.type,
+        "object_version": version, "content": e.content,
+    }  # fmt: skip
 
 
 def touched_row(c: Change) -> dict[str, Any]:

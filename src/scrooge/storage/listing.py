@@ -10,7 +10,7 @@ from msgspec import Struct
 from scrooge.domain.payment import Payment
 from scrooge.ids import bucket_in, bucket_of, hex_of
 from scrooge.postgres.database import load, run
-from scrooge.postgres.rows import key_of, microseconds, moment, public
+from scrooge.postgres.rows import attempt_of, key_of, microseconds, moment, public
 from scrooge.storage.payments import payment_of
 
 Q = load(Path(__file__).with_suffix(".sql"))
@@ -48,7 +48,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
     id: str
     payment: str
-    attempt: str
+    attempt: str | None  # none: it is the payment's own
     type: str
     object_version: int
     content: dict[str, Any]
@@ -136,7 +136,7 @@ def event_of(row: Any, payment_id: str, position: tuple[str, str] = ("0", "")) -
     return Event(
         id=public("evt", row["id"]) or "",
         payment=payment_id,
-        attempt=public("att", row["attempt_id"]) or "",
+        attempt=attempt_of(row["attempt_id"], payment_id),
         type=row["type"],
         object_version=row["object_version"],
         content=msgspec.json.decode(row["content"]),

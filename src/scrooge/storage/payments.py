@@ -10,7 +10,7 @@ from msgspec import Struct
 from scrooge.connectors.connector import Fill, Request, TokenFill
 from scrooge.domain.attempt import Attempt, Closed, Counted, Operation, State
 from scrooge.domain.outcome import NextAction
-from scrooge.domain.payment import Payment
+from scrooge.domain.payment import Failure, Payment
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import hex_of, key_of, microseconds, moment, public
 from scrooge.storage.changes import Guard
@@ -95,6 +95,7 @@ def payment_of(row: Any) -> Payment:
         statement_descriptor=row["statement_descriptor"],
         metadata=msgspec.json.decode(row["metadata"]),
         save_for=row["save_for"],
+        failure=msgspec.json.decode(row["failure"], type=Failure) if row["failure"] else None,
         created_at=microseconds(row["created_at"]) or 0,
         deadline_at=microseconds(row["deadline_at"]) or 0,
     )

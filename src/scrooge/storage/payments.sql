@@ -1,6 +1,6 @@
 -- create :many
 -- ($1 payments, $2 attempts, $3 decisions, $4 what they ask of the schemes' counters, $5 what to give back of one that
--- is not made: JSON arrays) Guards, payment, first attempt and why it goes where it goes in one statement; returns the
+-- is not made, $6 events of those that end without an attempt: JSON arrays) Guards, payment, first attempt and why it goes where it goes in one statement; returns the
 -- ids that were made, and those that a scheme's rule refuses, with the rule. A row whose key or reference is taken makes
 -- nothing, and says so by its absence.
 -- A reference that is already visible does not use up the key, and is not counted; nor does what is refused.
@@ -10,7 +10,8 @@ WITH input AS (
            bucket smallint, id uuid, merchant_id uuid, caller_id uuid, reference text, minor bigint, currency char(3),
            sale boolean, livemode boolean, status text, deadline_at timestamptz, accounts uuid[], customer text,
            instrument_id uuid, initiator text, purpose text, return_url text, statement_descriptor text,
-           metadata jsonb, save_for text, created_at timestamptz, key_bucket smallint, key text, fingerprint text)
+           metadata jsonb, save_for text, created_at timestamptz, key_bucket smallint, key text, fingerprint text,
+           answered boolean, failure jsonb)
 ), unheard AS (
     SELECT *
       FROM input i
@@ -40,10 +41,10 @@ WITH input AS (
     INSERT INTO payments (
            bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           save_for, created_at)
+           save_for, created_at, answered, failure)
     SELECT bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           save_for, created_at
+           save_for, created_at, answered, failure
       FROM fresh
      WHERE (id IN (SELECT payment_id FROM referenced)) IS TRUE
     RETURNING id
@@ -63,6 +64,13 @@ WITH input AS (
     INSERT INTO routing_decisions (bucket, payment_id, attempt_id, decision)
     SELECT r.bucket, r.payment_id, r.attempt_id, r.decision
       FROM jsonb_to_recordset($3::jsonb) AS r(bucket smallint, payment_id uuid, attempt_id uuid, decision jsonb)
+     WHERE (r.payment_id IN (SELECT id FROM made)) IS TRUE
+), announced AS (
+    INSERT INTO events (bucket, payment_id, id, merchant_id, livemode, attempt_id, type, object_version, content)
+    SELECT r.bucket, r.payment_id, r.id, r.merchant_id, r.livemode, r.attempt_id, r.type, r.object_version, r.content
+      FROM jsonb_to_recordset($6::jsonb) AS r(
+           bucket smallint, payment_id uuid, id uuid, merchant_id uuid, livemode boolean, attempt_id uuid, type text,
+           object_version integer, content jsonb)
      WHERE (r.payment_id IN (SELECT id FROM made)) IS TRUE
 ), unmade AS MATERIALIZED (
     SELECT end_attempts((

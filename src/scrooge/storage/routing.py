@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from scrooge.postgres.database import load, run
-from scrooge.postgres.rows import EPOCH, encoded, hex_of, key_of, public
+from scrooge.postgres.rows import EPOCH, attempt_of, encoded, hex_of, key_of, public
 from scrooge.routing.blame import Signal
 from scrooge.routing.estimates import Delta, Kept, Settings
 from scrooge.routing.health import Trouble
@@ -27,10 +27,10 @@ class Told(Struct, frozen=True):
     ended: bool
 
 
-async def decisions(db: Any, payment: str) -> list[tuple[str, str]]:
-    """(attempt, decision as JSON) for each time the payment was routed."""
+async def decisions(db: Any, payment: str) -> list[tuple[str | None, str]]:
+    """(attempt, decision as JSON) for each time the payment was routed; no attempt where nobody could take it."""
     rows = await run(db, Q["decisions"], *key_of(payment))
-    return [(public("att", r["attempt_id"]) or "", r["decision"]) for r in rows]
+    return [(attempt_of(r["attempt_id"], payment), r["decision"]) for r in rows]
 
 
 async def learn(db: Any, news: Iterable[tuple[Whose, Delta, Settings]]) -> None:
