@@ -79,6 +79,11 @@ OLDEST_UNREAD = Gauge(
     "How late the notification is whose turn to be applied came first",
     multiprocess_mode="max",
 )
+UNMAPPED = Gauge(
+    "scrooge_unmapped_decline_codes",
+    "Codes of declines that no table maps, heard within a week",
+    multiprocess_mode="max",
+)
 UNHANDLED = Gauge(
     "scrooge_unhandled_notifications",
     "Notifications of kinds not handled yet",

@@ -4,7 +4,19 @@ The OpenAPI document, the human page at /docs and the router are all made from t
 """
 
 from scrooge import errors as e
-from scrooge.api import accounts, events, health, instruments, ledger, operations, outside, payments, routing, webhooks
+from scrooge.api import (
+    accounts,
+    events,
+    health,
+    instruments,
+    ledger,
+    operations,
+    outside,
+    payments,
+    routing,
+    routing_declines,
+    webhooks,
+)
 from scrooge.api import answers as a
 from scrooge.api import bodies as b
 from scrooge.api import instrument_answers as ia
@@ -219,6 +231,9 @@ ROUTES = (
           problems=(e.NotFound,), summary="Read a switch"),
     Route(method="DELETE", path=SWITCH, handler=routing.end_switch, scope=STEER_WRITE,
           answers={200: ra.RoutingSwitch}, problems=(e.NotFound,), summary="End a switch; it stays in the list"),
+    Route(method="GET", path="/v1/routing/unmapped-declines", handler=routing_declines.several, scope=STEER,
+          query=rb.UnmappedFilter, answers={200: ra.UnmappedDeclineList},
+          summary="List the decline codes that no table maps, heard last first"),
     # --- ledger ---
     Route(method="GET", path="/v1/ledger/accounts", handler=ledger.accounts, scope="ledger:read",
           answers={200: r.LedgerAccountList}, summary="List ledger accounts with their balances"),

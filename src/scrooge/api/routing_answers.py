@@ -118,6 +118,27 @@ class RoutingSwitchList(Listed, frozen=True, kw_only=True):
     data: list[RoutingSwitch]
 
 
+class UnmappedDecline(Answered, frozen=True, kw_only=True):
+    """`payment` is the latest of them. `suggestion`: what the issuer's code says; `mapped`: what the code means to this
+    release, where a later one has mapped it."""
+
+    object: Literal["unmapped_decline"]
+    connector: str
+    code: str
+    network_code: str | None
+    brand: str | None
+    declines: int
+    first_seen: Moment
+    last_seen: Moment
+    payment: str
+    suggestion: str | None
+    mapped: str | None
+
+
+class UnmappedDeclineList(Listed, frozen=True, kw_only=True):
+    data: list[UnmappedDecline]
+
+
 class RoutingExplanation(Answered, frozen=True, kw_only=True):
     """`accounts` are eligible, the likeliest first; `excluded` says why the others are not. Of `scores`, values are in
     minor units, costs in billionths of one. `terms`: what a refusing account's terms miss in the payment."""

@@ -64,6 +64,10 @@ class ActivationFilter(Body, frozen=True, kw_only=True):
     limit: Limit = 20
 
 
+class UnmappedFilter(Body, frozen=True, kw_only=True):
+    limit: Limit = 100
+
+
 class SetTariffs(Body, frozen=True, kw_only=True):
     document: PriceDocument
     notes: Notes = ""

@@ -19,6 +19,7 @@ from scrooge.connectors.send import Health as Told
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.payment import Payment
+from scrooge.flows.unmapped import Unmapped
 from scrooge.routing.costs import Costs
 from scrooge.routing.decision import Decision, Knowledge
 from scrooge.routing.estimates import Estimates
@@ -69,6 +70,7 @@ class Learning:
         self.late: OrderedDict[str, None] = OrderedDict()
         self.approved_by: OrderedDict[str, str] = OrderedDict()
         self.unread: deque[Lesson] = deque(maxlen=UNREAD_MOST)
+        self.unmapped = Unmapped()
         self.began = asyncio.Event()  # an account has become unwell: others should know
 
     def of(self, merchant: str, livemode: bool, scorer: Scorer | None = None) -> Learned:
@@ -124,6 +126,7 @@ class Learning:
                     remember(self.approved_by, p.instrument, a.connector_account, STUCK_MOST)
             case State.DECLINED:
                 heard = Heard.DECLINED
+                self.unmapped.note(p, a, self.brand_of(p, a))
             case State.REJECTED if told is Told.UNHEARD:
                 return  # Our own vault or line was at fault, and no PSP was asked.
             case State.REJECTED:
@@ -138,6 +141,10 @@ class Learning:
             self.unread.append(lesson)
         else:
             self.teach(lesson, facts)
+
+    def brand_of(self, p: Payment, a: Attempt) -> str:
+        facts = self.underway.get(p.id)
+        return facts.brand if facts is not None else a.counted.brand if a.counted is not None else ""
 
     def teach(self, lesson: Lesson, facts: Facts) -> None:
         """An attempt that follows another of its payment is no fair sample of approvals; that it failed, it may say."""

@@ -13,7 +13,7 @@ from scrooge.flows.escalate import Aging, escalate
 from scrooge.flows.receive import apply_one
 from scrooge.flows.saving import learn
 from scrooge.flows.scrooge import Scrooge
-from scrooge.storage import errands, inbox, saving, work
+from scrooge.storage import errands, inbox, saving, unmapped, work
 from scrooge.workers.ask import Asking
 from scrooge.workers.forgetting import Counters, forget_keys, forget_lessons
 from scrooge.workers.webhooks import forget_webhooks, replay_events, send_webhooks, show_webhooks, spread_events
@@ -54,6 +54,7 @@ async def show_backlog(s: Scrooge, spawn: Spawn) -> int:
     metrics.UNHANDLED.set(seen["unhandled"])
     metrics.OUTBOX_AGE.set(seen["hidden_event_seconds"])
     metrics.BREAKS_OPEN.set(seen["breaks_open"])
+    metrics.UNMAPPED.set(await unmapped.heard(s.db))
     return 0
 
 

@@ -3,6 +3,7 @@
 import typer
 
 from scrooge.cli.routing import policies, steer
+from scrooge.cli.routing.declines import declines
 from scrooge.cli.routing.trial import trial
 
 app = typer.Typer(no_args_is_help=True, help="How payments are routed.")
@@ -18,4 +19,5 @@ app.command()(steer.switch)
 app.command()(steer.switches)
 app.command()(steer.unswitch)
 app.command()(steer.tariffs)
+app.command()(declines)
 app.command()(trial)

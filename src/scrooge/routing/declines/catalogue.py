@@ -139,3 +139,10 @@ def unmapped(known: Catalogue, declined: Declined, connector: str, brand: str) -
             if heard:
                 guess = suggestion if says == "raw" else (declined.decline if says == "network" else None)
                 yield Unmapped(says, of_whom, brand, code, declined.raw_message, guess)
+
+
+def suggested(connector: str, code: str, network_code: str, brand: str) -> tuple[Decline | None, Decline | None]:
+    """Of a code that was not mapped when it was heard: what the issuer's code says, and what it is mapped to now."""
+    issuer = catalogue().look_up("network", "", brand, network_code)
+    own = catalogue().look_up("raw", connector, brand, code)
+    return issuer.decline if issuer else None, own.decline if own else None
