@@ -75,6 +75,9 @@ def show(story: Story, balances: list[LedgerBalance]) -> None:
     """On stderr, where a person looks."""
     STDERR.print()
     STDERR.print(Panel(results(story), title="[bold]What happened", expand=False, padding=(0, 2)))
+    if story.outage is not None:
+        around = "[bold]An outage, routed around"
+        STDERR.print(Panel(weathered(story.outage), title=around, expand=False, padding=(0, 2)))
     STDERR.print(Panel(books(balances), title="[bold]The books", expand=False, padding=(0, 2)))
     check = story.check
     verdict = (
@@ -103,16 +106,22 @@ def results(story: Story) -> Table:
         ("latency p50, p95, p99", " ".join(f"{ms:,.0f}" for ms in latency.values()) + " ms"),
     ):
         table.add_row(what, number)
-    if story.outage is not None:
-        table.add_row(f"{story.outage.psp} was down", weathered(story.outage))
     return table
 
 
-def weathered(o: Outage) -> str:
-    """What an outage of one PSP did, in a line."""
-    seen = "not noticed" if o.noticed_seconds is None else f"noticed after {o.noticed_seconds:.1f} s"
-    back = "not used again yet" if o.back_seconds is None else f"used again {o.back_seconds:.1f} s after it"
-    return f"{o.seconds:.1f} s: {o.sent_there} of {o.payments} payments met it; {seen}, {back}"
+def weathered(o: Outage) -> Table:
+    """What an outage of one PSP did: short enough for a terminal of 80 columns."""
+    seen, back = o.noticed_seconds, o.back_seconds
+    table = Table.grid(padding=(0, 3))
+    for what, told in (
+        (f"{o.psp} answered 503", f"for {o.seconds:.1f} s, on purpose"),
+        ("payments meanwhile", f"{o.payments}, of which {o.approved} were approved"),
+        ("sent there first", f"{o.sent_there} of them"),
+        ("routed around it", "never" if seen is None else "at once" if seen < 0.1 else f"after {seen:.1f} s"),
+        ("used again", "not yet" if back is None else f"{back:.1f} s after its end"),
+    ):
+        table.add_row(what, told)
+    return table
 
 
 def books(balances: list[LedgerBalance]) -> Table:
