@@ -3,6 +3,7 @@
 from tests.mutants.canaries import CANARIES
 from tests.mutants.capture import CAPTURE
 from tests.mutants.core import CORE
+from tests.mutants.fees import FEES
 from tests.mutants.fills import FILLED
 from tests.mutants.flows import FLOWS
 from tests.mutants.hop import HOP
@@ -32,4 +33,5 @@ MUTANTS = (
     *INSTRUMENTS,
     *REATTEMPTS,
     *STEERING,
+    *FEES,
 )

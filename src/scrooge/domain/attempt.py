@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from scrooge.domain.fees import Fees
 from scrooge.domain.outcome import (
     ActionRequired,
     Approved,
@@ -110,6 +111,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     concluded_at: int | None = None  # Unix microseconds
     teaches: str | None = None  # the instrument to which belongs what an approval brings
     counted: Counted | None = None  # None: it does not count (test mode, or made before there were limits)
+    fees: Fees | None = None  # None: nobody had said what its account costs
     followed: str | None = None  # why something followed it, or did not, beside its outcome
     asks: int = 0  # questions claimed by others than the first sender: replays, inquiries
 

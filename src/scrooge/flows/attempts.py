@@ -8,6 +8,7 @@ from scrooge.connectors.connector import Request, render
 from scrooge.domain.attempt import Attempt, Counted, Operation
 from scrooge.domain.payment import Payment, decide
 from scrooge.flows.ask import SECOND, command_of
+from scrooge.flows.fees import fees_of
 from scrooge.flows.perform import GRACE
 from scrooge.flows.route import network_token_at
 from scrooge.flows.scrooge import Scrooge, now
@@ -35,7 +36,7 @@ async def attempted(
         connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
         return_token=return_token, sent_at=sent_at,
         teaches=instrument.id if teaches(p, instrument) else None,
-        counted=counted(s, p, instrument, account, sent_at),
+        counted=counted(s, p, instrument, account, sent_at), fees=await fees_of(s, p, instrument),
     )  # fmt: skip
     attempt: Attempt = p.attempts[-1]
     command = command_of(

@@ -24,6 +24,7 @@ from scrooge.errors import (
 )
 from scrooge.flows import breaks
 from scrooge.flows.authorize import visible
+from scrooge.flows.fees import with_fees
 from scrooge.flows.perform import keep
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
@@ -85,7 +86,7 @@ async def approve(s: Scrooge, who: Principal, decision_id: str) -> Decision:
             # Nobody's question is out: what the PSP is about to answer is not decided away.
             if await work.claim_attempt(connection, p.id, attempt.id, LEASE_SECONDS) is None:
                 raise AttemptBusy("the PSP is being asked about it right now", retry_after=BUSY_SECONDS)
-            await keep(s, connection, p, hear(p, attempt.id, news(d, d.id), now()))
+            await keep(s, connection, p, with_fees(s, p, hear(p, attempt.id, news(d, d.id), now())))
             applied = await decisions.decide(connection, d.id, "applied", who.key_id, None)
             assert applied is not None, "its row is held"
             detail = {"payment": p.id, "attempt": attempt.id, "outcome": d.outcome, "proposed_by": d.proposed_by}

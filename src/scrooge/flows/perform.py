@@ -20,7 +20,9 @@ from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable
 from scrooge.flows import breaks
 from scrooge.flows.announce import announcement
 from scrooge.flows.ask import SECOND, account_of, ask
+from scrooge.flows.fees import with_fees
 from scrooge.flows.scrooge import Scrooge, now
+from scrooge.ledger.fees import fee_journal
 from scrooge.ledger.postings import Journal, journal
 from scrooge.postgres.database import redone
 from scrooge.storage import changes, payments, work
@@ -140,7 +142,7 @@ async def nobody_else_asked(connection: Any, p: Payment, a: Attempt, epoch: int 
 
 
 def heard(s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, answered: bool) -> Payment:
-    after = hear(p, attempt_id, outcome, now(), Late(s.settings.late_success))
+    after = with_fees(s, p, hear(p, attempt_id, outcome, now(), Late(s.settings.late_success)))
     return structs.replace(after, answered=True) if answered and not after.answered else after
 
 
@@ -198,9 +200,8 @@ async def change_of(
             "psp": (await account_of(s, a)).name,
             "caller": await s.directory.caller_name(after.caller),
         }
-        posted = journal(before, after, a.id, names)
-        if posted is not None:
-            journals.append(posted)
+        posted = journal(before, after, a.id, names), fee_journal(before, after, a.id, names)
+        journals += [one for one in posted if one is not None]
         event = announcement(after, old, a, names["psp"])
         if event is not None:
             events.append(event)

@@ -19,6 +19,8 @@ class Account(StrEnum):
     PSP_RECEIVABLE = "assets.psp_receivable.{psp}"  # captured, not yet reported by the PSP
     ORDER_CLEARING = "liabilities.order_clearing.{caller}"  # what the caller's billing clears
     REFUNDS_PENDING = "liabilities.refunds_pending"  # promised to payers, not yet approved
+    PSP_FEES = "expenses.psp_fees.{component}.{psp}"  # as the account's tariff says, until settlement says better
+    FEE_ACCRUAL = "liabilities.fee_accrual.{psp}"  # what the PSP is expected to keep
     MEMO_AUTHORIZED = "memo.authorized"  # held on cards, not captured: nobody owes it yet
     MEMO_CONTRA = "memo.contra"
 
@@ -30,11 +32,13 @@ class Posting(Struct, frozen=True):
 
 
 class Journal(Struct, frozen=True):
-    """A balanced set of postings, never changed. `effect` is unique per attempt."""
+    """A balanced set of postings, never changed. `effect` and `seq` are unique per attempt."""
 
     attempt: str
     effect: str
     postings: tuple[Posting, ...]
+    seq: int = 1
+    tariffs: str = ""  # the version of the prices that fees were told by
 
 
 A = Account

@@ -29,6 +29,7 @@ class Line(Struct, frozen=True):
     least: int | None
     most: int | None
     always: bool  # declined attempts cost it too
+    back: bool = False  # a refund brings it back
 
     def of(self, minor: int) -> int:
         nano = minor * self.rate + self.fixed
@@ -58,7 +59,7 @@ class Price(Struct, frozen=True):
         return nano + sum(line.of(minor) for line in self.bounded if line.always) if self.bounded else nano
 
     def parts(self, minor: int) -> dict[str, int]:
-        """By component, in billionths: what the accrual at capture is posted from."""
+        """By component, in billionths."""
         found: dict[str, int] = {}
         for line in self.lines:
             found[line.component] = found.get(line.component, 0) + line.of(minor)
@@ -99,10 +100,11 @@ class Table:
 class Costs:
     """All prices, ready to be asked. Raises ValueError when a document does not hold together."""
 
-    def __init__(self, prices: Prices = NONE) -> None:
+    def __init__(self, prices: Prices = NONE, version: str = "") -> None:
         problems = list(faults(prices))
         if problems:
             raise ValueError("; ".join(problems))
+        self.version = version
         self.schedules = {s.name: s.fees for s in prices.schedules}
         spans = [(days(t.valid_from), days(t.valid_until) + 1 if t.valid_until else None) for t in prices.tariffs]
         self.starts = sorted({0, *(day for span in spans for day in span if day is not None)})
@@ -153,6 +155,7 @@ def price(fees: Sequence[Fee], currency: str) -> Price:
                 least=nano(fee.least, currency),
                 most=nano(fee.most, currency),
                 always=fee.on == "attempt",
+                back=fee.refunded,
             )
         )
     straight = [line for line in lines if line.least is None and line.most is None]

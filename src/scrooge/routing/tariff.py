@@ -32,6 +32,7 @@ class Fee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     least: dict[Text, Sum] = {}
     most: dict[Text, Sum] = {}
     on: Literal["approved", "attempt"] = "approved"
+    refunded: bool = False  # comes back with what is refunded, in proportion
     source: Annotated[str, Meta(max_length=300)] = ""
 
 
@@ -111,5 +112,7 @@ def faults(prices: Prices) -> Iterator[str]:
         spans.setdefault(tariff.account, []).append((first, last))
         for j, fee in enumerate(tariff.fees):
             yield from (f"{place}.fees[{j}].when.{at}: {what}" for at, what in wrong(fee.when))
+            if fee.refunded and fee.on == "attempt":
+                yield f"{place}.fees[{j}]: what every attempt costs does not come back with a refund"
             if fee.region is not None and not tariff.country:
                 yield f"{place}.fees[{j}]: a region needs the country of the account"

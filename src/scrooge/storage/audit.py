@@ -16,6 +16,7 @@ from scrooge.domain.payment import Payment, Tally, status_of, tally
 from scrooge.postgres.database import load, run
 from scrooge.postgres.migrate import connect
 from scrooge.postgres.rows import encoded, public
+from scrooge.storage.audit_fees import Versions, wrong_fees
 from scrooge.storage.findings import FAULTS, SHOWN, WRONG_MAX, Report, find
 from scrooge.storage.payments import payment_of
 from scrooge.storage.truth import TruthLine, compare_truth, keep_truth
@@ -98,12 +99,17 @@ COUNTERS = msgspec.json.Decoder(list[Counters])
 
 async def recompute(connection: asyncpg.Connection, report: Report) -> None:
     """Reads every payment through a cursor; a few hundred are in memory at a time."""
+    versions = Versions(connection, Q)
     async for row in connection.cursor(Q["payments"].sql, prefetch=500):
         kept = COUNTERS.decode(row["tries"]) if row["tries"] else []
-        wrong_status, wrong_counters = judged(payment_of(row), row["status"], kept)
+        p = payment_of(row)
+        wrong_status, wrong_counters = judged(p, row["status"], kept)
+        await versions.read(p)
+        wrong = wrong_fees(p, versions.known)
+        report.fees_differ += wrong is not None
         report.statuses_differ += wrong_status is not None
         report.counters_differ += wrong_counters is not None
-        for sentence in (wrong_status, wrong_counters):
+        for sentence in (wrong_status, wrong_counters, wrong):
             if sentence is not None and len(report.findings) < SHOWN:
                 report.findings.append(sentence)
 

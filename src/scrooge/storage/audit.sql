@@ -42,6 +42,12 @@ WITH counted AS (
     SELECT a.bucket, a.payment_id, c.name, a.currency, a.approved_minor AS minor
       FROM attempts a JOIN connector_accounts c ON c.id = a.connector_account_id
      WHERE a.operation = 'authorize' AND a.sale AND a.state = 'reversing'
+), fees AS (
+    SELECT a.bucket, a.payment_id, c.name, a.currency, f.key AS component, f.value::bigint AS minor
+      FROM attempts a
+      JOIN connector_accounts c ON c.id = a.connector_account_id,
+           jsonb_each_text(a.fees->'minor') f
+     WHERE a.fees->'minor' IS NOT NULL
 ), lines AS (
     SELECT t.bucket, t.payment_id, 'assets.psp_receivable.' || c.name AS account, t.currency, t.taken AS minor
       FROM counted t JOIN connector_accounts c ON c.id = t.connector_account_id
@@ -61,6 +67,11 @@ WITH counted AS (
     SELECT bucket, payment_id, 'assets.psp_receivable.' || name, currency, minor FROM unwanted
     UNION ALL
     SELECT bucket, payment_id, 'liabilities.refunds_pending', currency, -minor FROM unwanted
+    UNION ALL
+    SELECT f.bucket, f.payment_id, 'expenses.psp_fees.' || f.component || '.' || f.name, f.currency, f.minor
+      FROM fees f
+    UNION ALL
+    SELECT f.bucket, f.payment_id, 'liabilities.fee_accrual.' || f.name, f.currency, -f.minor FROM fees f
     UNION ALL
     SELECT bucket, payment_id, 'memo.authorized', currency, held FROM counted
     UNION ALL
@@ -111,6 +122,12 @@ HAVING count(*) FILTER (WHERE a.closed IS NULL AND a.state IN
            ('sent', 'unknown', 'pending', 'action_required', 'approved', 'reversing')) > 1
     OR sum(a.captured_minor - a.refunded_minor) > p.minor
  LIMIT $1;
+
+-- tariffs :one
+SELECT document::text AS document, merchant_id FROM routing_tariffs WHERE id = $1;
+
+-- accounts :many
+SELECT name, id FROM connector_accounts WHERE merchant_id = $1;
 
 -- payments :many
 -- Every payment with its attempts: read through a cursor, judged by the domain's own arithmetic.

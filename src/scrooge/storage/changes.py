@@ -130,8 +130,9 @@ async def save_each(db: Any, changes: list[Change]) -> dict[str, Refused | None]
         for journal in c.journals:
             journal_id = f"{new_number(bucket):032x}"
             journals.append(
-                {**place, "id": journal_id, "attempt_id": hex_of(journal.attempt), "effect": journal.effect}
-            )
+                {**place, "id": journal_id, "attempt_id": hex_of(journal.attempt), "effect": journal.effect,
+                 "seq": journal.seq, "tariffs_id": uuid_of(journal.tariffs or None)}
+            )  # fmt: skip
             for line, p in enumerate(journal.postings, start=1):
                 postings.append(
                     {**owned, "journal_id": journal_id, "line": line, "account": p.account, "minor": p.minor,
@@ -198,7 +199,7 @@ def new_attempt_row(p: Payment, a: Attempt, request: Request, ask_at: int) -> di
         "sale": a.sale, "final": a.final, "state": a.state, "reference": a.reference,
         "caller_reference": a.caller_reference, "return_token": a.return_token,
         "request": request_row(request), "sent_at": at_moment(a.sent_at), "teaches": uuid_of(a.teaches),
-        "ask_in": seconds_until(ask_at), "counted": a.counted, "followed": a.followed,
+        "ask_in": seconds_until(ask_at), "counted": a.counted, "fees": a.fees, "followed": a.followed,
     }  # fmt: skip
 
 
@@ -229,6 +230,7 @@ def moved_row(c: Change, a: Attempt) -> dict[str, Any]:
         "expires_at": at_moment(a.expires_at * 1_000_000) if a.expires_at else None,
         "sent_at": at_moment(a.sent_at),
         "concluded_at": at_moment(a.concluded_at), "ask_in": seconds_until(c.ask_at.get(a.id)), "followed": a.followed,
+        "fees": a.fees,
         "same": a in c.before.attempts and a.id not in c.ask_at,
         "request": request_row(c.requests[a.id]) if a.id in c.requests else None,
     }  # fmt: skip

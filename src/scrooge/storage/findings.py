@@ -28,6 +28,7 @@ class Report(Struct, kw_only=True):
     counters_differ: int = 0
     statuses_differ: int = 0
     events_missing: int = 0
+    fees_differ: int = 0
     reversals_unheard: int = 0
     foreign: int = 0
     truth_lines: int = 0
@@ -37,7 +38,7 @@ class Report(Struct, kw_only=True):
 # Open questions and late news are no faults: everything else must be zero.
 FAULTS = (
     "double_charges", "lost", "amount_mismatches", "unbalanced_journals", "phantoms", "ledger_differs",
-    "counters_differ", "statuses_differ", "events_missing",
+    "counters_differ", "statuses_differ", "events_missing", "fees_differ",
 )  # fmt: skip
 
 # Which finding each query's rows become.

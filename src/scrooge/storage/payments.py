@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from scrooge.connectors.connector import Fill, Request, TokenFill
 from scrooge.domain.attempt import Attempt, Closed, Counted, Operation, State
+from scrooge.domain.fees import Fees
 from scrooge.domain.outcome import NextAction
 from scrooge.domain.payment import Failure, Payment
 from scrooge.postgres.database import load, run
@@ -54,6 +55,7 @@ class AttemptRow(Struct, frozen=True):
     teaches: str | None
     counted: Counted | None
     followed: str | None
+    fees: Fees | None
 
 
 ROWS = msgspec.json.Decoder(list[AttemptRow])
@@ -137,6 +139,7 @@ def attempt_of(r: AttemptRow) -> Attempt:
         teaches=public("ins", r.teaches),
         counted=r.counted,
         followed=r.followed,
+        fees=r.fees,
     )
 
 

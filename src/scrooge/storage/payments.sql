@@ -51,14 +51,14 @@ WITH input AS (
 ), tried AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, connector_account_id, minor, currency, sale, state, reference,
-           return_token, request, sent_at, teaches, ask_at, counted)
+           return_token, request, sent_at, teaches, ask_at, counted, fees)
     SELECT a.bucket, a.payment_id, a.id, a.number, a.operation, a.connector_account_id, a.minor, a.currency, a.sale,
            a.state, a.reference, a.return_token, a.request, a.sent_at, a.teaches,
-           now() + make_interval(secs => a.ask_in), a.counted
+           now() + make_interval(secs => a.ask_in), a.counted, a.fees
       FROM jsonb_to_recordset($2::jsonb) AS a(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, connector_account_id uuid,
            minor bigint, currency char(3), sale boolean, state text, reference text, return_token text,
-           request jsonb, sent_at timestamptz, teaches uuid, ask_in double precision, counted jsonb)
+           request jsonb, sent_at timestamptz, teaches uuid, ask_in double precision, counted jsonb, fees jsonb)
      WHERE (a.payment_id IN (SELECT id FROM made)) IS TRUE
 ), decided AS (
     INSERT INTO routing_decisions (bucket, payment_id, attempt_id, decision)
@@ -126,7 +126,7 @@ WITH free AS (
            reason = r.reason, action = r.action, return_token = r.return_token, expires_at = r.expires_at,
            sent_at = r.sent_at, concluded_at = r.concluded_at,
            ask_at = CASE WHEN r.same THEN a.ask_at ELSE now() + make_interval(secs => r.ask_in) END,  -- same: only what was counted on it changed
-           request = coalesce(r.request, a.request), followed = r.followed,
+           request = coalesce(r.request, a.request), followed = r.followed, fees = r.fees,
            recorded_at = CASE WHEN r.request IS NULL THEN a.recorded_at ELSE now() END
       FROM jsonb_to_recordset($2::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, state text, closed text,
@@ -136,30 +136,30 @@ WITH free AS (
            raw_message text,
            network_code text, advice_code text, reason text, action jsonb, return_token text,
            expires_at timestamptz, sent_at timestamptz, concluded_at timestamptz, ask_in double precision, same boolean,
-           request jsonb, followed text)
+           request jsonb, followed text, fees jsonb)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
        AND a.bucket = r.bucket AND a.payment_id = r.payment_id AND a.id = r.id
 ), added AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, parent_id, connector_account_id, minor, currency, sale, final,
            state, reference, caller_reference, return_token, request, sent_at, teaches, ask_at, closed, closed_at,
-           approved_minor, psp_reference, reason, concluded_at, counted)
+           approved_minor, psp_reference, reason, concluded_at, counted, fees)
     SELECT r.bucket, r.payment_id, r.id, r.number, r.operation, r.parent_id, r.connector_account_id, r.minor,
            r.currency, r.sale, r.final, r.state, r.reference, r.caller_reference, r.return_token, r.request,
            r.sent_at, r.teaches, now() + make_interval(secs => r.ask_in), r.closed, CASE WHEN r.closed IS NOT NULL THEN now() END,
-           r.approved_minor, r.psp_reference, r.reason, r.concluded_at, r.counted
+           r.approved_minor, r.psp_reference, r.reason, r.concluded_at, r.counted, r.fees
       FROM jsonb_to_recordset($3::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, parent_id uuid,
            connector_account_id uuid, minor bigint, currency char(3), sale boolean, final boolean, state text,
            reference text, caller_reference text, return_token text, request jsonb, sent_at timestamptz, teaches uuid,
            ask_in double precision, closed text, approved_minor bigint, psp_reference text, reason text,
-           concluded_at timestamptz, counted jsonb)
+           concluded_at timestamptz, counted jsonb, fees jsonb)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), journaled AS (
-    INSERT INTO journals (bucket, payment_id, id, attempt_id, effect)
-    SELECT r.bucket, r.payment_id, r.id, r.attempt_id, r.effect
+    INSERT INTO journals (bucket, payment_id, id, attempt_id, effect, seq, tariffs_id)
+    SELECT r.bucket, r.payment_id, r.id, r.attempt_id, r.effect, r.seq, r.tariffs_id
       FROM jsonb_to_recordset($4::jsonb) AS r(
-           bucket smallint, payment_id uuid, id uuid, attempt_id uuid, effect text)
+           bucket smallint, payment_id uuid, id uuid, attempt_id uuid, effect text, seq smallint, tariffs_id uuid)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), posted AS (
     INSERT INTO postings (bucket, payment_id, journal_id, line, merchant_id, livemode, account, minor, currency)

@@ -196,7 +196,7 @@ def costs_of(tariff_id: str, text: str, ids: Mapping[str, str]) -> Costs | None:
     try:
         prices = tariff.from_json(text)
         known = tuple(structs.replace(t, account=ids[t.account]) for t in prices.tariffs if t.account in ids)
-        return Costs(Prices(schedules=prices.schedules, tariffs=known))
+        return Costs(Prices(schedules=prices.schedules, tariffs=known), tariff_id)
     except (msgspec.MsgspecError, ValueError) as error:
         log.error("routing_tariffs_unreadable", tariffs=tariff_id, error=str(error))
         return None
