@@ -82,7 +82,13 @@ async def made(
 ) -> tuple[Payment, bool]:  # fmt: skip
     """Records the payment with an attempt at the account that gave us a slot, and goes through with it."""
     p = structs.replace(begun(principal, wanted, instrument), accounts=behind)
-    p, request = await attempted(s, p, instrument, account)
+    try:
+        p, request = await attempted(s, p, instrument, account)
+    except Problem:  # This account cannot take it. The one where a copy of this request went, could.
+        before = await earlier(s, principal, keyed)
+        if before is None:
+            raise
+        return before[0], True
     attempt = p.attempts[-1]
     ask_at = await time_to_ask(s, p, attempt)
     assert ask_at is not None

@@ -88,9 +88,10 @@ class Learning:
 
     def left(self, payment: str, decision: Decision, facts: Facts, knowledge: Knowledge | None, scorer: Scorer) -> None:
         """It was recorded, and goes where it was routed."""
-        remember(self.underway, payment, facts, UNDERWAY_MOST)
-        if knowledge is not None:
-            note(knowledge, decision, scorer, facts)
+        with spared(payment):
+            remember(self.underway, payment, facts, UNDERWAY_MOST)
+            if knowledge is not None:
+                note(knowledge, decision, scorer, facts)
 
     @contextmanager
     def listening(self, p: Payment, a: Attempt, first: bool) -> Iterator["Ear"]:
@@ -105,14 +106,12 @@ class Learning:
 
     def taught(self, before: Payment, after: Payment) -> None:
         """A change was committed, by us and so by nobody else: each ending teaches once."""
-        try:
+        with spared(after.id):
             known = {a.id: a for a in before.attempts}
             for a in after.attempts:
                 old = known.get(a.id)
                 if old is not None and old.state is not a.state and a.operation is Operation.AUTHORIZE:
                     self.ended(after, old.state, a)
-        except Exception as error:
-            log.error("lesson_lost", payment=after.id, error=type(error).__name__, exc_info=True)
 
     def ended(self, p: Payment, old: State, a: Attempt) -> None:
         told = self.answers.pop(a.id, None)
@@ -193,13 +192,17 @@ class Ear:
     def __init__(self, learning: Learning, p: Payment, a: Attempt, listens: bool) -> None:
         self.learning, self.p, self.a, self.listens = learning, p, a, listens
         self.timer: asyncio.TimerHandle | None = None
-        if listens:
+        if not listens:
+            return
+        with spared(p.id):
             health = learning.of(p.merchant, p.livemode).health
             wait = health.late_after(a.connector_account)
             self.timer = asyncio.get_running_loop().call_later(wait, learning.silent, p, a)
 
     def heard(self, answer: Answer) -> None:
-        if self.listens:
+        if not self.listens:
+            return
+        with spared(self.p.id):
             remember(self.learning.answers, self.a.id, answer.health, UNDERWAY_MOST)
             if answer.health is Told.GOOD:
                 health = self.learning.of(self.p.merchant, self.p.livemode).health
@@ -208,6 +211,15 @@ class Ear:
     def close(self) -> None:
         if self.timer is not None:
             self.timer.cancel()
+
+
+@contextmanager
+def spared(payment: str) -> Iterator[None]:
+    """The payment, from what goes wrong in learning: the PSP is about to be asked, or was."""
+    try:
+        yield
+    except Exception as error:
+        log.error("lesson_lost", payment=payment, error=type(error).__name__, exc_info=True)
 
 
 def remember(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:

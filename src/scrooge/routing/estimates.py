@@ -11,8 +11,9 @@ adds up whoever learned it.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from scrooge.routing.facts import Facts
 from scrooge.routing.lessons import Lesson
@@ -21,17 +22,18 @@ Key = tuple[str, ...]
 MICROSECONDS = 1e6
 FURTHEST = 6.0  # log odds: beyond it a probability is as good as 0 or 1
 TICKS = 256  # in a half-life
+Spread = Annotated[float, Meta(ge=0.001, le=5)]
 SURELY = 0.01  # p (1 - p) is taken to be at least this, so that no one outcome moves everything
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`prior` is the approval rate before anything is known; spreads are standard deviations of effects in log odds."""
 
-    prior: float = 0.85
-    half_life_hours: float = 24.0
-    half_life_events: float = 4000.0
-    spread_shared: float = 0.5
-    spread_account: float = 0.35
+    prior: Annotated[float, Meta(ge=0.01, le=0.99)] = 0.85
+    half_life_hours: Annotated[float, Meta(ge=0.1, le=100_000)] = 24.0
+    half_life_events: Annotated[float, Meta(ge=10, le=1e9)] = 4000.0
+    spread_shared: Spread = 0.5
+    spread_account: Spread = 0.35
 
 
 DEFAULT = Settings()

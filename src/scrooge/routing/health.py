@@ -7,14 +7,16 @@ goes to the account that has it, and never asks here.
 import math
 from collections import deque
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct, structs
+from msgspec import Meta, Struct, structs
 
 from scrooge.routing.blame import EVERYTHING, Key, Signal, Trail, Witness, blame
 from scrooge.routing.facts import Facts
 from scrooge.routing.lessons import Heard, Lesson
 
 SECOND = 1_000_000
+Seconds = Annotated[float, Meta(ge=0.01, le=86_400)]
 REMEMBERED = 5000  # outcomes to look back on when something is wrong
 
 
@@ -34,14 +36,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     `recover` good outcomes it is on. `probe_seconds` lie between two tries.
     """
 
-    technical: float = 0.01
-    technical_bad: float = 0.25
-    drop: float = 0.2
-    alarm: float = 9.2
-    pause_seconds: float = 15.0
-    pause_most: float = 300.0
-    probe_seconds: float = 3.0
-    recover: int = 4
+    technical: Annotated[float, Meta(ge=0.0001, le=0.5)] = 0.01
+    technical_bad: Annotated[float, Meta(ge=0.001, le=0.99)] = 0.25
+    drop: Annotated[float, Meta(ge=0.01, le=0.9)] = 0.2
+    alarm: Annotated[float, Meta(ge=1, le=100)] = 9.2
+    pause_seconds: Seconds = 15.0
+    pause_most: Seconds = 300.0
+    probe_seconds: Seconds = 3.0
+    recover: Annotated[int, Meta(ge=1, le=1000)] = 4
 
 
 DEFAULT = Settings()

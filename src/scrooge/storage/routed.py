@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from msgspec import structs
 
-from scrooge.errors import DatabaseUnavailable, RoutingUnavailable
+from scrooge.errors import RoutingUnavailable
 from scrooge.ids import hex_of
 from scrooge.postgres.database import Database, load, run
 from scrooge.postgres.rows import microseconds, public
@@ -84,7 +84,7 @@ class Routing:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.refresh()
-            except (DatabaseUnavailable, asyncpg.PostgresError, OSError) as error:
+            except Exception as error:
                 log.warning("routing_not_read", error=type(error).__name__)
 
     async def refresh(self) -> None:
@@ -127,11 +127,11 @@ class Routing:
             policy, outer = self.known.get(ids[0]), found[around] if within else None
             if self.made_of.get(scope) == ids and self.compiled.get(scope) is not None:
                 found[scope] = self.compiled[scope]  # with all that it remembers
-            elif policy is not None and (outer is not None or not within):
-                found[scope] = Compiled(policy, outer)
-            else:
-                found[scope] = self.compiled.get(scope)
+                continue
+            made = None if policy is None or (within and outer is None) else compiled(ids[0], policy, outer)
+            if made is None:
                 del made_of[scope]
+            found[scope] = made or self.compiled.get(scope)
         self.made_of = made_of
         return found
 
@@ -175,6 +175,15 @@ def decoded(policy_id: str, text: str) -> Policy | None:
         return document.from_json(text)
     except msgspec.MsgspecError as error:  # A word of a later version.
         log.error("routing_policy_unreadable", policy=policy_id, error=str(error))
+        return None
+
+
+def compiled(policy_id: str, policy: Policy, outer: Compiled | None) -> Compiled | None:
+    """None for one that this process cannot use: the policies of others go on to be read."""
+    try:
+        return Compiled(policy, outer)
+    except Exception as error:
+        log.error("routing_policy_unusable", policy=policy_id, error=type(error).__name__, exc_info=True)
         return None
 
 

@@ -17,6 +17,7 @@ from scrooge.routing.health import Trouble
 Q = load(Path(__file__).with_suffix(".sql"))
 Whose = tuple[str, bool]  # a merchant, and whether it is real money
 LONG_AGO = EPOCH
+SIGNALS = frozenset(Signal)
 
 
 class Told(Struct, frozen=True):
@@ -76,6 +77,7 @@ async def troubles(db: Any, since: datetime) -> tuple[list[Told], datetime]:
             r["ended"],
         )
         for r in rows
+        if r["signal"] in SIGNALS  # Else it is one of a later release.
     ]  # fmt: skip
     return told, max((r["changed_at"] for r in rows), default=since)
 

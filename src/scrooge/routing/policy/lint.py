@@ -19,6 +19,8 @@ from scrooge.routing.policy.plan import Compiled, Step
 from scrooge.routing.when import When, faults
 
 CASES_MOST = 100_000
+STEPS_MOST = 2_000  # rules with the sets unfolded: a few sets in a row that include the next twice are millions
+WORK_MOST = 50_000_000  # cases times rules: some seconds
 SHOWN_MOST = 5  # payments without a route: the first few say enough
 ACTIONS = ("use", "split", "prefer", "exclude", "include")
 
@@ -34,6 +36,7 @@ class Finding(Struct, frozen=True):
 def lint(policy: Policy, known: Collection[str] | None = None, cases: int = CASES_MOST) -> list[Finding]:
     """Everything that is wrong. `known`: the names of the merchant's accounts, where those can be told."""
     found = [*values(policy), *names(policy, known), *loops(policy)]
+    found = found or list(unfolded(policy))
     return found or list(cases_of(Compiled(policy), cases))
 
 
@@ -56,6 +59,9 @@ def values(policy: Policy) -> Iterator[Finding]:
     conditions += [(f"{place}.when", rule.when) for place, rule in rules_of(policy)]
     for place, condition in conditions:
         yield from (Finding(f"{place}.{where}", problem) for where, problem in faults(condition))
+    watching = policy.scorer.health
+    if watching.technical_bad <= watching.technical:
+        yield Finding("scorer.health.technical_bad", "it is not above `technical`, the failures that are usual")
     for i, volume in enumerate(policy.volumes):
         try:
             least, most = (Money.parse(v, volume.currency).minor if v else None for v in (volume.least, volume.most))
@@ -121,10 +127,26 @@ def loops(policy: Policy) -> Iterator[Finding]:
             yield Finding(f"sets.{name}", "no rule includes this set")
 
 
+def unfolded(policy: Policy) -> Iterator[Finding]:
+    """More rules than anybody can read, made of few: counted without unfolding them. There are no loops."""
+    counted: dict[str, int] = {}
+
+    def count(rules: Sequence[Rule]) -> int:
+        return sum(1 if rule.include is None else of(rule.include) for rule in rules)
+
+    def of(name: str) -> int:
+        if name not in counted:
+            counted[name] = count(policy.sets[name])
+        return counted[name]
+
+    if (steps := count(policy.rules)) > STEPS_MOST:
+        yield Finding("rules", f"with the sets in their places these are {steps} rules: {STEPS_MOST} are the most")
+
+
 def cases_of(compiled: Compiled, most: int) -> Iterator[Finding]:
     """Rules that no payment meets, and payments that no account may take: by trying every case there is."""
     try:
-        cases = compiled.matcher.combinations(most)
+        cases = compiled.matcher.combinations(min(most, WORK_MOST // max(1, len(compiled.steps))))
     except TooEntangled as many:
         yield Finding("", f"the conditions are too entangled to be checked: {many}")
         return
