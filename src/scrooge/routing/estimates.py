@@ -32,8 +32,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     prior: Annotated[float, Meta(ge=0.01, le=0.99)] = 0.85
     half_life_hours: Annotated[float, Meta(ge=0.1, le=100_000)] = 24.0
     half_life_events: Annotated[float, Meta(ge=10, le=1e9)] = 4000.0
-    spread_shared: Spread = 0.5
-    spread_account: Spread = 0.35
+    spread_shared: Spread = 0.8
+    spread_account: Spread = 0.25
 
 
 DEFAULT = Settings()
@@ -80,19 +80,23 @@ def logit(p: float) -> float:
     return math.log(p / (1.0 - p))
 
 
+# How the variance of an account's approval, from payment to payment, is spread over the levels: assumed. Who initiates
+# a payment matters everywhere; beside that accounts differ by country and issuer alike for payers and merchants.
+PARTS = {"": 0.2, "manner": 0.1, "brand": 0.1, "country": 0.3, "issuer": 0.2, "iin": 0.1}
+
+
 def levels(facts: Facts) -> tuple[Key, ...]:
     """The segments that a payment is in, from the widest to the narrowest. What is unknown makes no level."""
     f = facts
-    manner = (f.method, f.initiator, f.three_ds)
-    found: list[Key] = [(), manner]
+    found: list[Key] = [(), ("manner", f.method, f.initiator, f.three_ds)]
     if f.brand:
-        found.append((*manner, f.brand, f.funding))
+        found.append(("brand", f.brand, f.funding))
     if f.country:
-        found.append((*manner, f.brand, f.country))
+        found.append(("country", f.brand, f.country))
     if f.issuer:
-        found.append((*manner, f.brand, f.country, f.issuer))
+        found.append(("issuer", f.brand, f.country, f.issuer))
     if f.iin:
-        found.append((*manner, "iin", f.iin))
+        found.append(("iin", f.iin))
     return tuple(found)
 
 
@@ -121,12 +125,14 @@ class Estimates:
         self.rate = math.log(2) / half_life
         self.per_event = math.log(2) / settings.half_life_events
         self.tick_length = max(1, int(half_life / TICKS))
-        self.taus = {False: settings.spread_account**-2, True: settings.spread_shared**-2}
+        self.unknown = {level: settings.spread_account**2 * part for level, part in PARTS.items()}
+        self.shared = {level: settings.spread_shared**2 * part for level, part in PARTS.items()}
 
-    def refresh(self, effect: Effect, owner: str, tick: int) -> None:
+    def refresh(self, effect: Effect, owner: str, key: Key, tick: int) -> None:
         """Mean and variance as of this tick; what fades within one is too little to matter."""
         fade = math.exp(min(0.0, (effect.at - tick * self.tick_length) * self.rate))
-        effect.variance = 1.0 / (self.taus[owner == ""] + effect.precision * fade)
+        prior = (self.unknown if owner else self.shared)[key[0] if key else ""]
+        effect.variance = prior / (1.0 + prior * effect.precision * fade)
         effect.mean = effect.pull * fade * effect.variance
         effect.tick = tick
 
@@ -134,24 +140,24 @@ class Estimates:
         """As of this tick; a new one where there is none, which nobody remembers."""
         found = self.effects.get(key, NOTHING).get(owner) or Effect()
         if found.tick != tick:
-            self.refresh(found, owner, tick)
+            self.refresh(found, owner, key, tick)
         return found
 
     def estimates(self, facts: Facts, accounts: Sequence[str], at: int) -> list[Estimate]:
         """For several accounts at once, in their order: what they share is read once."""
-        found, tick, unknown = levels(facts), at // self.tick_length, 1.0 / self.taus[False]
+        found, tick = levels(facts), at // self.tick_length
         shared = self.start + sum(self.effect("", key, tick).mean for key in found)
-        tables = [self.effects.get(key, NOTHING) for key in found]
+        tables = [(key, self.unknown[key[0] if key else ""], self.effects.get(key, NOTHING)) for key in found]
         result = []
         for account in accounts:
             odds, variance = shared, 0.0
-            for table in tables:
+            for key, unknown, table in tables:
                 effect = table.get(account)
                 if effect is None:
                     variance += unknown
                 else:
                     if effect.tick != tick:
-                        self.refresh(effect, account, tick)
+                        self.refresh(effect, account, key, tick)
                     odds += effect.mean
                     variance += effect.variance
             result.append(Estimate(odds, variance))

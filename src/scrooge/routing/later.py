@@ -88,9 +88,14 @@ def later(failed: Failed, permitted: Permitted, rules: Timetable | None = None) 
         return Stop(f"the schedule for {of.name} has {len(of.after_hours)} retries, and they are used up")
     after = of.after_hours[failed.tries - 1]
     at = max(failed.first_at + after * HOUR, failed.last_at + of.gap_hours * HOUR)
-    return permitted_at(
-        failed, permitted, at, lambda at: good_moment(at, of, failed, rules), f"{of.name}: {after} hours"
-    )
+    because = f"{of.name}: {after} hours"
+    step = permitted_at(failed, permitted, at, lambda at: good_moment(at, of, failed, rules), because)
+    last = max(failed.last_at + of.gap_hours * HOUR, failed.deadline - DAY)
+    if isinstance(step, Stop) and last < at:  # Rather sooner than never: at a good hour of the last day.
+        zone, because = zone_of(failed.country), f"{of.name}: the last day, {(last - failed.first_at) // HOUR} hours"
+        final = permitted_at(failed, permitted, last, lambda at: next_hour(at, zone, of.hours), because)
+        return step if isinstance(final, Stop) else final
+    return step
 
 
 def hopeful(failed: Failed, rules: Timetable) -> Class | Stop:

@@ -18,6 +18,7 @@ from scrooge.routing.schemes.rules import Attempt, Refused, load
 
 RULES = load()
 AT = day_starts("2026-11-03") + 14 * HOUR  # a Tuesday afternoon
+EAGER = structs.replace(timetable(), learned_from=500)
 FREE = lambda at: Allowed(None)  # noqa: E731
 RENEWAL = Attempt(merchant="m", card="c", brand="mastercard", minor=1, currency="EUR", initiator="merchant", at=0)
 FUNDS = Failed(
@@ -68,7 +69,7 @@ def test_what_was_out_of_order_is_tried_again_within_the_hour():
 )
 def test_what_does_not_pass_with_time_is_over(change: dict):
     failed = structs.replace(FUNDS, **change)
-    for step in (later(failed, FREE), timing.later(failed, FREE, {"funds": (500.0, 1000.0)}, 0.5)):
+    for step in (later(failed, FREE), timing.later(failed, FREE, {"funds": (500.0, 1000.0)}, 0.5, EAGER)):
         assert isinstance(step, Stop)
         assert step.because
 
@@ -100,13 +101,24 @@ def test_a_whole_schedule_keeps_to_the_schemes_and_the_deadline(country, hours, 
         past.append(
             Past(at=failed.last_at, minor=1, currency="EUR", initiator="merchant", outcome="declined", advice_code="26")
         )
-        step = timing.later(failed, lambda t: allowed(RULES, past, structs.replace(RENEWAL, at=t)), cells, 0.5)
+        step = timing.later(failed, lambda t: allowed(RULES, past, structs.replace(RENEWAL, at=t)), cells, 0.5, EAGER)
         if isinstance(step, Stop):
             break
         assert failed.last_at + 2 * DAY < step.at <= failed.deadline
         assert isinstance(allowed(RULES, past, structs.replace(RENEWAL, at=step.at)), Allowed)
         failed = structs.replace(failed, last_at=step.at, tries=failed.tries + 1)
     assert failed.tries <= 7
+
+
+def test_what_would_come_after_the_deadline_comes_on_the_last_day_instead():
+    """The third retry for want of funds is 144 hours after the failure; the deadline is after 120, on a Sunday."""
+    failed = structs.replace(FUNDS, last_at=AT + 3 * DAY, tries=3, deadline=AT + 5 * DAY)
+    step = later(failed, FREE)
+    assert isinstance(step, Later)
+    assert (local(step.at, "Europe/Berlin").day, local(step.at, "Europe/Berlin").hour) == (8, 6)
+    assert "last day" in step.because
+    late = structs.replace(failed, last_at=AT + 4 * DAY + 20 * HOUR)
+    assert isinstance(later(late, FREE), Stop), "twelve hours after the last attempt it is too late"
 
 
 # --- what was learned --------------------------------------------------------------------------
@@ -159,21 +171,21 @@ def test_the_model_waits_for_payday_once_it_has_seen_what_payday_does():
         on = timing.hour_of(one, at, timetable()).payday
         approved = luck.random() < (0.40 if on else 0.02)
         cells = timing.added(cells, timing.learned(one, at, approved))
-    step = timing.later(one, FREE, cells, 0.5)
+    step = timing.later(one, FREE, cells, 0.5, EAGER)
     assert isinstance(step, Later)
     assert step.arm == "learned"
     assert local(step.at, "Europe/Berlin").day == 15
-    control = timing.later(one, FREE, cells, 0.01)
+    control = timing.later(one, FREE, cells, 0.01, EAGER)
     assert isinstance(control, Later)
     assert (control.arm, control.propensity) == ("rules", 0.05)
     assert control.at == later(one, FREE).at
-    young = timing.later(one, FREE, {"funds": (10.0, 499.0)}, 0.5)
+    young = timing.later(one, FREE, {"funds": (10.0, 499.0)}, 0.5, EAGER)
     assert young == later(one, FREE)
 
 
 def test_an_attempt_that_costs_more_than_it_brings_is_not_made():
     dear = structs.replace(FUNDS, cost_minor=800)
-    assert isinstance(timing.later(dear, FREE, {"funds": (50.0, 1000.0)}, 0.5), Stop)
+    assert isinstance(timing.later(dear, FREE, {"funds": (50.0, 1000.0)}, 0.5, EAGER), Stop)
 
 
 @given(st.lists(st.tuples(st.integers(13, 400), st.booleans()), max_size=30), st.randoms())
