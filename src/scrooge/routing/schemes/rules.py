@@ -30,7 +30,7 @@ class Row(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     region: str = ""  # of the merchant: a region's rows come beside those of everywhere, never instead
     same: Same = ()  # what must be equal beside merchant and card for two attempts to count together
     source: str
-    checked: str  # the day on which somebody last read the source
+    checked: str  # when the row was last compared with a stored copy of its source, never with the scheme's own rules
     assumed: bool = False
 
     def in_force(self, at: int, ahead: int = 0) -> bool:
