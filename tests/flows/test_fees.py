@@ -88,6 +88,9 @@ async def test_the_life_of_fees(alone: World):
 
     _, sale = await alone.pay(value="100.00")
     assert await books(alone, sale) == [("fees_accrued", OF_A_SALE)]
+    _, shown = await alone.get(f"/v1/payments/{sale['id']}?expand=routing")
+    [account] = shown["routing"][0]["decision"]["accounts"]
+    assert account["cost_nano"] == 182 * 10**9  # what was expected when it was routed, without any policy
     owner = await asyncpg.connect(alone.database_url)
     rows = await owner.fetch(
         "SELECT effect, tariffs_id FROM journals WHERE payment_id = $1 ORDER BY effect", hex_of(sale["id"])

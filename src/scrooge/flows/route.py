@@ -4,7 +4,7 @@ With a policy, the scorer decides among them; without one they are tried in the 
 Only new authorizations are routed: whatever follows one goes where it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Raw, Struct, structs
 
@@ -14,6 +14,7 @@ from scrooge.domain.payment import Payment
 from scrooge.errors import NoRoute, PspUnavailable, UnknownConnectorAccount
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.routing.choose import Candidate, choose
+from scrooge.routing.costs import Price
 from scrooge.routing.decide import decide
 from scrooge.routing.decision import Decision, Knowledge, Score
 from scrooge.routing.facts import UNKNOWN, Facts
@@ -86,7 +87,9 @@ async def looked_for(
     known = await candidates(s, instrument)
     policy = s.routing.policy(principal.merchant, principal.caller, principal.livemode)
     if policy is None:
-        routed = Routed(given(switched_on(s, principal, known, facts), facts, principal.livemode, only), facts)
+        prices = s.routing.costs(principal.merchant, principal.livemode).prices(facts)
+        on = switched_on(s, principal, known, facts)
+        routed = Routed(given(on, facts, principal.livemode, only, prices), facts)
     else:
         routed = scored(s, principal, policy, known, facts, only)
     if routed.accounts:
@@ -109,13 +112,15 @@ def asked_again(p: Payment) -> Asked:
     return Asked(minor=p.minor, currency=p.currency, initiator=p.initiator, purpose=p.purpose)
 
 
-def given(known: Sequence[Candidate], facts: Facts, livemode: bool, only: str | None) -> Decision:
-    """Nobody has made a policy."""
+def given(
+    known: Sequence[Candidate], facts: Facts, livemode: bool, only: str | None, prices: Mapping[str, Price]
+) -> Decision:
+    """Nobody has made a policy. What is known of costs is told all the same; it decides nothing."""
     route = choose(known, livemode, only)
     names = {c.account: c.name for c in known}
     scores = tuple(
-        Score(account=a, name=names[a], value=0.0, share=float(i == 0), approval=0.0, doubt=0.0, cost_nano=0,
-              waiting=0.0, steering=0.0)
+        Score(account=a, name=names[a], value=0.0, share=float(i == 0), approval=0.0, doubt=0.0,
+              cost_nano=prices[a].approved(facts.minor) if a in prices else 0, waiting=0.0, steering=0.0)
         for i, a in enumerate(route.accounts)
     )  # fmt: skip
     taken = {names[a] for a in route.accounts}

@@ -91,7 +91,7 @@ def taken(scores: Sequence[Score], account: str, passed: Mapping[str, str]) -> f
 
 def scored(s: Score, way: str) -> Scored:
     if way == "given":
-        return Scored(account=s.account, name=s.name)
+        return Scored(account=s.account, name=s.name, cost_nano=s.cost_nano or None)
     return Scored(
         account=s.account, name=s.name, value=rounded(s.value), share=rounded(s.share), approval=rounded(s.approval),
         doubt=rounded(s.doubt), cost_nano=s.cost_nano, waiting=rounded(s.waiting), steering=rounded(s.steering),
