@@ -11,6 +11,7 @@ from tests.mutants.instruments import INSTRUMENTS
 from tests.mutants.keys import KEPT
 from tests.mutants.late import UNWANTED
 from tests.mutants.limits import LIMITS
+from tests.mutants.nowhere import NOWHERE
 from tests.mutants.operators import OPERATORS
 from tests.mutants.outside import OUTSIDE
 from tests.mutants.reattempts import REATTEMPTS
@@ -34,4 +35,5 @@ MUTANTS = (
     *REATTEMPTS,
     *STEERING,
     *FEES,
+    *NOWHERE,
 )
