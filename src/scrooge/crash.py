@@ -21,6 +21,7 @@ POINTS = {
     "apply.after": "committed, nobody told",
     "cascade.before": "declined at one PSP, about to commit an attempt at the next",
     "cascade.after": "that attempt is committed, nothing sent",
+    "retry.claimed": "a retry whose time has come is claimed, nothing recorded",
     "continue.before": "the payer came back, about to commit that we go on",
     "continue.after": "committed, nothing sent",
     "answer.before": "about to answer the caller",

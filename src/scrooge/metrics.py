@@ -102,6 +102,14 @@ ERRANDS_OPEN = Gauge(
     multiprocess_mode="max",
 )  # fmt: skip
 OLDEST_ERRAND = Gauge("scrooge_oldest_errand_seconds", "Age of the oldest errand not done", multiprocess_mode="max")
+RETRIES = Counter("scrooge_retries_total", "Later retries, by the step that was taken", ["step"])
+RETRIES_WAITING = Gauge(
+    "scrooge_retries_waiting", "Payments that are to be tried again: scheduled, and whose time has come", ["state"],
+    multiprocess_mode="max",
+)  # fmt: skip
+OLDEST_RETRY = Gauge(
+    "scrooge_oldest_retry_seconds", "How late the retry is whose time came first", multiprocess_mode="max"
+)
 SAVED = Counter("scrooge_tokens_saved_total", "Tokens that PSPs kept of payments", ["result"])
 NETWORK_TOKENS = Counter("scrooge_network_tokens_total", "Network tokens: made, looked at, ended, paid with", ["what"])
 CARD_UPDATES = Counter("scrooge_card_updates_total", "News of PSPs about the cards behind tokens", ["what"])

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from scrooge.api.bodies import Status
+from scrooge.api.retry_answers import Retry
 from scrooge.domain.attempt import State
 
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -192,6 +193,7 @@ class Payment(Answered, frozen=True, kw_only=True):
     unknown: Unknown | UnsetType = UNSET
     next_action: NextAction | UnsetType = UNSET
     save_for: SavedFor | UnsetType = UNSET
+    retry: Retry | UnsetType = UNSET
     attempts: list[Attempt] | UnsetType = UNSET
     timeline: list[Moved] | UnsetType = UNSET
     journals: list[Journal] | UnsetType = UNSET

@@ -45,6 +45,11 @@ class SaveFor(Body, frozen=True, kw_only=True):
     use: Literal["subscription", "on_demand"]
 
 
+Instant = Annotated[
+    str, Meta(max_length=40, extra_json_schema={"format": "date-time"}, examples=["2026-12-20T10:00:00Z"])
+]
+
+
 class CreatePayment(Body, frozen=True, kw_only=True):
     reference: Reference
     amount: AmountAsked
@@ -58,6 +63,10 @@ class CreatePayment(Body, frozen=True, kw_only=True):
     metadata: Metadata = {}
     connector_account: AccountName | None = None  # where given, the only one to try
     save_for: SaveFor | None = None  # the payer agrees to later payments, so the PSP is asked to keep the card
+    retry_until: Annotated[
+        Instant | None,
+        Meta(description="Merchant-initiated only: when declined, try again until then, at most 60 days away."),
+    ] = None
 
 
 class AuthorizePayment(Body, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from scrooge.api.parsing import money_of
 from scrooge.api.timeline import expanded
 from scrooge.domain.payment import Payment, certain
 from scrooge.errors import InvalidField
-from scrooge.flows import authorize, challenge, resolve
+from scrooge.flows import authorize, challenge, resolve, retries
 from scrooge.flows.authorize import Wanted
 from scrooge.ids import number_of
 from scrooge.postgres.rows import microseconds
@@ -26,10 +26,24 @@ async def create(call: Call) -> Answer:
         customer=body.customer, initiator=body.initiator, purpose=body.purpose, capture=body.capture,
         return_url=body.return_url, statement_descriptor=body.statement_descriptor,
         metadata=body.metadata, connector_account=body.connector_account,
-        save_for=body.save_for.use if body.save_for else None,
+        save_for=body.save_for.use if body.save_for else None, retry_until=retry_until(body.retry_until),
     )  # fmt: skip
     p, replayed = await authorize.create(call.s, call.principal, wanted, call.key)
     return await answer_of(call, p, replayed)
+
+
+def retry_until(text: str | None) -> int | None:
+    """RFC 3339 with an offset, as Unix microseconds. Raises InvalidField."""
+    if text is None:
+        return None
+    if "T" not in text.upper():
+        raise InvalidField("a moment like 2026-12-20T10:00:00Z", param="retry_until")
+    return moment_of(text, "retry_until", 0)
+
+
+async def cancel_retries(call: Call) -> Answer:
+    p = await retries.cancel(call.s, call.principal, payment_id(call))
+    return await answer_of(call, p, replayed=False, done=200)
 
 
 async def authorize_again(call: Call) -> Answer:

@@ -60,7 +60,8 @@ ENDPOINT, DELIVERY = "/v1/webhook-endpoints/{webhook_endpoint}", "/v1/webhook-de
 ROUTES = (
     # --- payments ---
     Route(method="POST", path="/v1/payments", handler=payments.create, scope=WRITE, body=b.CreatePayment,
-          answers=PAYMENT, idempotent=True, problems=(*AMOUNT, *KEYED, *ROUTED, e.UnknownConnectorAccount),
+          answers=PAYMENT, idempotent=True, problems=(*AMOUNT, *KEYED, *ROUTED, e.UnknownConnectorAccount,
+                                                   e.RetriesRefused),
           summary="Create a payment and authorize it; captures too, unless capture is manual"),
     Route(method="GET", path="/v1/payments", handler=payments.several, scope=READ, query=b.PaymentFilter,
           answers={200: a.PaymentList}, summary="List payments, newest first; a page may be shorter than limit"),
@@ -90,6 +91,9 @@ ROUTES = (
           summary="Give back what was captured, or a part of it"),
     Route(method="GET", path="/v1/payments/{payment}/refunds", handler=m.refunds, scope=READ,
           answers={200: a.RefundList}, problems=(e.NotFound,), summary="List the refunds of a payment"),
+    Route(method="POST", path="/v1/payments/{payment}/retries/cancel", handler=payments.cancel_retries, scope=WRITE,
+          body=b.Nothing, answers={200: a.Payment, 202: a.Payment}, problems=(e.NotFound,),
+          summary="Do not try it again by yourself"),
     Route(method="POST", path="/v1/payments/{payment}/sync", handler=payments.sync, scope=WRITE, body=b.Nothing,
           answers={200: a.Payment, 202: a.Payment}, problems=(e.NotFound,),
           summary="Ask the PSP now what became of it"),

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from msgspec import UNSET, Struct, UnsetType
 
 from scrooge.api import answers
+from scrooge.api.retry_answers import Retry
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.payment import Payment, authorization_of, certain, standing, status_of
+from scrooge.domain.recovery import Phase
 from scrooge.ids import retyped
 from scrooge.money import decimal, exponent_of
 from scrooge.postgres.rows import instant
@@ -86,6 +88,7 @@ def payment(p: Payment, facts: Facts) -> answers.Payment:
         created_at=instant(p.created_at),
         failure=failure(p),
         unknown=unknown(p),
+        retry=retry(p),
         next_action=next_action(authorization, facts),
     )
 
@@ -103,6 +106,19 @@ def unknown(p: Payment) -> answers.Unknown | UnsetType:
     first = lost[0]
     return answers.Unknown(
         since=instant(first.sent_at), attempt=first.id, operation=first.operation, reason=first.reason
+    )
+
+
+def retry(p: Payment) -> Retry | UnsetType:
+    if p.retry_until is None:
+        return UNSET
+    r = p.retry if p.retry is not None and p.retry.phase is not Phase.OPEN else None
+    return Retry(
+        until=instant(p.retry_until),
+        status=r.phase if r else None,
+        at=instant_if(r.at) if r else None,
+        because=r.because if r else None,
+        retries=p.retry.round if p.retry else 0,
     )
 
 

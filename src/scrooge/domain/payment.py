@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from scrooge.domain.attempt import LIVE, OPEN, Attempt, Closed, Operation, State
+from scrooge.domain.recovery import Phase, Retry
 from scrooge.errors import (
     AmountExceedsRoom,
     AmountMustBePositive,
@@ -53,6 +54,8 @@ class Payment(Struct, frozen=True, kw_only=True):
     failure: Failure | None = None  # of one that began without an attempt; it may have some since
     created_at: int = 0  # Unix microseconds
     deadline_at: int = 0  # Unix microseconds: until then the key answers "still running"
+    retry_until: int | None = None  # Unix microseconds: until then it may be tried again when it was declined
+    retry: Retry | None = None  # the last step of that
 
     def money(self, minor: int) -> Money:
         return Money(minor, self.currency)
@@ -65,6 +68,16 @@ class Payment(Struct, frozen=True, kw_only=True):
         """The same payment with one attempt in its new form."""
         attempts = tuple(moved if a.id == moved.id else a for a in self.attempts)
         return structs.replace(self, attempts=attempts)
+
+    def stepping(self, phase: Phase, because: str, **facts: Any) -> "Payment":
+        """With one step more of what follows a decline."""
+        last = self.retry
+        known: dict[str, Any] = {
+            "seq": last.seq + 1 if last else 1,
+            "number": max((a.number for a in self.attempts), default=0),
+            "round": last.round if last else 0,
+        }
+        return structs.replace(self, retry=Retry(phase=phase, because=because, **{**known, **facts}))
 
     def adding(self, attempt: Attempt) -> "Payment":
         return structs.replace(self, attempts=(*self.attempts, attempt))

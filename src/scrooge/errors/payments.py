@@ -59,6 +59,10 @@ class ReattemptRefused(Problem):
     """The schemes allow no other attempt with this card now; `rule` and `until` (null: for ever) say more."""
 
 
+class RetriesRefused(Problem):
+    """Not a payment, or not a time, for which Scrooge tries again by itself: merchant-initiated, at most 60 days."""
+
+
 class UnknownConnectorAccount(Problem):
     """No such connector account for this merchant."""
 

@@ -3,6 +3,7 @@
 from scrooge.domain.attempt import OPEN, Attempt, Operation
 from scrooge.domain.news import FAILED, event_of
 from scrooge.domain.payment import Payment, standing, status_of
+from scrooge.domain.recovery import Phase
 from scrooge.ids import retyped
 from scrooge.postgres.rows import instant
 from scrooge.storage.changes import Announcement
@@ -13,6 +14,21 @@ def announcement(p: Payment, before: Attempt | None, after: Attempt, account: st
     """The event of one attempt's change; None when nothing became true. `account`: the connector account's name."""
     event = event_of(before, after)
     return None if event is None else Announcement(after.id, event, content_of(p, after, account))
+
+
+def next_step(p: Payment, a: Attempt, account: str) -> list[Announcement]:
+    """The event of the payment's last step after a decline, where there is one to tell."""
+    r = p.retry
+    assert r is not None
+    told: dict[str, object] = {"because": r.because, "retries": r.round}
+    match r.phase:
+        case Phase.SCHEDULED:
+            kind, told = "retry_scheduled", {"at": instant(r.at or 0), **told}
+        case Phase.RECOVERED | Phase.LOST | Phase.CANCELED:
+            kind, told = "retry_ended", {"outcome": r.phase, **told}
+        case _:
+            return []
+    return [Announcement(a.id, kind, {**content_of(p, a, account), "retry": told})]
 
 
 def content_of(p: Payment, a: Attempt, account: str) -> dict[str, object]:

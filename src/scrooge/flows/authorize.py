@@ -6,6 +6,7 @@ from scrooge.connectors.connector import Request
 from scrooge.connectors.limits import Slot
 from scrooge.crash import reach
 from scrooge.domain.payment import Failure, Payment, authorization_of
+from scrooge.domain.recovery import Phase, Retry, over
 from scrooge.errors import (
     AuthorizationLive,
     InstrumentNotOfCustomer,
@@ -17,6 +18,7 @@ from scrooge.errors import (
     ReattemptRefused,
     ReferenceExists,
     RequestInProgress,
+    RetriesRefused,
     UnknownInstrument,
 )
 from scrooge.flows import announce, cards
@@ -30,10 +32,13 @@ from scrooge.ids import bucket_of, new_id
 from scrooge.metrics import FAILURES
 from scrooge.money import Money
 from scrooge.postgres.database import redone
+from scrooge.routing.calendar import DAY
 from scrooge.storage import changes, payments
 from scrooge.storage.changes import Ended
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
+
+RETRY_DAYS_MAX = 60
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -51,6 +56,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     connector_account: str | None = None
     save_for: str | None = None
+    retry_until: int | None = None  # Unix microseconds
 
 
 async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed) -> tuple[Payment, bool]:
@@ -59,6 +65,7 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
     Raises the Problems of what cannot be asked; never one for what a PSP answers.
     """
     try:
+        check_retries(wanted)
         instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
         route = await looked_for(s, principal, instrument, wanted.connector_account, asked(wanted))
         if isinstance(route.nowhere, NoRoute):
@@ -74,6 +81,18 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
         return before[0], True
     with slot:
         return await made(s, principal, wanted, keyed, instrument, route, slot, account, behind)
+
+
+def check_retries(wanted: Wanted) -> None:
+    """Raises RetriesRefused: nobody is asked again whose payer has to come back, and none for ever."""
+    until = wanted.retry_until
+    if until is None:
+        return
+    if wanted.initiator != "merchant":
+        raise RetriesRefused("a payment of the customer is not tried again by itself: the payer has to come back",
+                             param="retry_until")  # fmt: skip
+    if not now() < until <= now() + RETRY_DAYS_MAX * DAY:
+        raise RetriesRefused(f"a moment from now on and at most {RETRY_DAYS_MAX} days away", param="retry_until")
 
 
 async def made(
@@ -117,7 +136,7 @@ def begun(principal: Principal, wanted: Wanted, instrument: Instrument) -> Payme
         customer=wanted.customer or instrument.customer, instrument=instrument.id,
         initiator=wanted.initiator, purpose=wanted.purpose, return_url=wanted.return_url,
         statement_descriptor=wanted.statement_descriptor, metadata=wanted.metadata, save_for=wanted.save_for,
-        created_at=now(),
+        created_at=now(), retry_until=wanted.retry_until,
     )  # fmt: skip
 
 
@@ -166,22 +185,29 @@ async def again(
 
 @redone
 async def recorded_again(
-    s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, keyed: Keyed,
-    route: Routed, account: str, behind: tuple[str, ...],
+    s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, keyed: Keyed | None,
+    route: Routed, account: str, behind: tuple[str, ...], step: Retry | None = None,
 ) -> tuple[Payment, Request] | None:  # fmt: skip
-    """Decides under the lock and commits the attempt. None: the key was used meanwhile."""
+    """Decides under the lock and commits the attempt. None: the key was used meanwhile, or the step was taken.
+
+    `step` is that of a retry, which has no key: its next step says that it was made. A caller's own ends them all.
+    """
     payment_id = p.id
     async with s.turn(p.id), s.db.transaction() as connection:
         current = await payments.lock(connection, payment_id)
         assert current is not None
+        if step is not None and current.retry != step:
+            return None
         renewed = structs.replace(current, accounts=behind, answered=False, instrument=instrument.id)
         after, request = await attempted(s, renewed, instrument, account)
         attempt_id = after.attempts[-1].id
-        guard = guard_of(principal, keyed)
-        deadline = after.deadline_at
-        if not await payments.claim_key(connection, guard, principal.caller, payment_id, attempt_id, deadline):
-            return None
-        s.limits.check(keyed.until)
+        after = stepped(after, step)
+        if keyed is not None:
+            guard = guard_of(principal, keyed)
+            deadline = after.deadline_at
+            if not await payments.claim_key(connection, guard, principal.caller, payment_id, attempt_id, deadline):
+                return None
+            s.limits.check(keyed.until)
         reach("record.before")
         why = {attempt_id: route.record(s, account)}
         await changes.save(connection, [await change_of(s, current, after, {attempt_id: request}, why)])
@@ -189,6 +215,16 @@ async def recorded_again(
     reach("record.after")
     route.left(s, payment_id)
     return structs.replace(after, version=current.version + 1), request
+
+
+def stepped(p: Payment, step: Retry | None) -> Payment:
+    """With the step that goes with its new attempt."""
+    a = p.attempts[-1]
+    if step is not None:
+        return p.stepping(Phase.MADE, "tried again", attempt=a.id, round=step.round + 1)
+    if p.retry_until is None or over(p.retry):
+        return p
+    return p.stepping(Phase.CANCELED, "the caller authorized it again")
 
 
 def asked(wanted: Wanted) -> Asked:

@@ -1,5 +1,7 @@
 """Capture, void, refund: one shape. Decided under the payment's lock, then asked, then applied."""
 
+from typing import Any
+
 from msgspec import structs
 
 from scrooge.connectors.connector import Connector, Request, render
@@ -9,6 +11,7 @@ from scrooge.domain.attempt import Attempt, Operation
 from scrooge.domain.payment import ROOM, Payment, authorization_of, decide
 from scrooge.errors import (
     AmountMustBePositive,
+    AuthorizationNotApproved,
     CurrencyMismatch,
     ReferenceExists,
     UnsupportedOperation,
@@ -17,6 +20,7 @@ from scrooge.flows.ask import SECOND, account_of, command_of
 from scrooge.flows.authorize import visible
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import GRACE, ask_and_apply, change_of
+from scrooge.flows.retries import stop
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, new_id, retyped
 from scrooge.money import Money
@@ -47,7 +51,7 @@ async def modify(
         authorization = authorization_of(p)
         account = authorization.connector_account if authorization is not None else ""
         with await s.limits.take(account, Lane.RECOVERY, keyed.until) as slot:
-            recorded = await record(s, principal, p, operation, amount, reference, final, keyed)
+            recorded = await record_or_stop(s, principal, p, operation, amount, reference, final, keyed)
             if recorded is not None:
                 after, attempt_id, request = recorded
                 connector = await connector_of(s, after.attempt(attempt_id))
@@ -58,6 +62,18 @@ async def modify(
     assert before is not None
     assert before[1] is not None
     return before[0], before[1], True
+
+
+async def record_or_stop(
+    s: Scrooge, principal: Principal, p: Payment, operation: Operation, *rest: Any
+) -> tuple[Payment, str, Request] | None:
+    """A void where there is nothing to void is refused; that nothing is to be taken any more is heard all the same."""
+    try:
+        return await record(s, principal, p, operation, *rest)
+    except AuthorizationNotApproved:
+        if operation is Operation.VOID and p.retry_until is not None:
+            await stop(s, p.id, "the caller voided it")
+        raise
 
 
 @redone

@@ -18,9 +18,10 @@ from scrooge.domain.outcome import ActionRequired, Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment, tally
 from scrooge.errors import ContradictoryOutcome, DatabaseUnavailable
 from scrooge.flows import breaks
-from scrooge.flows.announce import announcement
+from scrooge.flows.announce import announcement, next_step
 from scrooge.flows.ask import SECOND, account_of, ask
 from scrooge.flows.fees import with_fees
+from scrooge.flows.recovery import recovering
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ledger.fees import fee_journal
 from scrooge.ledger.postings import Journal, journal
@@ -107,6 +108,7 @@ async def keep(
     s: Scrooge, connection: Any, current: Payment, after: Payment, requests: dict[str, Request] | None = None
 ) -> Payment:
     """Writes what was decided under the payment's lock, with the breaks it opens, in the caller's transaction."""
+    after = recovering(s, current, after)
     known = {a.id for a in current.attempts} | set(requests or {})
     told = [a for a in after.attempts if a.id not in known]  # Second successes: by the bytes of the first.
     bytes_of = {a.id: (await payments.request_of(connection, current.id, a.parent or ""))[0] for a in told}
@@ -123,7 +125,7 @@ async def saved(s: Scrooge, p: Payment, after: Payment, requests: dict[str, Requ
 
     The writer leaves alone what somebody only holds; then it is our turn after theirs.
     """
-    change = await change_of(s, p, after, requests)
+    change = await change_of(s, p, recovering(s, p, after), requests)
     return await s.writer.save(change) or await saved_locked(s, change)
 
 
@@ -143,7 +145,8 @@ async def nobody_else_asked(connection: Any, p: Payment, a: Attempt, epoch: int 
 
 def heard(s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, answered: bool) -> Payment:
     after = with_fees(s, p, hear(p, attempt_id, outcome, now(), Late(s.settings.late_success)))
-    return structs.replace(after, answered=True) if answered and not after.answered else after
+    after = structs.replace(after, answered=True) if answered and not after.answered else after
+    return after if after is p else recovering(s, p, after)
 
 
 async def ask_and_apply(
@@ -208,6 +211,9 @@ async def change_of(
         when = await time_to_ask(s, after, a)
         if when is not None:
             ask_at[a.id] = when
+    if after.retry is not None and after.retry != before.retry:
+        a = next(a for a in after.attempts if a.number == after.retry.number)
+        events += next_step(after, a, (await account_of(s, a)).name)
     return Change(before, after, tuple(journals), tuple(events), requests or {}, ask_at, routed or {})
 
 

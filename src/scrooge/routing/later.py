@@ -98,6 +98,21 @@ def later(failed: Failed, permitted: Permitted, rules: Timetable | None = None) 
     return step
 
 
+def postponed(
+    failed: Failed, permitted: Permitted, at: int, because: str, rules: Timetable | None = None
+) -> Later | Stop:
+    """What was to be tried and could not be: the first good moment from `at` on, whatever the schedule was."""
+    rules = rules or timetable()
+    of = hopeful(failed, rules)
+    if isinstance(of, Stop):
+        return of
+    hours = max(0, at - failed.first_at) // HOUR
+    step = permitted_at(
+        failed, permitted, at, lambda at: good_moment(at, of, failed, rules), f"{of.name}: {hours} hours"
+    )
+    return step if isinstance(step, Stop) else Later(step.at, f"{step.because}: {because}")
+
+
 def hopeful(failed: Failed, rules: Timetable) -> Class | Stop:
     """The class, if anything but the payer can make it better."""
     if failed.initiator != "merchant":

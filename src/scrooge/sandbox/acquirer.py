@@ -9,9 +9,9 @@ import hashlib
 
 from msgspec import structs
 
-from .cards import Card
+from .cards import POOR_AT_FIRST, Card
 from .issuer import Ask, Verdict, decide
-from .records import Authorization, Operation, Outcome
+from .records import Authorization, Operation, Outcome, asked
 from .world import World
 
 
@@ -37,6 +37,8 @@ def unrefunded(auth: Authorization) -> int:
 
 def authorize(world: World, auth: Authorization, card: Card, ask: Ask) -> Verdict:
     """Ask the issuer; a final answer becomes truth, a challenge or a pending one does not yet."""
+    if auth.number == POOR_AT_FIRST:
+        ask = structs.replace(ask, before=bool(world.state.index[asked(auth)]))
     verdict = decide(card, ask)
     if verdict.answer == "challenge":
         return verdict

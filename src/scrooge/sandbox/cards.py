@@ -92,9 +92,11 @@ _ROWS = """
 4000009900000061 visa       pending                          sandbox_pending
 4000009900000079 visa       pending_declined                 sandbox_pendingDeclined
 4000009900000087 visa       expires                          sandbox_expires
+4000009900000095 visa       declined_at_first:insufficient_funds sandbox_fundsLater funds_later
 """
 
 _CODE_FAILS = "4000000000000101"
+POOR_AT_FIRST = "4000009900000095"  # its issuer remembers what it was asked
 
 # Other public names Stripe has for the same cards.
 _STRIPE_ALIASES = {

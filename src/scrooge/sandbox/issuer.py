@@ -23,6 +23,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     authenticated: bool = False  # the payer has passed a challenge for this payment
     wants_challenge: bool = False  # the merchant asked for 3-D Secure whatever the risk
     concluding: bool = False  # a pending payment comes to its end
+    before: bool = False  # this amount was asked of the card before, by the same merchant
 
 
 def no(reason: str) -> Verdict:
@@ -33,6 +34,8 @@ def no(reason: str) -> Verdict:
 def decide(card: Card, ask: Ask) -> Verdict:
     """The issuer's answer to an authorization; the same card and circumstances, the same answer."""
     outcome = card.outcome
+    if outcome.startswith("declined_at_first") and ask.before:
+        return Verdict("approved")
     if outcome.startswith("pending") and not ask.concluding:
         return Verdict("pending")
     if outcome == "pending_declined":

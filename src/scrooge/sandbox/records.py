@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from .cards import POOR_AT_FIRST
+
 Operation = Literal["authorize", "sale", "capture", "void", "refund"]
 Outcome = Literal["approved", "declined", "reversed"]
 
@@ -34,6 +36,15 @@ class Authorization(Record, frozen=True, kw_only=True):
     captured_minor: int = 0
     released_minor: int = 0
     refunded_minor: int = 0
+
+    def index_keys(self) -> tuple[tuple[str, ...], ...]:
+        """By what was asked, for the issuer that remembers it."""
+        return (asked(self),) if self.number == POOR_AT_FIRST else ()
+
+
+def asked(auth: Authorization) -> tuple[str, ...]:
+    """The same amount of the same card by the same merchant."""
+    return ("asked", auth.connector, auth.merchant_account, auth.number, f"{auth.minor} {auth.currency}")
 
 
 class Truth(Record, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from scrooge.ids import bucket_in, new_id, new_number
 from scrooge.ledger.postings import Journal
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import at_moment, encoded, hex_of, key_of, public, uuid_of
+from scrooge.storage.retries import count_steps, step_rows
 from scrooge.storage.scheme_limits import Refused, end_rows, never_made, wanted_rows
 
 Q = load(Path(__file__).with_name("payments.sql"))
@@ -110,7 +111,7 @@ async def save(db: Any, changes: list[Change]) -> set[str]:
 
 async def save_each(db: Any, changes: list[Change]) -> dict[str, Refused | None]:
     """The same for changes that know nothing of each other: what is refused leaves nothing, and the others are kept."""
-    payments, moved, added, journals, postings, events, decisions = [], [], [], [], [], [], []
+    payments, moved, added, journals, postings, events, decisions, steps = [], [], [], [], [], [], [], []
     wanted: list[dict[str, Any]] = []
     ended: list[dict[str, Any]] = []
     for c in changes:
@@ -125,6 +126,7 @@ async def save_each(db: Any, changes: list[Change]) -> dict[str, Refused | None]
                 moved.append(moved_row(c, a))
                 ended += end_rows(c.after, known[a.id], a)
         decisions += [decision_row(attempt, c.after.id, decision) for attempt, decision in c.routed.items()]
+        steps += step_rows(c.before, c.after)
         place = {"bucket": bucket, "payment_id": payment_id}
         owned = {**place, "merchant_id": uuid_of(c.after.merchant), "livemode": c.after.livemode}
         for journal in c.journals:
@@ -138,9 +140,16 @@ async def save_each(db: Any, changes: list[Change]) -> dict[str, Refused | None]
                     {**owned, "journal_id": journal_id, "line": line, "account": p.account, "minor": p.minor,
                      "currency": p.currency}
                 )  # fmt: skip
-        events += [event_row(c.after, e, c.before.version + 1) for e in c.events]
-    arguments = (payments, moved, added, journals, postings, events, decisions, wanted, ended)
-    return told(await run(db, Q["save"], *map(encoded, arguments)))
+        events += in_order([event_row(c.after, e, c.before.version + 1) for e in c.events])
+    arguments = (payments, moved, added, journals, postings, events, decisions, wanted, ended, steps)
+    found = told(await run(db, Q["save"], *map(encoded, arguments)))
+    count_steps(changes, found)
+    return found
+
+
+def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events of one change are shown in the order of their ids, which are of one moment: so that of their list."""
+    return [{**row, "id": number} for row, number in zip(rows, sorted(row["id"] for row in rows), strict=True)]
 
 
 def differs(c: Change, old: Attempt, new: Attempt) -> bool:
@@ -162,6 +171,7 @@ def payment_row(p: Payment, guard: Guard) -> dict[str, Any]:
         "return_url": p.return_url, "statement_descriptor": p.statement_descriptor, "metadata": p.metadata,
         "save_for": p.save_for, "created_at": at_moment(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
         "fingerprint": guard.fingerprint.hex(), "answered": p.answered, "failure": p.failure,
+        "retry_until": at_moment(p.retry_until),
     }  # fmt: skip
 
 

@@ -22,7 +22,11 @@ WITH seen AS MATERIALIZED (
 SELECT place.last, place.looked, kept.id AS found, p.*,
        (SELECT jsonb_agg(to_jsonb(a) - 'request' ORDER BY a.number)
           FROM attempts a
-         WHERE a.bucket = p.bucket AND a.payment_id = p.id)::text AS tries
+         WHERE a.bucket = p.bucket AND a.payment_id = p.id)::text AS tries,
+       CASE WHEN p.retry_until IS NOT NULL THEN
+            (SELECT to_jsonb(r) FROM retries r
+              WHERE r.bucket = p.bucket AND r.payment_id = p.id
+              ORDER BY r.seq DESC LIMIT 1)::text END AS retry
   FROM place
   LEFT JOIN kept ON true
   LEFT JOIN payments p ON p.bucket = kept.bucket AND p.id = kept.id
@@ -37,7 +41,11 @@ SELECT id FROM callers WHERE merchant_id = $1;
 SELECT p.*,
        (SELECT jsonb_agg(to_jsonb(a) - 'request' ORDER BY a.number)
           FROM attempts a
-         WHERE a.bucket = p.bucket AND a.payment_id = p.id)::text AS tries
+         WHERE a.bucket = p.bucket AND a.payment_id = p.id)::text AS tries,
+       CASE WHEN p.retry_until IS NOT NULL THEN
+            (SELECT to_jsonb(r) FROM retries r
+              WHERE r.bucket = p.bucket AND r.payment_id = p.id
+              ORDER BY r.seq DESC LIMIT 1)::text END AS retry
   FROM unnest($1::smallint[], $2::uuid[]) AS asked(bucket, caller_id)
   JOIN payment_references r
     ON r.bucket = asked.bucket AND r.merchant_id = $3 AND r.caller_id = asked.caller_id AND r.livemode = $4

@@ -15,6 +15,7 @@ from scrooge.domain.payment import Failure, Payment
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import hex_of, key_of, microseconds, moment, public
 from scrooge.storage.changes import Guard
+from scrooge.storage.retries import step_of
 
 Q = load(Path(__file__).with_suffix(".sql"))
 
@@ -100,6 +101,8 @@ def payment_of(row: Any) -> Payment:
         failure=msgspec.json.decode(row["failure"], type=Failure) if row["failure"] else None,
         created_at=microseconds(row["created_at"]) or 0,
         deadline_at=microseconds(row["deadline_at"]) or 0,
+        retry_until=microseconds(row["retry_until"]),
+        retry=step_of(row.get("retry")),
     )
 
 

@@ -11,7 +11,7 @@ WITH input AS (
            sale boolean, livemode boolean, status text, deadline_at timestamptz, accounts uuid[], customer text,
            instrument_id uuid, initiator text, purpose text, return_url text, statement_descriptor text,
            metadata jsonb, save_for text, created_at timestamptz, key_bucket smallint, key text, fingerprint text,
-           answered boolean, failure jsonb)
+           answered boolean, failure jsonb, retry_until timestamptz)
 ), unheard AS (
     SELECT *
       FROM input i
@@ -41,10 +41,10 @@ WITH input AS (
     INSERT INTO payments (
            bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           save_for, created_at, answered, failure)
+           save_for, created_at, answered, failure, retry_until)
     SELECT bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           save_for, created_at, answered, failure
+           save_for, created_at, answered, failure, retry_until
       FROM fresh
      WHERE (id IN (SELECT payment_id FROM referenced)) IS TRUE
     RETURNING id
@@ -87,7 +87,8 @@ SELECT NULL, NULL, NULL FROM unmade WHERE ends < 0;  -- No row: it is named so t
 
 -- save :many
 -- ($1 payments, $2 changed attempts, $3 new attempts, $4 journals, $5 postings, $6 events, $7 decisions, $8 what new
--- authorizations ask of the schemes' counters, $9 what ends of others give back to them: JSON arrays)
+-- authorizations ask of the schemes' counters, $9 what ends of others give back to them, $10 steps of what follows
+-- declines: JSON arrays)
 -- Everything one change does, or none of it: the version each payment had when it was read decides. Returns
 -- the payments that were written, and those whose new attempt a scheme's rule refuses, with the rule, of which nothing
 -- is written; one that is absent was changed by somebody else meanwhile. (`IS TRUE` keeps
@@ -181,6 +182,17 @@ WITH free AS (
     SELECT r.bucket, r.payment_id, r.attempt_id, r.decision
       FROM jsonb_to_recordset($7::jsonb) AS r(bucket smallint, payment_id uuid, attempt_id uuid, decision jsonb)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
+), stepped AS (
+    INSERT INTO retries (
+           bucket, payment_id, seq, merchant_id, livemode, state, number, round, retry_at, because, decline, arm,
+           propensity, timetable, attempt_id, due_at)
+    SELECT r.bucket, r.payment_id, r.seq, r.merchant_id, r.livemode, r.state, r.number, r.round, r.retry_at, r.because,
+           r.decline, r.arm, r.propensity, r.timetable, r.attempt_id, now() + make_interval(secs => r.due_in)
+      FROM jsonb_to_recordset($10::jsonb) AS r(
+           bucket smallint, payment_id uuid, seq smallint, merchant_id uuid, livemode boolean, state text,
+           number smallint, round smallint, retry_at timestamptz, because text, decline text, arm text,
+           propensity double precision, timetable text, attempt_id uuid, due_in double precision)
+     WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), ended AS MATERIALIZED (
     SELECT end_attempts((
            SELECT coalesce(jsonb_agg(e), '[]')
@@ -208,7 +220,11 @@ SELECT a.id
 SELECT p.*,
        (SELECT jsonb_agg(to_jsonb(a) - 'request' ORDER BY a.number)
           FROM attempts a
-         WHERE a.bucket = p.bucket AND a.payment_id = p.id)::text AS tries
+         WHERE a.bucket = p.bucket AND a.payment_id = p.id)::text AS tries,
+       CASE WHEN p.retry_until IS NOT NULL THEN
+            (SELECT to_jsonb(r) FROM retries r
+              WHERE r.bucket = p.bucket AND r.payment_id = p.id
+              ORDER BY r.seq DESC LIMIT 1)::text END AS retry
   FROM payments p
  WHERE p.bucket = $1 AND p.id = $2;
 

@@ -11,9 +11,11 @@ from scrooge.flows.cards import Listening
 from scrooge.flows.errands import run
 from scrooge.flows.escalate import Aging, escalate
 from scrooge.flows.receive import apply_one
+from scrooge.flows.retries import LEASE_SECONDS
+from scrooge.flows.retries import run as retry
 from scrooge.flows.saving import learn
 from scrooge.flows.scrooge import Scrooge
-from scrooge.storage import errands, inbox, saving, unmapped, work
+from scrooge.storage import errands, inbox, retries, saving, unmapped, work
 from scrooge.workers.ask import Asking
 from scrooge.workers.forgetting import Counters, forget_keys, forget_lessons
 from scrooge.workers.webhooks import forget_webhooks, replay_events, send_webhooks, show_webhooks, spread_events
@@ -21,6 +23,7 @@ from scrooge.workers.webhooks import forget_webhooks, replay_events, send_webhoo
 log = structlog.get_logger()
 BATCH = 64
 ERRANDS_A_TURN = 16
+RETRIES_A_TURN = 32
 LESSONS_A_TURN = 256
 MONTHS_AHEAD = 3
 
@@ -92,6 +95,21 @@ async def show_errands(s: Scrooge, spawn: Spawn) -> int:
     return 0
 
 
+async def try_again(s: Scrooge, spawn: Spawn) -> int:
+    claimed = await retries.claim(s.db, RETRIES_A_TURN, LEASE_SECONDS)
+    for due in claimed:
+        spawn(retry(s, due))
+    return 0  # There is no hurry: those who pay now come first.
+
+
+async def show_retries(s: Scrooge, spawn: Spawn) -> int:
+    seen = await retries.backlog(s.db)
+    metrics.RETRIES_WAITING.labels("scheduled").set(seen["scheduled"])
+    metrics.RETRIES_WAITING.labels("due").set(seen["due"])
+    metrics.OLDEST_RETRY.set(max(0.0, seen["oldest_seconds"]))
+    return 0
+
+
 AGING = Aging()
 
 
@@ -114,6 +132,8 @@ JOBS = (
     Job("learn_from_payments", 0.5, learn_from_payments),
     Job("run_errands", 0.5, run_errands),
     Job("show_errands", 5.0, show_errands),
+    Job("try_again", 0.5, try_again),
+    Job("show_retries", 5.0, show_retries),
     Job("show_backlog", 5.0, show_backlog),
     Job("show_doubts", 5.0, show_doubts),
     Job("break_overdue", 30.0, break_overdue),

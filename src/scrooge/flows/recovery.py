@@ -1,0 +1,135 @@
+"""What follows when an authorization that may be tried again has ended: decided in the commit that applies its outcome.
+
+Nothing here asks anybody: the plan is made of what the payment itself knows. What the schemes allow is judged by its
+own attempts; the transaction that records the retry counts those of all payments with the card, and has the last word.
+"""
+
+from msgspec import structs
+
+from scrooge.domain.attempt import Attempt, Operation, State
+from scrooge.domain.declines import Advice, Decline
+from scrooge.domain.outcome import Declined
+from scrooge.domain.payment import Payment, authorization_of
+from scrooge.domain.recovery import Phase, over
+from scrooge.domain.retry import Stop
+from scrooge.flows.scrooge import Scrooge, now
+from scrooge.ids import number_of
+from scrooge.routing.calendar import HOUR, SECOND
+from scrooge.routing.declines.catalogue import catalogue, read
+from scrooge.routing.later import Failed, Later, later, postponed, timetable
+from scrooge.routing.schemes.allowed import Allowed, Past, allowed
+from scrooge.routing.schemes.rules import Refused
+from scrooge.storage.scheme_limits import judged, rules
+
+SPREAD = 20 * 60 * SECOND  # What the calendar puts at the same hour does not come at the same second.
+
+
+def recovering(s: Scrooge, before: Payment, after: Payment) -> Payment:
+    """`after`, with the step that follows from it; the same where none does."""
+    a = authorization_of(after)
+    if after.retry_until is None or a is None or over(after.retry):
+        return after
+    last = after.retry
+    match a.state:
+        case State.APPROVED if last is not None and (last.round or last.phase is Phase.SCHEDULED):
+            return after.stepping(Phase.RECOVERED, "approved", number=a.number)
+        case State.REVERSED if last is not None and last.round:
+            return after.stepping(Phase.LOST, a.reason or "the PSP took it back", number=a.number)
+        case State.DECLINED | State.REJECTED:
+            return declined(s, before, after, a)
+        case _:
+            return after
+
+
+def declined(s: Scrooge, before: Payment, after: Payment, a: Attempt) -> Payment:
+    """While somebody may still ask elsewhere at once nothing is planned; but if they die, somebody has to come back."""
+    last = after.retry
+    mine = last is not None and last.number == a.number and last.phase is not Phase.MADE
+    if not after.answered:
+        return after if mine else after.stepping(Phase.OPEN, "another account may be asked at once", number=a.number)
+    return after if mine and last is not None and last.phase is not Phase.OPEN else planned(s, after)
+
+
+def planned(s: Scrooge, p: Payment, step: Later | Stop | None = None) -> Payment:
+    """The last authorization has ended without an approval: when to try again, or that it is lost."""
+    a = authorization_of(p)
+    assert a is not None
+    failed = failed_of(s, p)
+    step = step or later(failed, lambda at: permitted(p, at))
+    if isinstance(step, Stop):
+        return p.stepping(Phase.LOST, step.because, number=a.number, decline=str(failed.decline))
+    return p.stepping(
+        Phase.SCHEDULED, step.because, number=a.number, at=spread(p, step.at, failed.deadline),
+        decline=str(failed.decline), arm=step.arm, propensity=step.propensity, timetable=timetable().version,
+    )  # fmt: skip
+
+
+def failed_of(s: Scrooge, p: Payment) -> Failed:
+    """What the timetable has to know of a payment whose last authorization was declined or not processed."""
+    tried = [a for a in p.attempts if a.operation is Operation.AUTHORIZE and a.parent is None]
+    a = tried[-1]
+    decline, advice = reading_of(s, a)
+    assert p.retry_until is not None
+    return Failed(
+        decline=decline, advice=advice, initiator=p.initiator, first_at=tried[0].concluded_at or tried[0].sent_at,
+        last_at=a.concluded_at or a.sent_at, tries=1 + (p.retry.round if p.retry else 0), deadline=p.retry_until,
+    )  # fmt: skip
+
+
+def reading_of(s: Scrooge, a: Attempt) -> tuple[Decline, Advice]:
+    """As the catalogue reads it. What a PSP did not process failed on the way: no issuer has said anything."""
+    if a.state is State.REJECTED:
+        return Decline.PROCESSING_ERROR, Advice.RETRY_ELSEWHERE
+    account = s.directory.by_id.get(a.connector_account)
+    said = Declined(
+        Decline(a.decline or Decline.UNMAPPED), raw_code=a.raw_code or "", network_code=a.network_code,
+        advice_code=a.advice_code,
+    )  # fmt: skip
+    found = read(catalogue(), said, account.connector if account else "", a.counted.brand if a.counted else "")
+    return found.decline, found.advice
+
+
+def permitted(p: Payment, at: int) -> Allowed | Refused:
+    """The schemes' verdict on an attempt at a moment, as far as this payment's own attempts tell."""
+    counted = [a for a in p.attempts if a.counted is not None]
+    if not counted:
+        return Allowed(None)
+    history = [past_of(p, a) for a in counted]
+    return allowed(rules(), history, structs.replace(judged(p, counted[-1]), at=at))
+
+
+def past_of(p: Payment, a: Attempt) -> Past:
+    outcomes = {State.DECLINED: "declined", State.REJECTED: "rejected", State.APPROVED: "approved"}
+    seen = judged(p, a)
+    return Past(
+        at=seen.at, minor=seen.minor, currency=seen.currency, initiator=seen.initiator,
+        outcome=outcomes.get(a.state, "open"),  # type: ignore[arg-type]
+        network_code=a.network_code, advice_code=a.advice_code, acquirer=seen.acquirer, answered=a.concluded_at,
+    )  # fmt: skip
+
+
+def spread(p: Payment, at: int, deadline: int) -> int:
+    """The calendar's hours are the same for everybody; a payment's place within the first minutes is its own."""
+    if at % (HOUR // 4):
+        return at
+    return min(at + number_of(p.id) % SPREAD, deadline)
+
+
+def late(s: Scrooge, p: Payment) -> Later | Stop | None:
+    """Its time has passed by: None, if now is as good; else the next good moment, or that there is none any more."""
+    r = p.retry
+    assert r is not None
+    assert r.at is not None
+    at = now()
+    failed = failed_of(s, p)
+    if at > failed.deadline:
+        return Stop("the time that was given is over")
+    if at - r.at < HOUR:
+        return None
+    step = put_off(s, p, at, "its time had passed by")
+    return None if isinstance(step, Later) and step.at <= at else step
+
+
+def put_off(s: Scrooge, p: Payment, at: int, because: str) -> Later | Stop:
+    """The first good moment from `at` on."""
+    return postponed(failed_of(s, p), lambda moment: permitted(p, moment), at, because)
