@@ -12,13 +12,13 @@ from scrooge.errors import ContradictoryOutcome, NothingToAuthenticate
 OF_ALL = ("approved", "declined", "rejected", "unknown", "pending", "reversed")
 OF_AUTHORIZATIONS = (*OF_ALL, "action_required", "expired", "reversing")
 FAILED = "payment_failed"  # before any PSP was asked
+LATER = ("retry_scheduled", "retry_ended")
 # Every type of event there is: what `event_of` can say, the one that is of no attempt, and what follows declines.
 TYPES = (
     FAILED,
     *(f"{what}_{became}" for what in ("sale", "authorize") for became in OF_AUTHORIZATIONS),
     *(f"{what}_{became}" for what in ("capture", "void", "refund") for became in OF_ALL),
-    "retry_scheduled",
-    "retry_ended",
+    *LATER,
 )
 TEST = "test"  # to webhook endpoints only, when their merchant asks for it
 

@@ -108,7 +108,7 @@ async def keep(
     s: Scrooge, connection: Any, current: Payment, after: Payment, requests: dict[str, Request] | None = None
 ) -> Payment:
     """Writes what was decided under the payment's lock, with the breaks it opens, in the caller's transaction."""
-    after = recovering(s, current, after)
+    after = recovering(s, after)
     known = {a.id for a in current.attempts} | set(requests or {})
     told = [a for a in after.attempts if a.id not in known]  # Second successes: by the bytes of the first.
     bytes_of = {a.id: (await payments.request_of(connection, current.id, a.parent or ""))[0] for a in told}
@@ -125,7 +125,7 @@ async def saved(s: Scrooge, p: Payment, after: Payment, requests: dict[str, Requ
 
     The writer leaves alone what somebody only holds; then it is our turn after theirs.
     """
-    change = await change_of(s, p, recovering(s, p, after), requests)
+    change = await change_of(s, p, recovering(s, after), requests)
     return await s.writer.save(change) or await saved_locked(s, change)
 
 
@@ -146,7 +146,7 @@ async def nobody_else_asked(connection: Any, p: Payment, a: Attempt, epoch: int 
 def heard(s: Scrooge, p: Payment, attempt_id: str, outcome: Outcome, answered: bool) -> Payment:
     after = with_fees(s, p, hear(p, attempt_id, outcome, now(), Late(s.settings.late_success)))
     after = structs.replace(after, answered=True) if answered and not after.answered else after
-    return after if after is p else recovering(s, p, after)
+    return after if after is p else recovering(s, after)
 
 
 async def ask_and_apply(

@@ -4,6 +4,7 @@ Nothing here asks anybody: the plan is made of what the payment itself knows. Wh
 own attempts; the transaction that records the retry counts those of all payments with the card, and has the last word.
 """
 
+import structlog
 from msgspec import structs
 
 from scrooge.domain.attempt import Attempt, Operation, State
@@ -21,14 +22,28 @@ from scrooge.routing.schemes.allowed import Allowed, Past, allowed
 from scrooge.routing.schemes.rules import Refused
 from scrooge.storage.scheme_limits import judged, rules
 
+log = structlog.get_logger()
 SPREAD = 20 * 60 * SECOND  # What the calendar puts at the same hour does not come at the same second.
 
 
-def recovering(s: Scrooge, before: Payment, after: Payment) -> Payment:
-    """`after`, with the step that follows from it; the same where none does."""
+def recovering(s: Scrooge, after: Payment) -> Payment:
+    """`after`, with the step that follows from it; the same where none does.
+
+    A plan that cannot be made keeps no outcome from being kept: a worker tries to make it, and is heard of.
+    """
     a = authorization_of(after)
     if after.retry_until is None or a is None or over(after.retry):
         return after
+    try:
+        return following(s, after, a)
+    except Exception:
+        log.exception("retry_not_planned", payment=after.id)
+        last = after.retry
+        waits = last is not None and last.number == a.number and last.phase is Phase.OPEN
+        return after if waits else after.stepping(Phase.OPEN, "no plan could be made yet", number=a.number)
+
+
+def following(s: Scrooge, after: Payment, a: Attempt) -> Payment:
     last = after.retry
     match a.state:
         case State.APPROVED if last is not None and (last.round or last.phase is Phase.SCHEDULED):
@@ -36,12 +51,12 @@ def recovering(s: Scrooge, before: Payment, after: Payment) -> Payment:
         case State.REVERSED if last is not None and last.round:
             return after.stepping(Phase.LOST, a.reason or "the PSP took it back", number=a.number)
         case State.DECLINED | State.REJECTED:
-            return declined(s, before, after, a)
+            return declined(s, after, a)
         case _:
             return after
 
 
-def declined(s: Scrooge, before: Payment, after: Payment, a: Attempt) -> Payment:
+def declined(s: Scrooge, after: Payment, a: Attempt) -> Payment:
     """While somebody may still ask elsewhere at once nothing is planned; but if they die, somebody has to come back."""
     last = after.retry
     mine = last is not None and last.number == a.number and last.phase is not Phase.MADE
