@@ -1,17 +1,22 @@
 """Policies that would harm whoever reads them are refused in time, and none stops the others from being read."""
 
 import itertools
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
+from scrooge.flows import policy_checks
+from scrooge.routing import tariff
 from scrooge.routing.estimates import Estimates
 from scrooge.routing.health import Health
 from scrooge.routing.policy.document import Policy
 from scrooge.routing.policy.lint import STEPS_MOST, lint
 from scrooge.storage import routed
 from scrooge.storage.routed import Compiled
+from tests.api.asgi import asked
 from tests.steering.conftest import Desk
 
 ACCOUNT = {"name": "p", "accounts": {"stripe_eu": {}}}
@@ -67,3 +72,39 @@ async def test_a_policy_that_cannot_be_used_stops_no_other_from_being_read(desk:
     assert routing.switches, "what came with it is read"
     [last] = routing.compiled.values()
     assert list(last.policy.accounts) == ["stripe_eu"], "and the last known counts"
+
+
+async def test_nothing_large_is_worked_through_where_payments_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """A policy of 150 kB takes seconds to compile, and so do prices with thousands of schedules to check."""
+    waits = threading.current_thread()
+    worked: list[str] = []
+
+    def noted(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+        def working(*given: Any) -> Any:
+            worked.append(name)
+            assert threading.current_thread() is not waits, name
+            return work(*given)
+
+        return working
+
+    for module in (policy_checks, routed):
+        monkeypatch.setattr(module, "Compiled", noted("compile", Compiled))
+    monkeypatch.setattr(tariff, "faults", noted("prices", tariff.faults))
+    monkeypatch.setattr(routed, "costs_of", noted("costs", routed.costs_of))
+    one = await desk.activated(await desk.drafted("stripe_eu"))
+    await desk.activated(await desk.drafted("stripe_eu", name="own", caller="checkout"), None)
+    assert (await desk.explained(policy=one["id"]))["policy"]
+    prices = {"tariffs": [{"account": "stripe_eu", "valid_from": "2026-01-01"}]}
+    assert (await desk.ask("POST", "tariffs", {"document": prices}))[0] == 201
+    assert worked.count("compile") >= 5 and {"prices", "costs"} <= set(worked)
+
+
+@pytest.mark.parametrize("path", ["policies", "tariffs"])
+async def test_a_document_that_is_deeper_than_any_is_refused(desk: Desk, path: str):
+    deep = "[" * 100_000 + "]" * 100_000
+    sent = b'{"document": {"name": "x", "accounts": {}, "rules": %s}}' % deep.encode()
+    got = await asked(desk.api, "POST", f"/v1/routing/{path}", [sent])
+    assert got.status in (400, 422)
+    less = "[" * 900 + "]" * 900
+    got = await asked(desk.api, "POST", f"/v1/routing/{path}", [sent.replace(deep.encode(), less.encode())])
+    assert got.status in (400, 422)

@@ -6,7 +6,7 @@ from msgspec import Struct, structs
 
 from scrooge.errors import InvalidField
 from scrooge.flows import policies
-from scrooge.flows.policy_checks import accounts, parsed
+from scrooge.flows.policy_checks import accounts, compiled, parsed
 from scrooge.flows.route import candidates
 from scrooge.flows.scrooge import Scrooge
 from scrooge.routing.choose import Candidate, choose
@@ -69,7 +69,7 @@ async def of_version(s: Scrooge, desk: Desk, policy_id: str) -> Compiled:
     version = await policies.read(s, desk, policy_id)
     policy = parsed(version.document)
     outer = s.routing.compiled.get((desk.merchant, desk.livemode, None)) if version.caller is not None else None
-    return Compiled(policy, outer)
+    return await compiled(s, policy, outer)
 
 
 async def everywhere(s: Scrooge, desk: Desk) -> list[Candidate]:

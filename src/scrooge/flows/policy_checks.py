@@ -66,6 +66,12 @@ async def findings(s: Scrooge, work: Callable[[], Iterable[Finding]]) -> list[Fi
         return await asyncio.to_thread(lambda: list(work()))
 
 
+async def compiled(s: Scrooge, policy: Policy, outer: Compiled | None = None) -> Compiled:
+    """In a thread, too: of a large policy it takes seconds, and payments would wait for them."""
+    async with s.routing.checking:
+        return await asyncio.to_thread(Compiled, policy, outer)
+
+
 async def names(s: Scrooge, desk: Desk) -> frozenset[str]:
     """The accounts that a policy may name: those that can take a payment, in the key's mode."""
     return frozenset(a.name for a in await accounts(s, desk))
@@ -92,9 +98,9 @@ async def check(s: Scrooge, desk: Desk, policy: Policy) -> str | None:
 
 async def check_together(s: Scrooge, desk: Desk, version: Version) -> None:
     """The policy within the merchant's, or around those of callers, as they are active. Raises PolicyRefused."""
-    own, everybodys = Compiled(version.policy), version.caller is None
+    own, everybodys = await compiled(s, version.policy), version.caller is None
     mine = {c: p for (m, live, c), p in s.routing.compiled.items() if (m, live) == (desk.merchant, desk.livemode)}
     others = [p for c, p in mine.items() if p is not None and (c is None) is not everybodys]
     for other in others:
-        pair = Compiled(other.policy, own) if everybodys else Compiled(own.policy, other)
+        pair = await (compiled(s, other.policy, own) if everybodys else compiled(s, own.policy, other))
         refuse(await findings(s, partial(stranded, pair)))

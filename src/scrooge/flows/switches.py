@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from scrooge.errors import InvalidField, NotFound, UnknownConnectorAccount
-from scrooge.flows.policy_checks import accounts, names, parsed, refuse
+from scrooge.flows.policy_checks import accounts, findings, names, parsed, refuse
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.postgres.database import redone
 from scrooge.routing import tariff
@@ -25,8 +25,10 @@ async def set_tariffs(s: Scrooge, desk: Desk, document: Any, notes: str) -> tupl
     known = await names(s, desk)
     unknown = [Finding(f"tariffs[{i}].account", f"there is no account {t.account!r}")
                for i, t in enumerate(prices.tariffs) if t.account not in known]  # fmt: skip
-    faults = [fault.partition(": ") for fault in tariff.faults(prices)]
-    refuse([*unknown, *(Finding(place, problem) for place, _, problem in faults)], Prices)
+    faulty = await findings(
+        s, lambda: (Finding(f[0], f[2]) for f in (f.partition(": ") for f in tariff.faults(prices)))
+    )
+    refuse([*unknown, *faulty], Prices)
     async with s.db.transaction() as connection:
         await policies.begin(connection)
         newest = await policies.tariffs(connection, desk)

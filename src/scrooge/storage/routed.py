@@ -147,7 +147,8 @@ class Routing:
             by_id = {i: w for w, i in newest.items()}
             for row in await run(self.db, Q["prices"], missing):
                 tariff_id = public("tar", row["id"]) or ""
-                costs = costs_of(tariff_id, row["document"], names.get(by_id[tariff_id], {}))
+                ids = names.get(by_id[tariff_id], {})
+                costs = await asyncio.to_thread(costs_of, tariff_id, row["document"], ids)
                 if costs is not None:
                     self.priced[tariff_id] = costs
         self.prices = {w: self.priced[i] if i in self.priced else self.costs(*w) for w, i in newest.items()}
