@@ -66,6 +66,23 @@ def test_an_account_that_gets_the_difficult_cards_is_not_taken_for_a_bad_one():
     assert abs(gap) < 0.12  # their approval rates over everything are 0.36 apart
 
 
+def test_what_is_read_together_is_what_is_read_alone_before_and_after_every_lesson():
+    """Effects of all accounts in a segment are kept between lessons: none may be out of date."""
+    e, chance = Estimates(), random.Random(5)
+    for n in range(200):
+        facts, at = payment(iin=chance.choice(["41111111", "42222222"])), AT + n * HOUR // 200
+        among = ["a", "b", "c"] if n % 7 else ["c", "a"]
+        fresh = Estimates()
+        fresh.effects = e.effects
+        alone = [fresh.estimate(facts, account, at) for account in among]
+        assert e.estimates(facts, among, at) == alone
+        if n % 3 == 0:
+            e.learn(facts, chance.choice("abc"), APPROVAL if chance.random() < 0.8 else FAILURE, at)
+        if n % 50 == 0:
+            e.export()
+            e.load([Kept(("a", "country", "visa", "DE"), 3.0, float(n) / 50, at)])
+
+
 def test_what_was_learned_fades_with_time():
     e = Estimates(Settings(prior=0.9, half_life_hours=10))
     taught(e, "a", payment(), 0.2, 200)

@@ -8,7 +8,7 @@ from scrooge.routing.trial.checks import read
 from scrooge.routing.trial.issuers import Issuers
 from scrooge.routing.trial.oracle import Oracle
 from scrooge.routing.trial.rules import Bar, Card
-from scrooge.routing.trial.strategy import Chance, Choice, Heard, Tried
+from scrooge.routing.trial.strategy import PATIENCE, Chance, Choice, Heard, Tried
 from scrooge.routing.trial.world import World
 
 SMALL = """
@@ -77,6 +77,9 @@ class Always:
         if not tried or (self.wait and at - tried[-1].at >= self.wait):
             return Choice(self.account)
         return Choice(later=at + self.wait) if self.wait and len(tried) < self.most else Choice()
+
+    def patience(self, account: str) -> float:
+        return PATIENCE
 
     def learn(self, facts: Facts, account: str, heard: Heard, at: int) -> None:
         self.heard.append((account, heard, at))

@@ -66,6 +66,18 @@ def test_silence_is_told_after_a_while_and_its_end_later():
     assert told.index(("waiting", PATIENCE)) < told.index(("late", 10.0))
 
 
+def test_whoever_knows_an_account_better_hears_of_silence_sooner():
+    class Hasty(Always):
+        def patience(self, account):
+            return 0.7
+
+    watched = Hasty("one")
+    silent = outage('{ kind = "silent", since = "0s", until = "1m", account = "one", seconds = 10.0 }')
+    run(world(outage=silent), 20, ["a"], a=lambda: watched)
+    told = [(heard.outcome, heard.seconds, heard.waited) for _, heard, _ in watched.heard]
+    assert told.count(("waiting", 0.7, False)) == told.count(("late", 10.0, True)) == 20
+
+
 def test_an_outage_is_counted_with_its_reaction_and_what_it_cost():
     errors = outage('{ kind = "errors", since = "10s", until = "80s", account = "one" }')
     names = {"stays": lambda: Always("one"), "away": lambda: Always("two")}
@@ -112,6 +124,9 @@ def test_a_payer_who_waits_is_not_asked_to_come_again_later():
             return Choice(accounts[0]) if not tried else Choice(later=at + 24 * HOUR)
 
         def learn(self, facts, account, heard, at): ...
+
+        def patience(self, account):
+            return PATIENCE
 
     found = policies(run(world(), 300, ["a"], a=Later))["a"]
     assert found["attempts"] == 300

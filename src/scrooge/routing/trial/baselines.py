@@ -7,7 +7,7 @@ from scrooge.domain.declines import Advice
 from scrooge.domain.retry import NEVER_AGAIN, TRIES_MAX
 from scrooge.routing.facts import Facts
 from scrooge.routing.trial.calendar import DAY, MINUTE
-from scrooge.routing.trial.strategy import STOP, Chance, Choice, Heard, Strategy, Tried
+from scrooge.routing.trial.strategy import PATIENCE, STOP, Chance, Choice, Heard, Strategy, Tried
 
 LATER_DAYS = (1, 3, 7)  # after the first attempt: what many shops do, whatever the reason
 ROUND = 15 * MINUTE  # no cascade takes so long, and no later round comes so soon
@@ -35,6 +35,9 @@ class Ladder:
 
     def learn(self, facts: Facts, account: str, heard: Heard, at: int) -> None:
         """Most baselines do not."""
+
+    def patience(self, account: str) -> float:
+        return PATIENCE
 
 
 def this_round(tried: Sequence[Tried], at: int) -> list[Tried]:

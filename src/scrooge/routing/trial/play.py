@@ -29,6 +29,7 @@ class Case(Struct):
     sent: Facts | None = None  # as they were when it was sent
     account: int = 0
     sent_at: int = 0
+    patience: float = PATIENCE
     heard: Heard | None = None
     seen: Seen | None = None
     judged: float = 0.0  # the account's approval when it was asked
@@ -83,7 +84,7 @@ class Play:
             if what == HEARS:
                 self.hear(case, then)
             elif what == WAITS:
-                self.teach(case, Heard("waiting", PATIENCE), then)
+                self.teach(case, Heard("waiting", case.patience), then)
             else:
                 case.stage = resumed(case.stage, self.oracle.spot(case.payment, then, case.stage.round_ + 1))
                 self.decide(case, then)
@@ -144,8 +145,9 @@ class Play:
         case.seen = self.umpire.asked(card, facts.brand, facts.minor, facts.initiator, at)
         self.watch(case, at)
         ends = at + round(case.heard.seconds * SECOND)
-        if case.heard.seconds > PATIENCE:
-            self.put(at + round(PATIENCE * SECOND), WAITS, case)
+        case.patience = PATIENCE if self.strategy is None else self.strategy.patience(self.names[account])
+        if case.heard.seconds > case.patience:
+            self.put(at + round(case.patience * SECOND), WAITS, case)
         self.put(ends, HEARS, case)
 
     def watch(self, case: Case, at: int) -> None:
@@ -172,6 +174,8 @@ class Play:
         if any(t.heard.outcome == "declined" for t in case.tried):
             heard = structs.replace(heard, again=True)
         if self.strategy is not None:
+            waited = heard.outcome != "waiting" and heard.seconds > case.patience
+            heard = structs.replace(heard, waited=True) if waited else heard
             self.strategy.learn(case.facts, self.names[case.account], heard, at)
 
     def hear(self, case: Case, at: int) -> None:

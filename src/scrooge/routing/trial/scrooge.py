@@ -26,7 +26,7 @@ from scrooge.routing.trial.baselines import this_round
 from scrooge.routing.trial.calendar import duration
 from scrooge.routing.trial.enforced import RULES
 from scrooge.routing.trial.later import Retries
-from scrooge.routing.trial.strategy import PATIENCE, Chance, Choice, Heard, Tried
+from scrooge.routing.trial.strategy import Chance, Choice, Heard, Tried
 from scrooge.routing.trial.world import Account, World
 from scrooge.routing.when import When
 
@@ -102,10 +102,14 @@ class Scrooge:
         note(self.knowledge, decision, self.scorer, facts)
         return Choice(decision.scores[0].account, propensity=decision.propensity)
 
+    def patience(self, account: str) -> float:
+        """As in production: what is rare for this account."""
+        return self.knowledge.health.late_after(account)
+
     def learn(self, facts: Facts, account: str, heard: Heard, at: int) -> None:
         if heard.outcome != "waiting":
             self.retries.learn(facts, heard)
-        if heard.outcome == "late" and heard.seconds > PATIENCE:
+        if heard.outcome == "late" and heard.waited:
             return  # It was called late when it was waited for.
         if heard.outcome == "approved" and facts.initiator == "merchant" and len(self.homes) < KEPT:
             self.homes[facts.instrument] = account

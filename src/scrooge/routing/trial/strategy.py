@@ -13,7 +13,7 @@ from scrooge.routing.facts import Facts
 
 # approved, declined: the issuer's answer. technical: the PSP did not process it, and that is known. late: no answer,
 # or one that says nothing (a timeout, a 5xx): money may have moved, so nobody tries it elsewhere. waiting: not an
-# end; there has been no answer for PATIENCE seconds. Whoever learns may take it as a hint, and hears the end later.
+# end; the strategy's patience is over. Whoever learns may take it as a hint, and hears the end later.
 Kind = Literal["approved", "declined", "technical", "late", "waiting"]
 PATIENCE = 2.0
 
@@ -22,6 +22,7 @@ class Heard(Struct, frozen=True):
     """What became of one attempt. `seconds` from sending to hearing; the reason and the codes when declined.
 
     `again`: the issuer had declined this payment before. What it says then is no sample of what it says to others.
+    `waited`: that there was no answer yet was told before.
     """
 
     outcome: Kind
@@ -30,6 +31,7 @@ class Heard(Struct, frozen=True):
     network_code: str | None = None
     advice_code: str | None = None
     again: bool = False
+    waited: bool = False
 
 
 class Tried(Struct, frozen=True):
@@ -68,3 +70,7 @@ class Strategy(Protocol):
     ) -> Choice: ...
 
     def learn(self, facts: Facts, account: str, heard: Heard, at: int) -> None: ...
+
+    def patience(self, account: str) -> float:
+        """Seconds of silence of this account after which it is told that there is no answer yet."""
+        return PATIENCE
