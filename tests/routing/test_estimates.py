@@ -67,7 +67,7 @@ def test_an_account_that_gets_the_difficult_cards_is_not_taken_for_a_bad_one():
 
 
 def test_what_is_read_together_is_what_is_read_alone_before_and_after_every_lesson():
-    """Effects of all accounts in a segment are kept between lessons: none may be out of date."""
+    """What is kept of an effect between lessons is never out of date, whoever learned it."""
     e, chance = Estimates(), random.Random(5)
     for n in range(200):
         facts, at = payment(iin=chance.choice(["41111111", "42222222"])), AT + n * HOUR // 200

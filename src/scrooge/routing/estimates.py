@@ -21,7 +21,6 @@ from scrooge.routing.lessons import Lesson
 Key = tuple[str, ...]
 MICROSECONDS = 1e6
 FURTHEST = 6.0  # log odds: beyond it a probability is as good as 0 or 1
-ROWS = 20_000  # segments of which all accounts' effects are at hand
 TICKS = 256  # in a half-life
 Spread = Annotated[float, Meta(ge=0.001, le=5)]
 SURELY = 0.01  # p (1 - p) is taken to be at least this, so that no one outcome moves everything
@@ -122,7 +121,6 @@ class Estimates:
         self.start = logit(settings.prior)
         self.effects: dict[Key, dict[str, Effect]] = {}
         self.news: dict[tuple[str, Key], list[float]] = {}
-        self.rows: dict[Key, tuple[int, tuple[str, ...], tuple[list[float], list[float]]]] = {}
         half_life = settings.half_life_hours * 3600 * MICROSECONDS
         self.rate = math.log(2) / half_life
         self.per_event = math.log(2) / settings.half_life_events
@@ -147,33 +145,23 @@ class Estimates:
 
     def estimates(self, facts: Facts, accounts: Sequence[str], at: int) -> list[Estimate]:
         """For several accounts at once, in their order: what they share is read once."""
-        found, tick, among = levels(facts), at // self.tick_length, tuple(accounts)
+        found, tick = levels(facts), at // self.tick_length
         shared = self.start + sum(self.effect("", key, tick).mean for key in found)
-        rows = [self.row(key, among, tick) for key in found]
-        odds, variances = zip(*(row[0] for row in rows), strict=True), zip(*(row[1] for row in rows), strict=True)
-        return [Estimate(shared + sum(o), sum(v)) for o, v in zip(odds, variances, strict=True)]
-
-    def row(self, key: Key, among: tuple[str, ...], tick: int) -> tuple[list[float], list[float]]:
-        """Means and variances of these accounts' own effects in one segment, kept until one of them is learned."""
-        kept = self.rows.get(key)
-        if kept is not None and kept[0] == tick and kept[1] == among:
-            return kept[2]
-        table, prior = self.effects.get(key, NOTHING), self.unknown[key[0] if key else ""]
-        means, variances = [], []
-        for account in among:
-            effect = table.get(account)
-            if effect is None:
-                means.append(0.0)
-                variances.append(prior)
-                continue
-            if effect.tick != tick:
-                self.refresh(effect, account, key, tick)
-            means.append(effect.mean)
-            variances.append(effect.variance)
-        if len(self.rows) >= ROWS:
-            self.rows.clear()
-        self.rows[key] = tick, among, (means, variances)
-        return means, variances
+        tables = [(key, self.unknown[key[0] if key else ""], self.effects.get(key, NOTHING)) for key in found]
+        result = []
+        for account in accounts:
+            odds, variance = shared, 0.0
+            for key, unknown, table in tables:
+                effect = table.get(account)
+                if effect is None:
+                    variance += unknown
+                else:
+                    if effect.tick != tick:
+                        self.refresh(effect, account, key, tick)
+                    odds += effect.mean
+                    variance += effect.variance
+            result.append(Estimate(odds, variance))
+        return result
 
     def estimate(self, facts: Facts, account: str, at: int) -> Estimate:
         return self.estimates(facts, (account,), at)[0]
@@ -206,7 +194,6 @@ class Estimates:
             more = before * gain / (1.0 - gain) * together
             pull = (before + more) * (effect.mean + gain * surprise) - before * effect.mean
             self.effects.setdefault(key, {})[owner] = effect
-            self.rows.pop(key, None)
             self.add(owner, key, effect, more, pull, lesson.weight, at)
 
     def add(self, owner: str, key: Key, effect: Effect, precision: float, pull: float, events: float, at: int) -> None:
@@ -239,7 +226,6 @@ class Estimates:
             news = self.news.get((owner, key))
             if news is not None:
                 row = merged(row, Delta(row.key, news[0], news[1], news[2], int(news[3])), self.settings)
-            self.rows.pop(key, None)
             self.effects.setdefault(key, {})[owner] = Effect(row.precision, row.pull, row.at)
 
 
