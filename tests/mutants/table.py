@@ -8,6 +8,7 @@ from tests.mutants.fills import FILLED
 from tests.mutants.flows import FLOWS
 from tests.mutants.hop import HOP
 from tests.mutants.instruments import INSTRUMENTS
+from tests.mutants.keeping import KEEPING
 from tests.mutants.keys import KEPT
 from tests.mutants.late import UNWANTED
 from tests.mutants.limits import LIMITS
@@ -36,4 +37,5 @@ MUTANTS = (
     *STEERING,
     *FEES,
     *NOWHERE,
+    *KEEPING,
 )

@@ -319,6 +319,12 @@ def test_a_third_party_brings_no_account_that_the_merchants_policy_does_not_name
     assert plan.excluded == {C: "the merchant's policy does not name it"}
 
 
+def test_a_third_partys_policy_does_not_lift_the_merchants_contract_limits():
+    limit = Volume(account=A, currency="EUR", most="10.00")
+    mine = Compiled(policy(accounts=(A, B), volumes=(limit,)))
+    assert Compiled(policy(accounts=(A,)), outer=mine).bounds == mine.bounds != {}
+
+
 def test_payments_that_two_policies_leave_without_an_account_are_found():
     mine = Compiled(policy(Rule(name="mine", when=EUROS, use=(A,)), accounts=(A, B)))
     theirs = Compiled(policy(accounts=(B,)), outer=mine)

@@ -49,7 +49,8 @@ async def explain(
         return Explanation(policy=None, way="listed", because="no policy is active: in the order of the instrument",
                            accounts=[names[a] for a in route.accounts], scores=[], excluded=excluded, rules=[],
                            terms={})  # fmt: skip
-    knowledge = knowledge_of(s, desk.merchant, desk.livemode)
+    used = s.learning.volumes.usage((desk.merchant, desk.livemode), policy.bounds, some, facts.currency, facts.at)
+    knowledge = structs.replace(knowledge_of(s, desk.merchant, desk.livemode), volumes=used)
     decision = decide(facts, policy, some, knowledge, 0.0, only=only)
     found = explained(decision, facts, policy, knowledge)
     scores = sorted(found["scores"], key=lambda score: (-score["share"], -score["value"]))

@@ -20,6 +20,7 @@ from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.payment import Payment
 from scrooge.flows.unmapped import Unmapped
+from scrooge.flows.volumes import Volumes
 from scrooge.routing.costs import Costs
 from scrooge.routing.decision import Decision, Knowledge
 from scrooge.routing.estimates import Estimates
@@ -71,6 +72,7 @@ class Learning:
         self.approved_by: OrderedDict[str, str] = OrderedDict()
         self.unread: deque[Lesson] = deque(maxlen=UNREAD_MOST)
         self.unmapped = Unmapped()
+        self.volumes = Volumes()
         self.began = asyncio.Event()  # an account has become unwell: others should know
 
     def of(self, merchant: str, livemode: bool, scorer: Scorer | None = None) -> Learned:
@@ -121,6 +123,7 @@ class Learning:
         match a.state:
             case State.APPROVED:
                 heard = Heard.APPROVED
+                self.volumes.approved(p, a, time.time_ns() // 1000)
                 if p.instrument:
                     remember(self.approved_by, p.instrument, a.connector_account, STUCK_MOST)
             case State.DECLINED:

@@ -91,7 +91,7 @@ async def looked_for(
         on = switched_on(s, principal, known, facts)
         routed = Routed(given(on, facts, principal.livemode, only, prices), facts)
     else:
-        routed = scored(s, principal, policy, known, facts, only)
+        routed = scored(s, principal, policy, known, facts, only, instrument.approved_by)
     if routed.accounts:
         return routed
     return structs.replace(routed, nowhere=nowhere(known, routed.decision, instrument))
@@ -131,15 +131,18 @@ def given(
 
 
 def scored(
-    s: Scrooge, principal: Principal, policy: Compiled, known: Sequence[Candidate], facts: Facts, only: str | None
-) -> Routed:
-    merchant, livemode = principal.merchant, principal.livemode
+    s: Scrooge, principal: Principal, policy: Compiled, known: Sequence[Candidate], facts: Facts, only: str | None,
+    approved_by: str | None = None,
+) -> Routed:  # fmt: skip
+    merchant, livemode, here = principal.merchant, principal.livemode, s.learning
     scorer = (policy.outer or policy).policy.scorer  # The merchant's own: it is about what is learned of its accounts.
     learned = s.learning.of(merchant, livemode, scorer)
     knowledge = Knowledge(
         estimates=learned.estimates, costs=s.routing.costs(merchant, livemode), health=learned.health,
         shares=learned.shares, manual=s.routing.manual(merchant, livemode),
-        sticky=s.learning.approved_by.get(facts.instrument), livemode=livemode,
+        sticky=here.volumes.sticks.get(facts.instrument) or approved_by or here.approved_by.get(facts.instrument),
+        volumes=here.volumes.usage((merchant, livemode), policy.bounds, known, facts.currency, facts.at),
+        livemode=livemode,
     )  # fmt: skip
     decision = decide(facts, policy, known, knowledge, s.learning.chance(), only)
     return Routed(decision, facts, knowledge, policy.policy.scorer)

@@ -55,6 +55,27 @@ def day_starts(day: str) -> int:
     return (date.fromisoformat(day).toordinal() - date(1970, 1, 1).toordinal()) * DAY
 
 
+def period(name: str, at: int) -> tuple[str, float]:
+    """The day, month, quarter or year in UTC that `at` is in, and how much of it is over, from 0 to 1."""
+    here = moment(at, UTC)
+    today, year = at % DAY / DAY, f"{here.year:04}"
+    if name == "day":
+        return f"{year}-{here.month:02}-{here.day:02}", today
+    if name == "month":
+        shown = f"{year}-{here.month:02}"
+        first, after = date(here.year, here.month, 1), next_month(here.year, here.month)
+    elif name == "quarter":
+        n = (here.month - 1) // 3
+        first, after, shown = date(here.year, 3 * n + 1, 1), next_month(here.year, 3 * n + 3), f"{year}-Q{n + 1}"
+    else:
+        first, after, shown = date(here.year, 1, 1), date(here.year + 1, 1, 1), year
+    return shown, ((here.date() - first).days + today) / (after - first).days
+
+
+def next_month(year: int, month: int) -> date:
+    return date(year + month // 12, month % 12 + 1, 1)
+
+
 def next_hour(at: int, zone: str, hours: tuple[int, ...], days: int = 2) -> int:
     """The first moment from `at` on at which the local hour is one of `hours`; `at` itself where it already is."""
     here = moment(at, zone)
@@ -68,4 +89,4 @@ def next_hour(at: int, zone: str, hours: tuple[int, ...], days: int = 2) -> int:
 
 @cache
 def last_day(year: int, month: int) -> int:
-    return (date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)).day
+    return (next_month(year, month) - timedelta(days=1)).day

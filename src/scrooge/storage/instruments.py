@@ -53,6 +53,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
     network_token: NetworkToken | None = None
     fingerprint: str | None = None
     network_transaction_id: str | None = None
+    approved_by: str | None = None  # the connector account that approved it last, where it is a stored credential
     created_at: int = 0  # Unix microseconds
 
 
@@ -178,5 +179,6 @@ def instrument_of(row: Any) -> Instrument:
         else None,
         fingerprint=row["fingerprint"],
         network_transaction_id=row["network_transaction_id"],
+        approved_by=public("con", row["approved_by"]),
         created_at=microseconds(row["created_at"]) or 0,
     )

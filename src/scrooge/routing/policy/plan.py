@@ -73,7 +73,8 @@ class Compiled:
         self.matcher = Matcher(self.conditions)
         self.kept: dict[tuple[int, int], Plan] = {}
         self.margin = float(Fraction(policy.scorer.margin) / 100)
-        self.bounds = bounds(policy.volumes)
+        # Contracts are the merchant's, whoever's policy chooses.
+        self.bounds = bounds((*policy.volumes, *(outer.policy.volumes if outer is not None else ())))
         self.patience = float(Fraction(policy.scorer.patience) / 100)
 
     def plan(self, facts: Facts) -> Plan:

@@ -1,0 +1,59 @@
+"""Bugs in what routing keeps: decisions, lessons, the schemes' counters, volumes, unmapped codes; and in forgetting."""
+
+from tests.mutants.mutant import Mutant
+
+FLOWS, STORAGE = "src/scrooge/flows/", "src/scrooge/storage/"
+FORGETTING = STORAGE + "migrations/0016_forgetting.sql"
+ROUTED, COUNTED = ("tests/flows/test_routed.py",), ("tests/storage/test_scheme_limits.py",)
+FORGOTTEN, UNMAPPED = ("tests/storage/test_forgetting.py",), ("tests/flows/test_unmapped.py",)
+VOLUMES, HELD = ("tests/flows/test_volumes.py",), ("tests/flows/test_scheme_limits.py",)
+
+KEEPING = (
+    Mutant(
+        "decision-not-recorded", "why a payment went where it went is not kept", STORAGE + "changes.py",
+        "for decision in routed]", "for decision in routed[1:]]", ROUTED,
+    ),
+    Mutant(
+        "lessons-told-twice", "what a process has told it tells again", "src/scrooge/routing/estimates.py",
+        "news, self.news = self.news, {}", "news = self.news", ROUTED,
+    ),
+    Mutant(
+        "propensity-of-another", "who was passed over for want of a slot leaves the propensity as it was",
+        "src/scrooge/routing/record.py",
+        "propensity=rounded(taken(scores, account, passed)),", "propensity=rounded(decision.propensity),", ROUTED,
+    ),
+    Mutant(
+        "refused-but-recorded", "what a scheme's rule refuses is recorded all the same", STORAGE + "payments.sql",
+        "SELECT * FROM unheard WHERE (id IN (SELECT payment_id FROM refused)) IS NOT TRUE", "SELECT * FROM unheard", COUNTED,
+    ),
+    Mutant(
+        "counter-not-given-back", "an approval leaves the card's counters as if it were a decline", STORAGE + "changes.py",
+        "ended += end_rows(c.after, known[a.id], a)", "ended += []", COUNTED,
+    ),
+    Mutant(
+        "live-is-not-counted", "the schemes' limits hold test mode and leave real money alone", FLOWS + "attempts.py",
+        "if not p.livemode and s.settings.scheme_limits", "if p.livemode and s.settings.scheme_limits", HELD,
+    ),
+    Mutant(
+        "counters-forgotten-early", "counters go as soon as somebody says that nothing is kept", FORGETTING,
+        "greatest(kept, interval '60 days')", "kept", FORGOTTEN,
+    ),
+    Mutant(
+        "stop-forgotten", "a stop for ever ends with the worker's next turn", FORGETTING,
+        "           AND coalesce(c.until, 0) < past.stops\n", "", FORGOTTEN,
+    ),
+    Mutant(
+        "words-are-codes", "a PSP's words, which may hold anything, are kept as a code", FLOWS + "unmapped.py",
+        "return text if not text or (CODE.fullmatch(text) and not NUMBERS.search(text)) else WORDS", "return text", UNMAPPED,
+    ),
+    Mutant(
+        "volumes-begin-anew", "a process that starts knows of no volume", FLOWS + "volumes.py",
+        "kept.get(place, 0) + self.news.get(place, 0)", "self.news.get(place, 0)", VOLUMES,
+    ),
+    Mutant(
+        "callers-policy-lifts-the-contract", "under a caller's policy the merchant's contract limits do not count",
+        "src/scrooge/routing/policy/plan.py",
+        "bounds((*policy.volumes, *(outer.policy.volumes if outer is not None else ())))", "bounds(policy.volumes)",
+        ("tests/routing/test_policy.py",),
+    ),
+)  # fmt: skip
