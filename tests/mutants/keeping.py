@@ -6,7 +6,7 @@ FLOWS, STORAGE = "src/scrooge/flows/", "src/scrooge/storage/"
 FORGETTING = STORAGE + "migrations/0016_forgetting.sql"
 ROUTED, COUNTED = ("tests/flows/test_routed.py",), ("tests/storage/test_scheme_limits.py",)
 FORGOTTEN, UNMAPPED = ("tests/storage/test_forgetting.py",), ("tests/flows/test_unmapped.py",)
-VOLUMES, HELD = ("tests/flows/test_volumes.py",), ("tests/flows/test_scheme_limits.py",)
+VOLUMES, HELD = ("tests/flows/test_volumes.py",), ("tests/flows/test_counted.py",)
 
 KEEPING = (
     Mutant(
@@ -20,7 +20,7 @@ KEEPING = (
     Mutant(
         "propensity-of-another", "who was passed over for want of a slot leaves the propensity as it was",
         "src/scrooge/routing/record.py",
-        "propensity=rounded(taken(scores, account, passed)),", "propensity=rounded(decision.propensity),", ROUTED,
+        " + sum(shares.get(a, 0.0) for a in passed))", ")", ROUTED,
     ),
     Mutant(
         "refused-but-recorded", "what a scheme's rule refuses is recorded all the same", STORAGE + "payments.sql",
