@@ -61,12 +61,13 @@ async def open_scrooge(settings: Settings) -> AsyncIterator[Scrooge]:
     try:
         await s.routing.refresh()  # Nothing is routed before the policy is known.
         tasks += [asyncio.create_task(show(s)), asyncio.create_task(s.routing.follow())]
-        tasks.append(asyncio.create_task(shared.run()))
+        tasks += [asyncio.create_task(shared.run()), asyncio.create_task(s.risk.run())]
         yield s
     finally:
         for task in tasks:
             task.cancel()
         await shared.close()
+        await s.risk.close()
         await sender.close()
         await http.close()
         await writer.close()

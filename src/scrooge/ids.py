@@ -41,6 +41,7 @@ PREFIXES = frozenset(
         "pol",
         "tar",
         "swi",
+        "rsk",
     ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U

@@ -127,6 +127,9 @@ VAULT_KEY_SECONDS_LEFT = Gauge(
     multiprocess_mode="min",
 )
 VAULT_KEYS_UNREAD = Counter("scrooge_vault_keys_unread_total", "Times that the vault's keys could not be read again")
+RISK_CHECKS = Counter(
+    "scrooge_risk_checks_total", "Risk checks: what was done, and what all would have", ["did", "would"]
+)
 WEBHOOKS = Counter("scrooge_webhook_tries_total", "Webhooks sent, by what became of the try", ["result"])
 WEBHOOK_ENDPOINTS_DISABLED = Counter(
     "scrooge_webhook_endpoints_disabled_total", "Endpoints that Scrooge disabled", ["reason"]

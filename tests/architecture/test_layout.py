@@ -58,6 +58,7 @@ PLACES = {
         "flows/scrooge.py",
         "webhooks/addresses.py",
         "webhooks/sender.py",
+        "webhooks/asking.py",
         "vault/egress.py",
         "vault/vault.py",
         "sandbox/",

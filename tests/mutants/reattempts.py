@@ -7,6 +7,7 @@ HELD = ("tests/routing/retries/test_schemes.py",)
 NEXT, LATER = ("tests/routing/retries/test_next_step.py",), ("tests/routing/retries/test_later.py",)
 READ, ASKED = ("tests/routing/retries/test_catalogue.py",), ("tests/routing/retries/test_authentication.py",)
 RISK = ("tests/risk/test_check.py",)
+SERVED = ("tests/risk/test_policy.py",)
 
 REATTEMPTS = (
     Mutant(
@@ -70,5 +71,9 @@ REATTEMPTS = (
     Mutant(
         "watching-decides", "a risk rule in observe mode stops payments", "src/scrooge/risk/check.py",
         "enforced = tuple(hit for hit in found if hit.enforced)", "enforced = found", RISK,
+    ),
+    Mutant(
+        "watching-service-decides", "a risk service in observe mode stops payments", "src/scrooge/risk/record.py",
+        'said if service is not None and service.mode == "enforce" else', "said if service is not None else", SERVED,
     ),
 )  # fmt: skip

@@ -63,7 +63,7 @@ class Decline(Answered, frozen=True, kw_only=True):
 class Failure(Answered, frozen=True, kw_only=True):
     """Why nobody was asked: `reasons` by connector account. The payment can be authorized again."""
 
-    code: Annotated[str, Meta(extra_json_schema={"enum": ["no_route"]})]
+    code: Annotated[str, Meta(extra_json_schema={"enum": ["no_route", "risk_blocked"]})]
     detail: str
     reasons: dict[str, str]
 
@@ -198,6 +198,7 @@ class Payment(Answered, frozen=True, kw_only=True):
     timeline: list[Moved] | UnsetType = UNSET
     journals: list[Journal] | UnsetType = UNSET
     routing: list[Routing] | UnsetType = UNSET
+    risk: list[dict[str, Any]] | UnsetType = UNSET  # by attempt: what was checked before it, docs/risk.md
 
 
 class PaymentState(Answered, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ Every text is bounded, no field is ignored, nothing is converted: a number where
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 PRINTABLE = r"^[!-~]+$"
 Text = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\u0000-\u001f\u007f]+$")]
@@ -50,6 +50,13 @@ Instant = Annotated[
 ]
 
 
+class Payer(Body, frozen=True, kw_only=True):
+    """What is known of the person who pays, for the risk check alone: neither is kept or sent to a PSP."""
+
+    ip: Annotated[str, Meta(max_length=45, pattern=r"^[0-9a-fA-F:.]+$", examples=["203.0.113.7"])] | None = None
+    email: Annotated[str, Meta(max_length=254, pattern=PRINTABLE, examples=["jo@shop.example"])] | None = None
+
+
 class CreatePayment(Body, frozen=True, kw_only=True):
     reference: Reference
     amount: AmountAsked
@@ -67,12 +74,14 @@ class CreatePayment(Body, frozen=True, kw_only=True):
         Instant | None,
         Meta(description="Merchant-initiated only: when declined, try again until then, at most 60 days away."),
     ] = None
+    payer: Payer | UnsetType = UNSET  # not null: a request that was sent before this field was there is still the same
 
 
 class AuthorizePayment(Body, frozen=True, kw_only=True):
     """After a decline, a void or an expiry; without an instrument the payment's own is used again."""
 
     instrument: InstrumentId | None = None
+    payer: Payer | UnsetType = UNSET
 
 
 class AuthenticatePayment(Body, frozen=True, kw_only=True):
@@ -184,7 +193,7 @@ class Expand(Body, frozen=True, kw_only=True):
             str,
             Meta(
                 max_length=64,
-                pattern="^(attempts|timeline|journals|routing)(,(attempts|timeline|journals|routing)){0,3}$",
+                pattern="^(attempts|timeline|journals|routing|risk)(,(attempts|timeline|journals|routing|risk)){0,4}$",
             ),
         ]
         | None

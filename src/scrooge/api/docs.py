@@ -29,6 +29,7 @@ GROUPS = (
     ("Ledger", r"/v1/ledger", "Double entry: where the money is, and every posting that brought it there."),
     ("Webhooks", r"/v1/webhook", "The same events, sent to a URL of yours, signed."),
     ("Routing", r"/v1/routing", "Where payments go: policies, prices, switches, and why."),
+    ("Risk", r"/v1/risk", "What is checked before a payment is made."),
     ("Breaks and decisions", r"/v1/(breaks|decisions)", "What a person has to look at, and what two people decide."),
     ("More", r"/v1/", "Everything else an API key opens."),
     ("For PSPs, payers and operators", r"/", "Called without an API key."),

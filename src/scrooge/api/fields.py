@@ -15,6 +15,7 @@ PATTERNS = {
     r"^[^\u0000-\u001f\u007f]+$": "no control characters",
     r"^[^\u0000-\u001f\u007f]*$": "no control characters",
     r"^[^\u0000-\u001f]*$": "no control characters",
+    r"^[0-9a-fA-F:.]+$": "an IPv4 or IPv6 address",
     r"^[!-~]+$": "printable ASCII without spaces",
     r"^[ -~]+$": "printable ASCII",
     r"^[ -~]{1,255}$": "printable ASCII",
@@ -24,8 +25,8 @@ PATTERNS = {
     r"^[A-Za-z0-9_-]+$": "letters, digits, _ and -",
     r"^https?://[A-Za-z0-9\[][!-~]*$": "an http or https address",
     r"^[a-z_]+(,[a-z_]+){0,31}$": "one or several names, with commas between",
-    r"^(attempts|timeline|journals|routing)(,(attempts|timeline|journals|routing)){0,3}$": (
-        "`attempts`, `timeline`, `journals`, `routing` or several of them, with commas between"
+    r"^(attempts|timeline|journals|routing|risk)(,(attempts|timeline|journals|routing|risk)){0,4}$": (
+        "`attempts`, `timeline`, `journals`, `routing`, `risk` or several of them, with commas between"
     ),
 }
 # Patterns that say the length too.

@@ -4,6 +4,7 @@ import hashlib
 import re
 import time
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -58,6 +59,14 @@ def money_of(amount: AmountAsked) -> Money:
     if money.minor == 0:
         raise AmountMustBePositive("an amount is more than zero", param="amount.value")
     return money
+
+
+def address_of(ip: str | None) -> str | None:
+    """Raises InvalidField."""
+    try:
+        return None if ip is None else str(ip_address(ip))
+    except ValueError:
+        raise InvalidField("an address like 203.0.113.7 or 2001:db8::7", param="payer.ip") from None
 
 
 def until_of(headers: Mapping[str, str]) -> float | None:

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 
+from msgspec import UnsetType
+
 from scrooge.api import answers, bodies, pages, show
 from scrooge.api.call import Answer, Call
 from scrooge.api.facts import facts_of
-from scrooge.api.parsing import money_of
+from scrooge.api.parsing import address_of, money_of
 from scrooge.api.timeline import expanded
 from scrooge.domain.payment import Payment, certain
 from scrooge.errors import InvalidField
@@ -27,6 +29,7 @@ async def create(call: Call) -> Answer:
         return_url=body.return_url, statement_descriptor=body.statement_descriptor,
         metadata=body.metadata, connector_account=body.connector_account,
         save_for=body.save_for.use if body.save_for else None, retry_until=retry_until(body.retry_until),
+        **payer_of(body.payer),
     )  # fmt: skip
     p, replayed = await authorize.create(call.s, call.principal, wanted, call.key)
     return await answer_of(call, p, replayed)
@@ -48,8 +51,14 @@ async def cancel_retries(call: Call) -> Answer:
 
 async def authorize_again(call: Call) -> Answer:
     body: bodies.AuthorizePayment = call.body
-    p, replayed = await authorize.again(call.s, call.principal, payment_id(call), body.instrument, call.key)
+    payer, one = payer_of(body.payer), payment_id(call)
+    p, replayed = await authorize.again(call.s, call.principal, one, body.instrument, call.key, **payer)
     return await answer_of(call, p, replayed)
+
+
+def payer_of(payer: bodies.Payer | UnsetType) -> dict[str, str | None]:
+    """Raises InvalidField."""
+    return {} if isinstance(payer, UnsetType) else {"ip": address_of(payer.ip), "email": payer.email}
 
 
 async def authenticate(call: Call) -> Answer:

@@ -29,6 +29,7 @@ from scrooge.api import routing_bodies as rb
 from scrooge.api import webhook_answers as wa
 from scrooge.api import webhook_bodies as wb
 from scrooge.api.call import Route
+from scrooge.api.risk_routes import RISK_ROUTES
 
 READ, WRITE, REFUND = "payments:read", "payments:write", "refunds:write"
 CONNECTORS, CONNECTORS_WRITE = "connectors:read", "connectors:write"
@@ -42,7 +43,7 @@ BUSY = (e.PspOverloaded, e.PspUnavailable, e.DeadlineTooShort)
 ROUTED = (
     *BUSY, e.VaultUnavailable,
     e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.AmountNotRepresentable,
-    e.ReattemptRefused,
+    e.ReattemptRefused, e.RiskUnavailable,
 )  # fmt: skip
 MOVED = (
     *AMOUNT, *KEYED, *BUSY, e.NotFound, e.AmountExceedsRoom, e.AuthorizationNotApproved, e.AuthorizationExpired,
@@ -67,10 +68,10 @@ ROUTES = (
           answers={200: a.PaymentList}, summary="List payments, newest first; a page may be shorter than limit"),
     Route(method="GET", path="/v1/payments/{payment}", handler=payments.read, scope=READ, query=b.Expand,
           answers={200: a.Payment}, problems=(e.NotFound,),
-          summary="Read a payment; expand=attempts,timeline,journals,routing"),
+          summary="Read a payment; expand=attempts,timeline,journals,routing,risk"),
     Route(method="POST", path="/v1/payments/{payment}/authorizations", handler=payments.authorize_again,
           scope=WRITE, body=b.AuthorizePayment, answers=PAYMENT, idempotent=True,
-          problems=(*KEYED, *ROUTED, e.NoRoute, e.NotFound, e.AuthorizationLive),
+          problems=(*KEYED, *ROUTED, e.NoRoute, e.NotFound, e.AuthorizationLive, e.RiskBlocked),
           summary="Authorize again after a decline, a failure, a void or an expiry"),
     Route(method="POST", path="/v1/payments/{payment}/authentications", handler=payments.authenticate,
           scope=WRITE, body=b.AuthenticatePayment, answers=PAYMENT, idempotent=True,
@@ -238,6 +239,8 @@ ROUTES = (
     Route(method="GET", path="/v1/routing/unmapped-declines", handler=routing_declines.several, scope=STEER,
           query=rb.UnmappedFilter, answers={200: ra.UnmappedDeclineList},
           summary="List the decline codes that no table maps, heard last first"),
+    # --- risk ---
+    *RISK_ROUTES,
     # --- ledger ---
     Route(method="GET", path="/v1/ledger/accounts", handler=ledger.accounts, scope="ledger:read",
           answers={200: r.LedgerAccountList}, summary="List ledger accounts with their balances"),

@@ -10,6 +10,7 @@ from scrooge.cli import cards, database, doctor, errands, keys, ledger, processe
 from scrooge.cli.bench import command as bench
 from scrooge.cli.demo import command as demo
 from scrooge.cli.output import FAILED, WRONG_USAGE, say
+from scrooge.cli.risk import command as risk
 from scrooge.cli.routing import command as routing
 from scrooge.cli.vault import cards as vault_cards
 from scrooge.cli.vault import command as vault
@@ -38,6 +39,7 @@ app.command("test-cards")(cards.list_cards)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
 app.add_typer(routing.app, name="routing")
+app.add_typer(risk.app, name="risk")
 app.add_typer(errands.app, name="errands")
 vault.app.command()(vault_cards.status)
 vault.app.command()(vault_cards.forget)

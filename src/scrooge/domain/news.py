@@ -11,11 +11,13 @@ from scrooge.errors import ContradictoryOutcome, NothingToAuthenticate
 
 OF_ALL = ("approved", "declined", "rejected", "unknown", "pending", "reversed")
 OF_AUTHORIZATIONS = (*OF_ALL, "action_required", "expired", "reversing")
+REVIEW = "payment_review_wanted"  # the risk check wants somebody to look at it
 FAILED = "payment_failed"  # before any PSP was asked
 LATER = ("retry_scheduled", "retry_ended")
-# Every type of event there is: what `event_of` can say, the one that is of no attempt, and what follows declines.
+# Every type of event there is: what `event_of` can say, those that are of no attempt, and what follows declines.
 TYPES = (
     FAILED,
+    REVIEW,
     *(f"{what}_{became}" for what in ("sale", "authorize") for became in OF_AUTHORIZATIONS),
     *(f"{what}_{became}" for what in ("capture", "void", "refund") for became in OF_ALL),
     *LATER,

@@ -65,6 +65,11 @@ from scrooge.errors.request import (
     UnknownField,
     UnsupportedMediaType,
 )
+from scrooge.errors.risk import (
+    RiskBlocked,
+    RiskPolicyRefused,
+    RiskUnavailable,
+)
 from scrooge.errors.routing import (
     ActivePolicyChanged,
     PolicyRefused,
@@ -196,6 +201,9 @@ __all__ = [
     "RequestInProgress",
     "RequestTimeout",
     "RetriesRefused",
+    "RiskBlocked",
+    "RiskPolicyRefused",
+    "RiskUnavailable",
     "RoutingUnavailable",
     "ScopeMissing",
     "SecondApproverRequired",

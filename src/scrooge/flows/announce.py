@@ -1,11 +1,14 @@
 """What is announced: one event for each thing that became true, written in the commit that made it so."""
 
+import msgspec
+
 from scrooge.domain.attempt import OPEN, Attempt, Operation
-from scrooge.domain.news import FAILED, event_of
+from scrooge.domain.news import FAILED, REVIEW, event_of
 from scrooge.domain.payment import Payment, standing, status_of
 from scrooge.domain.recovery import Phase
 from scrooge.ids import retyped
 from scrooge.postgres.rows import instant
+from scrooge.risk.record import Kept
 from scrooge.storage.changes import Announcement
 from scrooge.storage.listing import Event
 
@@ -54,6 +57,11 @@ def failure(p: Payment) -> Announcement:
     operation = "sale" if p.sale else Operation.AUTHORIZE
     told = {"code": p.failure.code, "detail": p.failure.detail, "reasons": p.failure.reasons}
     return Announcement(None, FAILED, {"operation": operation, "failure": told, "payment": state_of(p)})
+
+
+def review(p: Payment, check: Kept | None) -> Announcement:
+    """The event of a payment that goes on, and that somebody should look at."""
+    return Announcement(None, REVIEW, {"check": msgspec.to_builtins(check), "payment": state_of(p)})
 
 
 def state_of(p: Payment) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """Create a payment and authorize it: route, perform, and go elsewhere on a decline that allows it."""
 
+from contextlib import ExitStack
+
 from msgspec import Raw, Struct, structs
 
 from scrooge.connectors.connector import Request
@@ -19,6 +21,7 @@ from scrooge.errors import (
     ReferenceExists,
     RequestInProgress,
     RetriesRefused,
+    RiskBlocked,
     UnknownInstrument,
 )
 from scrooge.flows import announce, cards
@@ -26,6 +29,7 @@ from scrooge.flows.attempts import attempted
 from scrooge.flows.cascade import through
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import change_of, time_to_ask
+from scrooge.flows.risking import Checked, blocked, checked, suspected, suspected_again
 from scrooge.flows.route import Asked, Routed, asked_again, looked_for, route_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_of, new_id
@@ -57,6 +61,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     connector_account: str | None = None
     save_for: str | None = None
     retry_until: int | None = None  # Unix microseconds
+    ip: str | None = None  # the payer's, for the risk check alone; so is the next
+    email: str | None = None
 
 
 async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed) -> tuple[Payment, bool]:
@@ -64,23 +70,28 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
 
     Raises the Problems of what cannot be asked; never one for what a PSP answers.
     """
-    try:
-        check_retries(wanted)
-        instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
-        route = await looked_for(s, principal, instrument, wanted.connector_account, asked(wanted))
-        if isinstance(route.nowhere, NoRoute):
-            why = Failure(code=NoRoute.code, detail=route.nowhere.detail, reasons=dict(route.decision.excluded))
-            return await failed_at_once(s, principal, wanted, keyed, instrument, why, route.unsent())
-        if route.nowhere is not None:
-            raise route.nowhere
-        slot, account, behind = await s.limits.first(route.accounts, keyed.until)
-    except Problem:
-        before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
-        if before is None:
-            raise
-        return before[0], True
-    with slot:
-        return await made(s, principal, wanted, keyed, instrument, route, slot, account, behind)
+    with ExitStack() as stack:
+        try:
+            check_retries(wanted)
+            instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
+            risk = stack.enter_context(await checked(s, principal, suspected(wanted), instrument, keyed.until))
+            if risk.blocks:
+                why = Failure(code=RiskBlocked.code, detail="the risk check blocked it", reasons=risk.reasons())
+                return await failed_at_once(s, principal, wanted, keyed, instrument, why, blocked(risk))
+            route = await looked_for(s, principal, instrument, wanted.connector_account, asked(wanted))
+            if isinstance(route.nowhere, NoRoute):
+                why = Failure(code=NoRoute.code, detail=route.nowhere.detail, reasons=dict(route.decision.excluded))
+                return await failed_at_once(s, principal, wanted, keyed, instrument, why, route.unsent(risk.kept))
+            if route.nowhere is not None:
+                raise route.nowhere
+            slot, account, behind = await s.limits.first(route.accounts, keyed.until)
+        except Problem:
+            before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
+            if before is None:
+                raise
+            return before[0], True
+        with slot:
+            return await made(s, principal, wanted, keyed, instrument, risk, route, slot, account, behind)
 
 
 def check_retries(wanted: Wanted) -> None:
@@ -97,12 +108,12 @@ def check_retries(wanted: Wanted) -> None:
 
 async def made(
     s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument,
-    route: Routed, slot: Slot, account: str, behind: tuple[str, ...],
+    risk: Checked, route: Routed, slot: Slot, account: str, behind: tuple[str, ...],
 ) -> tuple[Payment, bool]:  # fmt: skip
     """Records the payment with an attempt at the account that gave us a slot, and goes through with it."""
     p = structs.replace(begun(principal, wanted, instrument), accounts=behind)
     try:
-        p, request = await attempted(s, p, instrument, account)
+        p, request = await attempted(s, p, instrument, account, authenticate=risk.authenticate)
     except Problem:  # This account cannot take it. The one where a copy of this request went, could.
         before = await earlier(s, principal, keyed)
         if before is None:
@@ -111,10 +122,11 @@ async def made(
     attempt = p.attempts[-1]
     ask_at = await time_to_ask(s, p, attempt)
     assert ask_at is not None
+    routed, review = route.record(s, account, risk.kept), announce.review(p, risk.kept) if risk.wants_review else None
     s.limits.check(keyed.until)
     reach("record.before")
     try:
-        recorded = await s.writer.create((p, guard_of(principal, keyed), request, ask_at, route.record(s, account)))
+        recorded = await s.writer.create((p, guard_of(principal, keyed), request, ask_at, routed, review))
     except ReattemptRefused:
         before = await earlier(s, principal, keyed)
         if before is None:
@@ -124,7 +136,8 @@ async def made(
         return await existing(s, principal, wanted.reference, keyed), True
     reach("record.after")
     route.left(s, p.id)
-    return await through(s, p, instrument, request, slot), False
+    risk.recorded(p.id)
+    return await through(s, p, instrument, request, slot, always=risk.authenticate), False
 
 
 def begun(principal: Principal, wanted: Wanted, instrument: Instrument) -> Payment:
@@ -157,27 +170,31 @@ async def failed_at_once(
 
 
 async def again(
-    s: Scrooge, principal: Principal, payment_id: str, instrument_id: str | None, keyed: Keyed
-) -> tuple[Payment, bool]:
+    s: Scrooge, principal: Principal, payment_id: str, instrument_id: str | None, keyed: Keyed,
+    ip: str | None = None, email: str | None = None,
+) -> tuple[Payment, bool]:  # fmt: skip
     """A fresh authorization of a payment whose last one was declined, voided or expired."""
     p = await visible(s, principal, payment_id)
     before = await earlier(s, principal, keyed)
     if before is not None:
         return before[0], True
     instrument = await instrument_of(s, principal, instrument_id or p.instrument or "", p.customer)
-    route = await route_of(s, principal, instrument, None, asked_again(p))
-    slot, account, behind = await s.limits.first(route.accounts, keyed.until)
-    with slot:
-        try:
-            recorded = await recorded_again(s, principal, p, instrument, keyed, route, account, behind)
-        except AuthorizationLive:
-            before = await earlier(s, principal, keyed)  # A copy of this request may be what made it live.
-            if before is None:
-                raise
-            return before[0], True
-        if recorded is not None:
-            after, request = recorded
-            return await through(s, after, instrument, request, slot), False
+    with await checked(s, principal, suspected_again(p, ip, email), instrument, keyed.until) as risk:
+        if risk.blocks:
+            raise RiskBlocked("the risk check blocks it", reasons=risk.reasons())
+        route = await route_of(s, principal, instrument, None, asked_again(p))
+        slot, account, behind = await s.limits.first(route.accounts, keyed.until)
+        with slot:
+            try:
+                recorded = await recorded_again(s, principal, p, instrument, keyed, route, account, behind, risk=risk)
+            except AuthorizationLive:
+                before = await earlier(s, principal, keyed)  # A copy of this request may be what made it live.
+                if before is None:
+                    raise
+                return before[0], True
+            if recorded is not None:
+                after, request = recorded
+                return await through(s, after, instrument, request, slot, always=risk.authenticate), False
     before = await earlier(s, principal, keyed)
     assert before is not None
     return before[0], True
@@ -187,19 +204,20 @@ async def again(
 async def recorded_again(
     s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, keyed: Keyed | None,
     route: Routed, account: str, behind: tuple[str, ...], step: Retry | None = None,
+    risk: Checked | None = None,
 ) -> tuple[Payment, Request] | None:  # fmt: skip
     """Decides under the lock and commits the attempt. None: the key was used meanwhile, or the step was taken.
 
     `step` is that of a retry, which has no key: its next step says that it was made. A caller's own ends them all.
     """
-    payment_id = p.id
+    payment_id, risk = p.id, risk or Checked(s)
     async with s.turn(p.id), s.db.transaction() as connection:
         current = await payments.lock(connection, payment_id)
         assert current is not None
         if step is not None and current.retry != step:
             return None
         renewed = structs.replace(current, accounts=behind, answered=False, instrument=instrument.id)
-        after, request = await attempted(s, renewed, instrument, account)
+        after, request = await attempted(s, renewed, instrument, account, authenticate=risk.authenticate)
         attempt_id = after.attempts[-1].id
         after = stepped(after, step)
         if keyed is not None:
@@ -209,11 +227,15 @@ async def recorded_again(
                 return None
             s.limits.check(keyed.until)
         reach("record.before")
-        why = {attempt_id: route.record(s, account)}
-        await changes.save(connection, [await change_of(s, current, after, {attempt_id: request}, why)])
+        why = {attempt_id: route.record(s, account, risk.kept)}
+        change = await change_of(s, current, after, {attempt_id: request}, why)
+        if risk.wants_review:
+            change = structs.replace(change, events=(*change.events, announce.review(after, risk.kept)))
+        await changes.save(connection, [change])
         reach("record.written")
     reach("record.after")
     route.left(s, payment_id)
+    risk.recorded(payment_id)
     return structs.replace(after, version=current.version + 1), request
 
 

@@ -22,9 +22,11 @@ log = structlog.get_logger()
 NEXT = Elsewhere("the next account")
 
 
-async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Request, slot: Slot) -> Payment:
-    """Ask about the last attempt, apply, and go on while the outcome allows it."""
-    tries, authenticated = 0, False
+async def through(
+    s: Scrooge, p: Payment, instrument: Instrument, request: Request, slot: Slot, *, always: bool = False
+) -> Payment:
+    """Ask about the last attempt, apply, and go on while the outcome allows it; `always`: each with 3-D Secure."""
+    tries, authenticated = 0, always
     while True:
         tries += 1
         attempt = p.attempts[-1]
@@ -38,14 +40,15 @@ async def through(s: Scrooge, p: Payment, instrument: Instrument, request: Reque
         ended = after.attempt(attempt.id).state in {State.DECLINED, State.REJECTED}
         if isinstance(step, Stop) or after.answered or not ended or after.version == p.version:
             return after
-        authenticated = isinstance(step, StepUp)
+        stepped = isinstance(step, StepUp)
+        authenticated = stepped or always
         if isinstance(step, AsNumber):
             instrument = structs.replace(instrument, network_token=None)
             after = structs.replace(after, accounts=(attempt.connector_account, *after.accounts))
-        elif authenticated:  # What the issuer wants is the payer's proof, not another account.
+        elif stepped:  # What the issuer wants is the payer's proof, not another account.
             after = structs.replace(after, accounts=(attempt.connector_account,))
         try:
-            following = await elsewhere(s, after, instrument, slot, step)
+            following = await elsewhere(s, after, instrument, slot, step, always=always)
         except NOT_KEPT as error:
             log.error("cascade_not_recorded", payment=p.id, error=type(error).__name__)
             return after
@@ -71,7 +74,13 @@ def situation(
 
 
 async def elsewhere(
-    s: Scrooge, p: Payment, instrument: Instrument, slot: Slot, step: Elsewhere | StepUp | AsNumber = NEXT
+    s: Scrooge,
+    p: Payment,
+    instrument: Instrument,
+    slot: Slot,
+    step: Elsewhere | StepUp | AsNumber = NEXT,
+    *,
+    always: bool = False,
 ) -> tuple[Payment, Request] | None:
     """Records an attempt at the first account that takes it. None: none does, the schemes allow no more, or somebody
     else changed the payment meanwhile."""
@@ -80,7 +89,9 @@ async def elsewhere(
         if not slot.move(p.accounts[0]):
             raise PspOverloaded("the next PSP has no slot just now")
         left = structs.replace(told, accounts=p.accounts[1:])
-        after, request = await attempted(s, left, instrument, p.accounts[0], authenticate=isinstance(step, StepUp))
+        after, request = await attempted(
+            s, left, instrument, p.accounts[0], authenticate=always or isinstance(step, StepUp)
+        )
     # The next PSP cannot take this amount or no more now, its credentials cannot be opened, or the authorization is
     # live again.
     except (Problem, SettingsError, OSError):
@@ -101,7 +112,7 @@ async def elsewhere(
     after = structs.replace(after, version=p.version + 1)
     if request is not None:
         return after, request
-    return await elsewhere(s, after, instrument, slot, step) if after.accounts else None
+    return await elsewhere(s, after, instrument, slot, step, always=always) if after.accounts else None
 
 
 def because(p: Payment, words: str) -> Payment:

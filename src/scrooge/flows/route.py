@@ -13,6 +13,7 @@ from scrooge.domain.attempt import Operation
 from scrooge.domain.payment import Payment
 from scrooge.errors import NoRoute, PspUnavailable, UnknownConnectorAccount
 from scrooge.flows.scrooge import Scrooge, now
+from scrooge.risk.record import Kept
 from scrooge.routing.choose import Candidate, choose
 from scrooge.routing.costs import Price
 from scrooge.routing.decide import decide
@@ -52,15 +53,16 @@ class Routed(Struct, frozen=True):
     def accounts(self) -> tuple[str, ...]:
         return self.decision.accounts
 
-    def record(self, s: Scrooge, account: str) -> Raw:
+    def record(self, s: Scrooge, account: str, risk: Kept | None = None) -> Raw:
         """What is kept of it, once an account has a slot for it. Those before it had none."""
         accounts = self.accounts
         before = accounts[: accounts.index(account)]
-        return recorded(self.decision, self.facts, account, {a: s.limits.pressure(a) or "no slot free" for a in before})
+        passed = {a: s.limits.pressure(a) or "no slot free" for a in before}
+        return recorded(self.decision, self.facts, account, passed, risk)
 
-    def unsent(self) -> Raw:
+    def unsent(self, risk: Kept | None = None) -> Raw:
         """What is kept of it when nobody can take the payment."""
-        return recorded(self.decision, self.facts, None, {})
+        return recorded(self.decision, self.facts, None, {}, risk)
 
     def left(self, s: Scrooge, payment: str) -> None:
         """It was recorded with a payment that now goes there."""

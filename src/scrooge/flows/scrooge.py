@@ -12,6 +12,7 @@ from scrooge.connectors.connector import Connector
 from scrooge.connectors.limits import Limits
 from scrooge.connectors.vault_client import Vault
 from scrooge.flows.learning import Learning
+from scrooge.flows.risk_memory import Memory
 from scrooge.postgres.database import Database, Part
 from scrooge.routing.bins import Bins, no_table
 from scrooge.settings import Settings
@@ -46,6 +47,8 @@ class Scrooge:
         self.admission = Admission(settings.requests_at_work)
         self.limits = Limits(settings.psp_concurrency, self.admission, breaks=settings.psp_breaker)
         self.learning = Learning()
+        self.risk = Memory(db)
+        self.routing.beside.append(self.risk.active.read)
         self.bins: Bins = no_table
         self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 

@@ -4,14 +4,16 @@
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from msgspec import Struct
 
-from scrooge.risk.rules import STRICTNESS, AnyRule, CardTesting, Document, Listed, Velocity
+from scrooge.risk.rules import STRICTNESS, AnyRule, CardTesting, Document, Listed, Velocity, folded, networks
 
 
 class Suspect(Struct, frozen=True, kw_only=True):
-    """What is known of a payment before it is asked for; "" unknown. `card` is a fingerprint, `iin` 6 to 8 digits."""
+    """What is known of a payment before it is asked for; "" unknown. `card` is a fingerprint, `iin` 6 to 8 digits;
+    `merchant` is whose payments count together."""
 
     merchant: str
     at: int
@@ -116,8 +118,14 @@ def cards(tally: Tally, suspect: Suspect) -> int:
 
 def is_listed(rule: Listed, value: str) -> bool:
     if rule.of == "iin":
-        return any(value.startswith(digits) for digits in rule.values)
-    return value.casefold() in {v.casefold() for v in rule.values}
+        return any(value[:n] in rule.values for n in range(1, len(value) + 1))
+    if rule.of == "ip":
+        try:
+            address = ip_address(value)
+        except ValueError:
+            return False
+        return any(address in found for found in networks(rule.values))
+    return value.casefold() in folded(rule.values)
 
 
 def decided(hits: tuple[Hit, ...], listed: set[str]) -> str:

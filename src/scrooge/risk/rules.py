@@ -4,7 +4,10 @@ A rule in mode `observe` is recorded and decides nothing; every rule that ships 
 """
 
 import tomllib
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from importlib import resources
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,6 +16,7 @@ from msgspec import Meta, Struct
 Of = Literal["card", "customer", "iin", "ip", "email", "country", "merchant"]
 Does = Literal["review", "challenge", "block"]
 Name = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,63}$")]
+Value = Annotated[str, Meta(max_length=256, pattern=r"^[^\u0000-\u001f\u007f]*$")]
 Minutes = Annotated[int, Meta(ge=1, le=1440)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
 STRICTNESS = ("allow", "review", "challenge", "block")
@@ -45,9 +49,10 @@ class CardTesting(Rule, frozen=True, kw_only=True, tag="card_testing", forbid_un
 
 
 class Listed(Rule, frozen=True, kw_only=True, tag="list", forbid_unknown_fields=True):
-    """`iin` matches by its first digits; everything else whole, whatever its case. `until`: Unix microseconds."""
+    """`iin` matches by its first digits, `ip` by its network (203.0.113.0/24); everything else whole, whatever its
+    case. `until`: Unix microseconds."""
 
-    values: frozenset[str]
+    values: Annotated[frozenset[Value], Meta(max_length=10_000)]
     does: Literal["allow", "review", "challenge", "block"]
     until: int | None = None
 
@@ -70,12 +75,18 @@ def read(text: str) -> Document:
         document = msgspec.convert(tomllib.loads(text), Document)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise RuleRefused(str(error)) from error
-    seen: set[str] = set()
-    for n, rule in enumerate(document.rule):
-        if why := nonsense(rule, seen):
-            raise RuleRefused(f"rule[{n}] {rule.name!r}: {why}")
-        seen.add(rule.name)
+    for place, why in faults(document.rule):
+        raise RuleRefused(f"rule{place}: {why}")
     return document
+
+
+def faults(rules: Iterable[AnyRule]) -> Iterator[tuple[str, str]]:
+    """(place, what is wrong there) of what cannot be meant."""
+    seen: set[str] = set()
+    for n, rule in enumerate(rules):
+        if why := nonsense(rule, seen):
+            yield f"[{n}] {rule.name!r}", why
+        seen.add(rule.name)
 
 
 def nonsense(rule: AnyRule, seen: set[str]) -> str:
@@ -86,11 +97,31 @@ def nonsense(rule: AnyRule, seen: set[str]) -> str:
             return "a list without values can never match"
         case Listed(of="iin", values=values) if not all(v.isascii() and v.isdigit() and len(v) <= 8 for v in values):
             return "an IIN is one to eight digits"
+        case Listed(of="ip", values=values) if not all(map(network, values)):
+            return "an address is like 203.0.113.7, 203.0.113.0/24 or 2001:db8::/48"
         case Velocity(of="card", counts="cards") | CardTesting(of="card"):
             return "a card is never more than one card"
         case _:
             return ""
 
 
+def network(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None
+
+
+@lru_cache
+def networks(values: frozenset[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(found for text in sorted(values) if (found := network(text)) is not None)
+
+
+@lru_cache
+def folded(values: frozenset[str]) -> frozenset[str]:
+    return frozenset(v.casefold() for v in values)
+
+
+@lru_cache
 def shipped() -> Document:
     return read((resources.files("scrooge.risk") / "rules.toml").read_text("utf-8"))

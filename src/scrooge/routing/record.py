@@ -51,10 +51,11 @@ class Recorded(Struct, frozen=True, kw_only=True, omit_defaults=True):
     excluded: Mapping[str, str] = {}
     rules: tuple[str, ...] = ()
     left_out: int = 0  # names that were too many to keep
+    risk: Any = None  # what was checked before: risk/record.py
     at: int
 
 
-def recorded(decision: Decision, facts: Facts, account: str | None, passed: Mapping[str, str]) -> Raw:
+def recorded(decision: Decision, facts: Facts, account: str | None, passed: Mapping[str, str], risk: Any = None) -> Raw:
     """As JSON. `account` is where the first attempt goes, if any does; `passed`: those before it, and why not there."""
     scores, excluded = decision.scores, decision.excluded
     most = Recorded(
@@ -68,6 +69,7 @@ def recorded(decision: Decision, facts: Facts, account: str | None, passed: Mapp
         excluded={name: why[:WORDS_MOST] for name, why in list(excluded.items())[:NAMES_MOST]},
         rules=decision.rules[:NAMES_MOST],
         left_out=sum(max(0, len(some) - NAMES_MOST) for some in (scores, excluded, decision.rules)),
+        risk=risk,
         at=decision.at,
     )
     return Raw(msgspec.json.encode(most))

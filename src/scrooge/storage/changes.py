@@ -58,8 +58,9 @@ class Ended(NamedTuple):
     routed: Raw | None
 
 
-# A payment, its key, its first request, when to ask about that (Unix microseconds), and how it was routed.
-Made = tuple[Payment, Guard, Request, int] | tuple[Payment, Guard, Request, int, Raw] | Ended
+# A payment, its key, its first request, when to ask about that (Unix microseconds), how it was routed, and an event.
+Recorded = tuple[Payment, Guard, Request, int] | tuple[Payment, Guard, Request, int, Raw]
+Made = Recorded | tuple[Payment, Guard, Request, int, Raw, Announcement | None] | Ended
 
 
 async def create(db: Any, made: Sequence[Made]) -> set[str]:
@@ -84,7 +85,11 @@ async def create_each(db: Any, made: Sequence[Made]) -> dict[str, Refused | None
         [attempt] = p.attempts
         payments.append(payment_row(p, guard))
         attempts.append(new_attempt_row(p, attempt, request, ask_at))
-        decisions += [decision_row(attempt.id, p.id, decision) for decision in routed]
+        for more in routed:
+            if isinstance(more, Announcement):
+                events.append(event_row(p, more, p.version))
+            elif more is not None:
+                decisions.append(decision_row(attempt.id, p.id, more))
         wanted += wanted_rows(p, attempt)
         unmade += never_made(p, attempt)
     return told(await run(db, Q["create"], *map(encoded, (payments, attempts, decisions, wanted, unmade, events))))

@@ -6,7 +6,7 @@ goes on to count.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Routing:
         self.switches: dict[Whose, dict[str, tuple[Manual, ...]]] = {}
         self.reading = asyncio.Lock()  # Or what was read earlier could come after what was read later.
         self.checking = asyncio.Semaphore(1)  # of policies, at once
+        self.beside: list[Callable[[], Awaitable[None]]] = []  # what else is read when the epoch has moved
 
     # --- what counts ---
 
@@ -102,6 +103,8 @@ class Routing:
         await self.read_policies()
         await self.read_prices()
         await self.read_switches()
+        for read in self.beside:
+            await read()
         self.epoch = row["epoch"]  # Last: what fails on the way is read again.
 
     async def read_policies(self) -> None:

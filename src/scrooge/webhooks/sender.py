@@ -73,11 +73,15 @@ class Sender:
             await resolver.close()
 
 
-def session(resolver: Resolver) -> aiohttp.ClientSession:
-    """A connection is used once, so that every delivery resolves and checks its address anew."""
+def session(resolver: Resolver, *, keep: bool = False) -> aiohttp.ClientSession:
+    """A connection is used once, so that every delivery resolves and checks its address anew; or kept for a while."""
     http = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0, resolver=resolver, use_dns_cache=False, socket_factory=resolver.socket_for, force_close=True
+            limit=0,
+            resolver=resolver,
+            use_dns_cache=False,
+            socket_factory=resolver.socket_for,
+            force_close=not keep,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,  # A small reply must not become a large one.

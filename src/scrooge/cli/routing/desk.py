@@ -12,7 +12,7 @@ import typer
 from scrooge.cli.operator import operator_name
 from scrooge.cli.output import FOUND_PROBLEMS, document, say
 from scrooge.cli.place import place, require_schema
-from scrooge.errors import MalformedId, NotFound, PolicyRefused, SettingsError, TariffsRefused
+from scrooge.errors import MalformedId, NotFound, PolicyRefused, RiskPolicyRefused, SettingsError, TariffsRefused
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import number_of
 from scrooge.settings import load
@@ -68,7 +68,7 @@ def findings_told(as_json: bool) -> Iterator[None]:
     """What does not hold together is told line by line, and ends in exit code 3."""
     try:
         yield
-    except (PolicyRefused, TariffsRefused) as problem:
+    except (PolicyRefused, RiskPolicyRefused, TariffsRefused) as problem:
         found = problem.members["findings"]
         if as_json:
             document({"findings": found})
@@ -81,7 +81,7 @@ def tell(findings: list[dict[str, Any]]) -> None:
     for finding in findings:
         place = f"{finding['place']}: " if finding["place"] else ""
         say(f"! {place}{finding['problem']}")
-        if finding["payment"]:
+        if finding.get("payment"):
             say(f"    for example {payment(finding['payment'])}")
 
 

@@ -1,0 +1,1 @@
+"""`scrooge risk`: what is checked before a payment."""
