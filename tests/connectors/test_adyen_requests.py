@@ -138,3 +138,20 @@ def test_a_live_address_is_the_merchants_own() -> None:
 def test_adyen_takes_captures_in_parts_but_releases_only_the_whole() -> None:
     assert ADYEN.multi_capture
     assert not ADYEN.partial_void
+
+
+@pytest.mark.parametrize(
+    ("ours", "adyens"),
+    [("low_value", "lowValue"), ("risk_analysis", "transactionRiskAnalysis"), ("secure_corporate", "secureCorporate")],
+)
+def test_adyen_is_told_which_exemption_to_ask_for(ours: str, adyens: str) -> None:
+    """`never`: what the issuer will not exempt it declines softly, and then the payer is asked."""
+    found = document(structs.replace(aw.AUTHORIZE, exemption=ours))
+    assert found["additionalData"]["scaExemption"] == adyens
+    assert found["authenticationData"] == {"attemptAuthentication": "never"}
+
+
+def test_whoever_asks_adyen_for_an_authentication_asks_for_no_exemption() -> None:
+    found = document(structs.replace(aw.AUTHORIZE, authenticate=True, exemption="low_value"))
+    assert found["authenticationData"] == {"attemptAuthentication": "always"}
+    assert "scaExemption" not in found["additionalData"]

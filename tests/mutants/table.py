@@ -1,5 +1,6 @@
 """All deliberate bugs."""
 
+from tests.mutants.authentication import AUTHENTICATION
 from tests.mutants.canaries import CANARIES
 from tests.mutants.capture import CAPTURE
 from tests.mutants.core import CORE
@@ -38,4 +39,5 @@ MUTANTS = (
     *FEES,
     *NOWHERE,
     *KEEPING,
+    *AUTHENTICATION,
 )

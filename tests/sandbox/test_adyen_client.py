@@ -78,7 +78,7 @@ def test_every_test_card_does_what_it_says(adyen_client, merchant, card):
         "cvc": "737",
     }
     plain = pay(adyen_client, adyen_payment(merchant, "number") | {"paymentMethod": number})
-    expected = {"declined": "Refused", "challenge": "RedirectShopper", "pending": "Pending"}
+    expected = {"declined": "Refused", "challenge": "RedirectShopper", "pending": "Pending", "sca": "Refused"}
     word = card.outcome.split(":")[0].split("_")[0]
     exact = {"pending_declined": "Received"}.get(card.outcome)
     again = "Authorised" if card.outcome.startswith("declined_at_first") else result

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from scrooge.api import bodies, pages, reports, show
 from scrooge.api.call import Answer, Call
 from scrooge.connectors.limits import Lane
-from scrooge.errors import BadUrl, ModeMismatch, NotFound
+from scrooge.errors import BadUrl, InvalidField, ModeMismatch, NotFound
 from scrooge.postgres.rows import instant
+from scrooge.routing.facts import COUNTRIES
 from scrooge.storage import listing
 from scrooge.storage.directory import ConnectorAccount
 
@@ -38,7 +39,7 @@ async def create(call: Call) -> Answer:
     try:
         account = await call.s.directory.add_account(
             who.merchant, body.name, body.connector, body.merchant_account, livemode,
-            body.credentials, body.base_url, f"key:{who.key_id}",
+            body.credentials, body.base_url, f"key:{who.key_id}", country_of(body.acquirer_country),
         )  # fmt: skip
     except ValueError:  # From urlsplit, for something like http://[
         raise BadUrl("base_url is a plain URL with a host", param="base_url") from None
@@ -62,10 +63,20 @@ async def read(call: Call) -> Answer:
 async def change_credentials(call: Call) -> Answer:
     body: bodies.ChangeCredentials = call.body
     await check_base_url(call, body.base_url)
-    account = await call.s.directory.change_credentials(
-        await account_of(call), body.credentials, body.base_url, f"key:{call.principal.key_id}"
-    )
+    country, actor = country_of(body.acquirer_country), f"key:{call.principal.key_id}"
+    account = await account_of(call)
+    if body.credentials or body.base_url is not None or country is None:
+        account = await call.s.directory.change_credentials(account, body.credentials, body.base_url, actor)
+    if country is not None:
+        account = await call.s.directory.set_acquirer_country(account, country, actor)
     return Answer(200, shown(account))
+
+
+def country_of(given: str | None) -> str | None:
+    """Raises InvalidField."""
+    if given is not None and given not in COUNTRIES:
+        raise InvalidField("no country of ISO 3166-1", param="acquirer_country")
+    return given
 
 
 async def check_base_url(call: Call, url: str | None) -> None:
@@ -140,6 +151,7 @@ def shown(a: ConnectorAccount) -> reports.ConnectorAccount:
         merchant_account=a.merchant_account,
         mode="live" if a.livemode else "test",
         base_url=a.base_url,
+        acquirer_country=a.acquirer_country,
         state=a.state,
         created_at=instant(a.created_at),
     )

@@ -151,10 +151,11 @@ class Journal(Answered, frozen=True, kw_only=True):
 class Routing(Answered, frozen=True, kw_only=True):
     """Why an attempt went where it went, or (no attempt) why nobody was asked: `decision` has the accounts in the order
     to try, their scores and parts, why others were excluded, how likely the choice was, the policy's version, and what
-    was known of the payment."""
+    was known of the payment. `authentication`: what was asked of payer or issuer, by which article."""
 
     attempt: str | None
     decision: dict[str, Any]
+    authentication: dict[str, Any] | None
 
 
 class SavedFor(Answered, frozen=True, kw_only=True):

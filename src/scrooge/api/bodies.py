@@ -155,6 +155,15 @@ Secrets = Annotated[
 ]
 
 
+AcquirerCountry = Annotated[
+    str,
+    Meta(
+        description="ISO 3166-1, of the acquirer this contract is with: what a law asks of a payer depends on it.",
+        max_length=2, pattern=r"^[A-Z]{2}$", examples=["NL"],
+    ),
+]  # fmt: skip
+
+
 class CreateConnectorAccount(Body, frozen=True, kw_only=True):
     name: Name
     connector: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$", examples=["stripe"])]
@@ -162,6 +171,7 @@ class CreateConnectorAccount(Body, frozen=True, kw_only=True):
     mode: Literal["test", "live"]
     credentials: Secrets
     base_url: Url | None = None
+    acquirer_country: AcquirerCountry | None = None
 
 
 class ChangeCredentials(Body, frozen=True, kw_only=True):
@@ -169,6 +179,7 @@ class ChangeCredentials(Body, frozen=True, kw_only=True):
 
     credentials: Secrets = {}
     base_url: Annotated[Url | None, Meta(description="Where the PSP answers; in test mode only.")] = None
+    acquirer_country: AcquirerCountry | None = None
 
 
 # --- queries ----------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ class ConnectorAccount(Answered, frozen=True, kw_only=True):
     merchant_account: str
     mode: Literal["test", "live"]
     base_url: str | None
+    acquirer_country: str | None
     state: AccountState
     created_at: Moment
 

@@ -43,7 +43,7 @@ BUSY = (e.PspOverloaded, e.PspUnavailable, e.DeadlineTooShort)
 ROUTED = (
     *BUSY, e.VaultUnavailable,
     e.UnknownInstrument, e.InstrumentNotOfCustomer, e.ModeMismatch, e.AmountNotRepresentable,
-    e.ReattemptRefused, e.RiskUnavailable,
+    e.AuthenticationRequired, e.ReattemptRefused, e.RiskUnavailable,
 )  # fmt: skip
 MOVED = (
     *AMOUNT, *KEYED, *BUSY, e.NotFound, e.AmountExceedsRoom, e.AuthorizationNotApproved, e.AuthorizationExpired,

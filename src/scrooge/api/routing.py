@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import structs
+
 from scrooge.api import pages, routing_answers, routing_bodies
 from scrooge.api.call import Answer, Call
 from scrooge.api.parsing import money_of
@@ -15,6 +17,7 @@ from scrooge.flows.authorize import instrument_of
 from scrooge.flows.policy_checks import payment_shown
 from scrooge.flows.scrooge import now
 from scrooge.postgres.rows import instant
+from scrooge.routing.authentication import Choice
 from scrooge.routing.facts import Facts
 from scrooge.routing.policy.diff import Moved
 from scrooge.storage import policies
@@ -174,21 +177,11 @@ async def explain(call: Call) -> Answer:
     if asked.instrument is not None:
         instrument = await instrument_of(call.s, who, asked.instrument, None)
         facts = explaining.with_instrument(facts, instrument)
-    found = await explaining.explain(
-        call.s, desk_of(call), facts, instrument, body.connector_account, body.policy, who.caller
-    )
-    document = routing_answers.RoutingExplanation(
-        object="routing_explanation",
-        policy=found.policy,
-        way=found.way,
-        because=found.because,
-        accounts=found.accounts,
-        scores=found.scores,
-        excluded=found.excluded,
-        rules=found.rules,
-        terms=found.terms,
-    )
-    return Answer(200, document)
+    only, low_risk = body.connector_account, asked.found_low_risk
+    found = await explaining.explain(call.s, desk_of(call), facts, instrument, only, body.policy, who.caller, low_risk)
+    authentication = {name: foreseen(c) for name, c in found.authentication.items()}
+    rest = structs.asdict(found) | {"authentication": authentication}
+    return Answer(200, routing_answers.RoutingExplanation(object="routing_explanation", **rest))
 
 
 # --- as documents ---------------------------------------------------------------------------
@@ -202,6 +195,17 @@ def place_of(call: Call) -> str | None:
 def next_cursor(call: Call, found: Sequence[Any], limit: int) -> str | None:
     """One more was read than is shown."""
     return pages.cursor_of(call, [found[limit - 1].id]) if len(found) > limit else None
+
+
+def foreseen(c: Choice) -> routing_answers.AuthenticationForeseen:
+    return routing_answers.AuthenticationForeseen(
+        ask=c.ask,
+        because=c.because,
+        source=c.source,
+        exemption=c.exemption or None,
+        liability=c.liability,
+        notice_by=instant_if(c.notice_by),
+    )
 
 
 def policy(p: Version) -> routing_answers.RoutingPolicy:

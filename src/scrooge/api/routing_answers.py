@@ -139,9 +139,22 @@ class UnmappedDeclineList(Listed, frozen=True, kw_only=True):
     data: list[UnmappedDecline]
 
 
+class AuthenticationForeseen(Answered, frozen=True, kw_only=True):
+    """What would be asked, of a card of which nothing is counted and a payer who can be sent to 3-D Secure. `payer`: he
+    has to be there, so the payment would be refused. `notice_by`: when he had to be told of the debit."""
+
+    ask: Annotated[str, Meta(extra_json_schema={"enum": ["nothing", "exemption", "challenge", "payer"]})]
+    because: str
+    source: str
+    exemption: str | None
+    liability: Annotated[str, Meta(extra_json_schema={"enum": ["merchant", "issuer"]})]
+    notice_by: Moment | None
+
+
 class RoutingExplanation(Answered, frozen=True, kw_only=True):
     """`accounts` are eligible, the likeliest first; `excluded` says why the others are not. Of `scores`, values are in
-    minor units, costs in billionths of one. `terms`: what a refusing account's terms miss in the payment."""
+    minor units, costs in billionths of one. `terms`: what a refusing account's terms miss in the payment.
+    `authentication`: by account, where the policy chooses."""
 
     object: Literal["routing_explanation"]
     policy: str | None
@@ -152,3 +165,4 @@ class RoutingExplanation(Answered, frozen=True, kw_only=True):
     excluded: dict[str, str]
     rules: list[str]
     terms: dict[str, list[list[str]]]
+    authentication: dict[str, AuthenticationForeseen]

@@ -103,6 +103,7 @@ class RoutedPayment(Body, frozen=True, kw_only=True):
     initiator: Literal["customer", "merchant"] = "customer"
     purpose: Fact = ""
     three_ds: Fact = ""
+    found_low_risk: bool = False  # as if a risk check had looked at this payment and found nothing
     instrument: InstrumentId | None = None  # else as if it were known at every account
 
 

@@ -7,6 +7,7 @@ from msgspec import structs
 
 from scrooge.api import answers, show
 from scrooge.api.show import Facts
+from scrooge.domain.attempt import Attempt
 from scrooge.domain.payment import Payment
 from scrooge.postgres.rows import instant
 from scrooge.storage import books, listing, routing
@@ -30,7 +31,10 @@ async def expanded(db: Any, p: Payment, facts: Facts, parts: frozenset[str]) -> 
     if "risk" in parts:
         shown = structs.replace(shown, risk=[{"attempt": attempt, "check": check} for attempt, check in checks])
     if "routing" in parts:
-        told = [answers.Routing(attempt=attempt, decision=decision) for attempt, decision in decisions]
+        told = [
+            answers.Routing(attempt=a, decision=decision, authentication=authentication(p.attempt(a)) if a else None)
+            for a, decision in decisions
+        ]
         shown = structs.replace(shown, routing=told)
     if "timeline" in parts:
         events = await listing.events_of(db, p.id)
@@ -55,6 +59,9 @@ def timeline(
             "amount": show.amount(a.minor, p.currency),
         }
         rows.append((a.sent_at, SENT, f"{'sale' if a.sale else a.operation}_sent", a.id, content))
+        asked = authentication(a)
+        if asked is not None:
+            rows.append((a.sent_at, ROUTED, "authentication_chosen", a.id, asked))
         if a.followed:
             rows.append((a.concluded_at or a.sent_at, POSTED, "next_step", a.id, {"because": a.followed}))
     chosen = [(attempt or p.id, d) for attempt, d in decisions if d.get("policy")]  # Else nothing was decided.
@@ -73,6 +80,15 @@ def looked_at(check: dict[str, Any]) -> dict[str, Any]:
     """The short of it; the whole is in `risk`."""
     rules = [hit["rule"] for hit in check.get("hits", [])]
     return {"policy": check["policy"], "did": check["did"], "would": check["would"], "rules": rules}
+
+
+def authentication(a: Attempt) -> dict[str, str] | None:
+    """Without whose payment it counts among."""
+    c = a.authentication
+    if c is None:
+        return None
+    told = {"ask": c.ask, "because": c.because, "source": c.source, "liability": c.liability}
+    return told | ({"exemption": c.exemption} if c.exemption else {})
 
 
 def routed(decision: dict[str, Any]) -> dict[str, Any]:

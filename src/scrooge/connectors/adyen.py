@@ -57,6 +57,12 @@ STATEMENT_MAX = 22
 NOT_IN_STATEMENT = re.compile(r"[^A-Za-z0-9 .,'_?+*/-]")
 # A merchant's own request has no payer to send back, but Adyen's schema wants an address.
 NO_RETURN = "https://scrooge.invalid/no-return"
+# AdditionalData3DSecure.scaExemption. https://docs.adyen.com/online-payments/psd2-sca-compliance-and-implementation-guide
+EXEMPTIONS = {
+    "low_value": "lowValue",
+    "risk_analysis": "transactionRiskAnalysis",
+    "secure_corporate": "secureCorporate",
+}
 # What a payer may bring back; anything else in the address is not Adyen's.
 DETAILS = ("redirectResult", "payload", "threeDSResult")
 
@@ -116,6 +122,8 @@ def authorize(command: Command) -> Request:
     }
     if command.authenticate:  # https://docs.adyen.com/online-payments/3d-secure/
         document["authenticationData"] = {"attemptAuthentication": "always"}
+    elif command.exemption:  # An issuer that wants more declines softly.
+        document["authenticationData"] = {"attemptAuthentication": "never"}
     shopper = command.psp_customer or command.customer
     if shopper:
         if len(shopper) < SHOPPER_MIN:
@@ -127,6 +135,8 @@ def authorize(command: Command) -> Request:
     more = {} if command.sale else {"manualCapture": "true"}
     if command.sale:
         document["captureDelayHours"] = 0
+    if command.exemption and not command.authenticate:
+        more["scaExemption"] = EXEMPTIONS[command.exemption]
     own = fill_of(command) or token_fill_of(command)
     if own and command.initiator == "merchant" and command.network_transaction_id:
         more["networkTxReference"] = command.network_transaction_id
@@ -211,6 +221,7 @@ ADYEN = Connector(
     look=LOOK,
     forget=FORGET,
     authenticates=True,
+    exemptions=EXEMPTIONS,
     replayed=answered_once,
     verify=verify,
     notifications=notifications,

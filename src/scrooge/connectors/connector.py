@@ -55,6 +55,7 @@ class Command(Struct, frozen=True, kw_only=True):
     initiator: str = "customer"  # or "merchant"
     return_url: str | None = None
     authenticate: bool = False  # ask the payer for 3-D Secure, whatever the risk
+    exemption: str = ""  # from authentication, to be asked of the issuer: one of the connector's `exemptions`
     statement_descriptor: str | None = None
     details: Mapping[str, str] = {}  # what the payer brought back from an authentication
 
@@ -177,6 +178,8 @@ class Connector(Struct, frozen=True, kw_only=True):
     multi_capture: bool = False  # may a capture be partial and not the last?
     partial_void: bool = False
     authenticates: bool = False  # can its authorization be asked for with 3-D Secure?
+    exemptions: Mapping[str, str] = {}  # from authentication that it can be told to ask for, and its words for them
+    exempts_by_itself: bool = False  # it asks for exemptions unasked, and cannot be told which
     final_releases: bool = True  # does a final capture of a part release the rest by itself?
     # Takes back an authorization whose outcome nobody can find out any more, by our own reference or, once that is
     # known, by the PSP's; a notification says that it did. Its reply concludes nothing and names nothing.

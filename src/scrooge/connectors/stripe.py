@@ -229,6 +229,8 @@ STRIPE = Connector(
     look=LOOK,
     forget=FORGET,
     authenticates=True,
+    # https://docs.stripe.com/payments/3d-secure/strong-customer-authentication-exemptions
+    exempts_by_itself=True,
     replayed=replayed,
     verify=verify,
     notifications=notifications,

@@ -75,6 +75,29 @@ class Counted(Struct, frozen=True):
     at: int
 
 
+class Unauthenticated(Struct, frozen=True):
+    """As what an authorization counts among those since the card's payer was last authenticated.
+
+    `minor` of `currency`, in which the law has its thresholds; None: nobody knows what it is in that.
+    """
+
+    card: str
+    currency: str
+    minor: int | None
+    at: int  # Unix microseconds
+
+
+class Authentication(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked of the payer or of the issuer, and by which article. `counts`: unless the payer authenticates."""
+
+    ask: str
+    because: str
+    source: str
+    exemption: str = ""
+    liability: str = "merchant"
+    counts: Unauthenticated | None = None
+
+
 class Attempt(Struct, frozen=True, kw_only=True):
     """`minor` is what we asked for; `approved_minor` what the PSP approved (a partial approval is less)."""
 
@@ -112,6 +135,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     teaches: str | None = None  # the instrument to which belongs what an approval brings
     counted: Counted | None = None  # None: it does not count (test mode, or made before there were limits)
     fees: Fees | None = None  # None: nobody had said what its account costs
+    authentication: Authentication | None = None  # None: nobody chose, so the PSP does
     followed: str | None = None  # why something followed it, or did not, beside its outcome
     asks: int = 0  # questions claimed by others than the first sender: replays, inquiries
 

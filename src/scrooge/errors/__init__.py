@@ -22,6 +22,7 @@ from scrooge.errors.operations import (
     SecondApproverRequired,
 )
 from scrooge.errors.payments import (
+    AuthenticationRequired,
     AuthorizationExpired,
     AuthorizationLive,
     AuthorizationNotApproved,
@@ -139,6 +140,7 @@ __all__ = [
     "AttemptBusy",
     "AttemptNotInDoubt",
     "AuditUnavailable",
+    "AuthenticationRequired",
     "AuthorizationExpired",
     "AuthorizationLive",
     "AuthorizationNotApproved",

@@ -63,6 +63,10 @@ class RetriesRefused(Problem):
     """Not a payment, or not a time, for which Scrooge tries again by itself: merchant-initiated, at most 60 days."""
 
 
+class AuthenticationRequired(Problem):
+    """A law wants the payer to authenticate for this payment, which the merchant initiates; `source` is the rule."""
+
+
 class UnknownConnectorAccount(Problem):
     """No such connector account for this merchant."""
 

@@ -8,6 +8,7 @@ from scrooge.connectors.connector import Request, render
 from scrooge.domain.attempt import Attempt, Counted, Operation
 from scrooge.domain.payment import Payment, decide
 from scrooge.flows.ask import SECOND, command_of
+from scrooge.flows.authentication import authentication
 from scrooge.flows.fees import fees_of
 from scrooge.flows.perform import GRACE
 from scrooge.flows.route import network_token_at
@@ -19,11 +20,14 @@ from scrooge.storage.instruments import Instrument
 
 
 async def attempted(
-    s: Scrooge, p: Payment, instrument: Instrument, account_id: str, *, authenticate: bool = False
-) -> tuple[Payment, Request]:
+    s: Scrooge, p: Payment, instrument: Instrument, account_id: str, *,
+    authenticate: bool = False, low_risk: bool = False, used_up: bool = False,
+) -> tuple[Payment, Request]:  # fmt: skip
     """The payment with one more authorization at an account, and its request, built before it is recorded.
 
-    `authenticate`: the payer is to be asked for 3-D Secure, whatever the PSP would do by itself.
+    `authenticate`: the payer is to be asked for 3-D Secure, whatever the PSP would do by itself. `low_risk`: a check
+    looked at this very payment and found nothing. `used_up`: the low-value exemption is not to be asked for. Raises
+    AuthenticationRequired.
     """
     account = await s.directory.known(account_id)
     assert account is not None
@@ -31,12 +35,16 @@ async def attempted(
     instead = network_token_at(s, instrument, account) if token is None else None
     number, sent_at = len(p.attempts) + 1, now()
     return_token = secrets.token_hex(16)
+    choice = authentication(
+        s, p, instrument, account, sent_at, by_network_token=instead is not None, low_risk=low_risk, used_up=used_up
+    )
     p = decide(
         p, Operation.AUTHORIZE, None, id=new_id("att", bucket_in(p.id)), number=number,
         connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
         return_token=return_token, sent_at=sent_at,
         teaches=instrument.id if teaches(p, instrument) else None,
         counted=counted(s, p, instrument, account, sent_at), fees=await fees_of(s, p, instrument),
+        authentication=choice,
     )  # fmt: skip
     attempt: Attempt = p.attempts[-1]
     command = command_of(
@@ -49,7 +57,8 @@ async def attempted(
         vault_card=instrument.id if instrument.vault else None,
         network_transaction_id=instrument.network_transaction_id,
         return_url=f"{s.settings.base()}/return/{p.id}.{return_token}",
-        authenticate=authenticate,
+        authenticate=authenticate or (choice is not None and choice.ask == "challenge"),
+        exemption=choice.exemption if choice is not None else "",
     )
     request = render(s.directory.wire(account).connector, command)
     deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE

@@ -8,7 +8,6 @@ from scrooge.connectors.connector import Request
 from scrooge.connectors.limits import Slot
 from scrooge.crash import reach
 from scrooge.domain.payment import Failure, Payment, authorization_of
-from scrooge.domain.recovery import Phase, Retry, over
 from scrooge.errors import (
     AuthorizationLive,
     InstrumentNotOfCustomer,
@@ -17,7 +16,6 @@ from scrooge.errors import (
     NoRoute,
     NotFound,
     Problem,
-    ReattemptRefused,
     ReferenceExists,
     RequestInProgress,
     RetriesRefused,
@@ -28,19 +26,20 @@ from scrooge.flows import announce, cards
 from scrooge.flows.attempts import attempted
 from scrooge.flows.cascade import through
 from scrooge.flows.keys import Keyed, earlier, guard_of
-from scrooge.flows.perform import change_of, time_to_ask
+from scrooge.flows.perform import time_to_ask
+from scrooge.flows.renew import recorded_again
 from scrooge.flows.risking import Checked, blocked, checked, suspected, suspected_again
 from scrooge.flows.route import Asked, Routed, asked_again, looked_for, route_of
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_of, new_id
 from scrooge.metrics import FAILURES
 from scrooge.money import Money
-from scrooge.postgres.database import redone
 from scrooge.routing.calendar import DAY
-from scrooge.storage import changes, payments
-from scrooge.storage.changes import Ended
+from scrooge.storage import payments
+from scrooge.storage.changes import Ended, Guard
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
+from scrooge.storage.low_value import LowValueUsedUp
 
 RETRY_DAYS_MAX = 60
 
@@ -113,21 +112,8 @@ async def made(
     """Records the payment with an attempt at the account that gave us a slot, and goes through with it."""
     p = structs.replace(begun(principal, wanted, instrument), accounts=behind)
     try:
-        p, request = await attempted(s, p, instrument, account, authenticate=risk.authenticate)
+        p, request, recorded = await record(s, p, instrument, guard_of(principal, keyed), keyed, risk, route, account)
     except Problem:  # This account cannot take it. The one where a copy of this request went, could.
-        before = await earlier(s, principal, keyed)
-        if before is None:
-            raise
-        return before[0], True
-    attempt = p.attempts[-1]
-    ask_at = await time_to_ask(s, p, attempt)
-    assert ask_at is not None
-    routed, review = route.record(s, account, risk.kept), announce.review(p, risk.kept) if risk.wants_review else None
-    s.limits.check(keyed.until)
-    reach("record.before")
-    try:
-        recorded = await s.writer.create((p, guard_of(principal, keyed), request, ask_at, routed, review))
-    except ReattemptRefused:
         before = await earlier(s, principal, keyed)
         if before is None:
             raise
@@ -169,6 +155,26 @@ async def failed_at_once(
     return p, False
 
 
+async def record(
+    s: Scrooge, p: Payment, instrument: Instrument, guard: Guard, keyed: Keyed, risk: Checked, route: Routed,
+    account: str, *, used_up: bool = False,
+) -> tuple[Payment, Request, bool]:  # fmt: skip
+    """False: its key or its reference is taken. Once more where the card's low-value payments are used up."""
+    after, request = await attempted(
+        s, p, instrument, account, authenticate=risk.authenticate, low_risk=risk.clean, used_up=used_up
+    )
+    ask_at = await time_to_ask(s, after, after.attempts[-1])
+    assert ask_at is not None
+    review = announce.review(after, risk.kept) if risk.wants_review else None
+    s.limits.check(keyed.until)
+    reach("record.before")
+    try:
+        recorded = await s.writer.create((after, guard, request, ask_at, route.record(s, account, risk.kept), review))
+    except LowValueUsedUp:
+        return await record(s, p, instrument, guard, keyed, risk, route, account, used_up=True)
+    return after, request, recorded
+
+
 async def again(
     s: Scrooge, principal: Principal, payment_id: str, instrument_id: str | None, keyed: Keyed,
     ip: str | None = None, email: str | None = None,
@@ -198,55 +204,6 @@ async def again(
     before = await earlier(s, principal, keyed)
     assert before is not None
     return before[0], True
-
-
-@redone
-async def recorded_again(
-    s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, keyed: Keyed | None,
-    route: Routed, account: str, behind: tuple[str, ...], step: Retry | None = None,
-    risk: Checked | None = None,
-) -> tuple[Payment, Request] | None:  # fmt: skip
-    """Decides under the lock and commits the attempt. None: the key was used meanwhile, or the step was taken.
-
-    `step` is that of a retry, which has no key: its next step says that it was made. A caller's own ends them all.
-    """
-    payment_id, risk = p.id, risk or Checked(s)
-    async with s.turn(p.id), s.db.transaction() as connection:
-        current = await payments.lock(connection, payment_id)
-        assert current is not None
-        if step is not None and current.retry != step:
-            return None
-        renewed = structs.replace(current, accounts=behind, answered=False, instrument=instrument.id)
-        after, request = await attempted(s, renewed, instrument, account, authenticate=risk.authenticate)
-        attempt_id = after.attempts[-1].id
-        after = stepped(after, step)
-        if keyed is not None:
-            guard = guard_of(principal, keyed)
-            deadline = after.deadline_at
-            if not await payments.claim_key(connection, guard, principal.caller, payment_id, attempt_id, deadline):
-                return None
-            s.limits.check(keyed.until)
-        reach("record.before")
-        why = {attempt_id: route.record(s, account, risk.kept)}
-        change = await change_of(s, current, after, {attempt_id: request}, why)
-        if risk.wants_review:
-            change = structs.replace(change, events=(*change.events, announce.review(after, risk.kept)))
-        await changes.save(connection, [change])
-        reach("record.written")
-    reach("record.after")
-    route.left(s, payment_id)
-    risk.recorded(payment_id)
-    return structs.replace(after, version=current.version + 1), request
-
-
-def stepped(p: Payment, step: Retry | None) -> Payment:
-    """With the step that goes with its new attempt."""
-    a = p.attempts[-1]
-    if step is not None:
-        return p.stepping(Phase.MADE, "tried again", attempt=a.id, round=step.round + 1)
-    if p.retry_until is None or over(p.retry):
-        return p
-    return p.stepping(Phase.CANCELED, "the caller authorized it again")
 
 
 def asked(wanted: Wanted) -> Asked:

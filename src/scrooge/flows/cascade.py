@@ -17,6 +17,7 @@ from scrooge.flows.scrooge import Scrooge
 from scrooge.routing.retries import AsNumber, Situation, StepUp, next_step
 from scrooge.storage.directory import ConnectorAccount
 from scrooge.storage.instruments import Instrument
+from scrooge.storage.low_value import LowValueUsedUp
 
 log = structlog.get_logger()
 NEXT = Elsewhere("the next account")
@@ -63,25 +64,21 @@ def situation(
     """What is known beside the outcome. What the schemes allow is not: the transaction that records decides that."""
     connector = s.connectors[account.connector]
     present = p.initiator == "customer" and p.return_url is not None
+    chosen = p.attempts[-1].authentication
     return Situation(
         connector=connector.name,
         brand=instrument.brand or "",
         can_authenticate=present and connector.authenticates and request.token is None,
-        authenticated=authenticated,
+        authenticated=authenticated or (chosen is not None and chosen.ask == "challenge"),
         network_token=request.token is not None,
         number_at_hand=instrument.vault and s.vault is not None and "authorize" in connector.cards,
     )
 
 
 async def elsewhere(
-    s: Scrooge,
-    p: Payment,
-    instrument: Instrument,
-    slot: Slot,
-    step: Elsewhere | StepUp | AsNumber = NEXT,
-    *,
-    always: bool = False,
-) -> tuple[Payment, Request] | None:
+    s: Scrooge, p: Payment, instrument: Instrument, slot: Slot, step: Elsewhere | StepUp | AsNumber = NEXT,
+    *, always: bool = False, used_up: bool = False,
+) -> tuple[Payment, Request] | None:  # fmt: skip
     """Records an attempt at the first account that takes it. None: none does, the schemes allow no more, or somebody
     else changed the payment meanwhile."""
     told = because(p, step.because)
@@ -90,7 +87,7 @@ async def elsewhere(
             raise PspOverloaded("the next PSP has no slot just now")
         left = structs.replace(told, accounts=p.accounts[1:])
         after, request = await attempted(
-            s, left, instrument, p.accounts[0], authenticate=always or isinstance(step, StepUp)
+            s, left, instrument, p.accounts[0], authenticate=always or isinstance(step, StepUp), used_up=used_up
         )
     # The next PSP cannot take this amount or no more now, its credentials cannot be opened, or the authorization is
     # live again.
@@ -104,6 +101,8 @@ async def elsewhere(
     try:
         if not await saved(s, p, after, requests):
             return None
+    except LowValueUsedUp:
+        return await elsewhere(s, p, instrument, slot, step, always=always, used_up=True)
     except ReattemptRefused as refused:
         log.info("cascade_refused", payment=p.id, rule=refused.members["rule"])
         await saved(s, p, structs.replace(because(p, refused.detail), accounts=(), answered=True))

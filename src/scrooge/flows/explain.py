@@ -1,14 +1,18 @@
 """Where a payment would go just now, and why: nothing is recorded, and nothing is sent."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, structs
 
 from scrooge.errors import InvalidField
 from scrooge.flows import policies
+from scrooge.flows.authentication import foreseen
 from scrooge.flows.policy_checks import accounts, compiled, parsed
 from scrooge.flows.route import candidates
 from scrooge.flows.scrooge import Scrooge
+from scrooge.routing.authenticating import Known, settings_of
+from scrooge.routing.authentication import Choice
 from scrooge.routing.choose import Candidate, choose
 from scrooge.routing.decide import decide
 from scrooge.routing.decision import Knowledge
@@ -29,12 +33,13 @@ class Explanation(Struct, frozen=True, kw_only=True):
     scores: list[dict[str, Any]]
     excluded: dict[str, str]
     rules: list[str]
+    authentication: dict[str, Choice]  # by eligible account; empty where no policy chooses
     terms: dict[str, list[list[str]]]  # of an account whose terms refuse it: the words that each condition misses
 
 
 async def explain(
     s: Scrooge, desk: Desk, facts: Facts, instrument: Instrument | None, only: str | None, policy_id: str | None,
-    caller_id: str,
+    caller_id: str, low_risk: bool = False,
 ) -> Explanation:  # fmt: skip
     """By the active policy, or by any version. Raises NotFound, InvalidField, RoutingUnavailable, PolicyRefused."""
     check(facts)
@@ -48,7 +53,7 @@ async def explain(
         excluded = {name: why for name, why in route.considered.items() if why != "eligible"}
         return Explanation(policy=None, way="listed", because="no policy is active: in the order of the instrument",
                            accounts=[names[a] for a in route.accounts], scores=[], excluded=excluded, rules=[],
-                           terms={})  # fmt: skip
+                           terms={}, authentication={})  # fmt: skip
     used = s.learning.volumes.usage((desk.merchant, desk.livemode), policy.bounds, some, facts.currency, facts.at)
     knowledge = structs.replace(knowledge_of(s, desk.merchant, desk.livemode), volumes=used)
     decision = decide(facts, policy, some, knowledge, 0.0, only=only)
@@ -56,7 +61,26 @@ async def explain(
     scores = sorted(found["scores"], key=lambda score: (-score["share"], -score["value"]))
     return Explanation(policy=found["policy"], way=found["way"], because=found["because"],
                        accounts=[score["name"] for score in scores], scores=scores, excluded=found["excluded"],
-                       rules=found["rules"], terms=found["terms"])  # fmt: skip
+                       rules=found["rules"], terms=found["terms"],
+                       authentication=asked_at(s, policy, facts, decision.accounts, low_risk))  # fmt: skip
+
+
+def asked_at(s: Scrooge, policy: Compiled, facts: Facts, accounts: Sequence[str], low_risk: bool) -> dict[str, Choice]:
+    """What would be asked of the payer or the issuer at each; as if the payer could be sent to 3-D Secure and back."""
+    settings = settings_of(policy)
+    if settings is None:
+        return {}
+    found = {}
+    for account in filter(None, map(s.directory.by_id.get, accounts)):
+        connector = s.connectors[account.connector]
+        there = facts.initiator == "customer" and connector.authenticates
+        known = Known(
+            acquirer_country=account.acquirer_country or "", issuer_country=facts.country, minor=facts.minor,
+            currency=facts.currency, at=facts.at, challengeable=there, low_risk=low_risk,
+            initiator="merchant" if facts.initiator == "merchant" else "customer",
+        )  # fmt: skip
+        found[account.name] = foreseen(settings, account.name, known, connector)
+    return found
 
 
 def check(facts: Facts) -> None:

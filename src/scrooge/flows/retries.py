@@ -16,10 +16,11 @@ from scrooge.domain.payment import Payment, authorization_of
 from scrooge.domain.recovery import Phase, Retry, over
 from scrooge.domain.retry import Stop
 from scrooge.errors import AuthorizationLive, DatabaseUnavailable, NoRoute, Problem, ReattemptRefused, UnknownInstrument
-from scrooge.flows.authorize import instrument_of, recorded_again, visible
+from scrooge.flows.authorize import instrument_of, visible
 from scrooge.flows.cascade import through
 from scrooge.flows.perform import keep
 from scrooge.flows.recovery import late, planned, put_off
+from scrooge.flows.renew import recorded_again
 from scrooge.flows.route import asked_again, route_of, usable
 from scrooge.flows.scrooge import Scrooge
 from scrooge.postgres.database import redone

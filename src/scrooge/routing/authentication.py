@@ -67,6 +67,7 @@ class Question(Struct, frozen=True, kw_only=True):
     `converted` has the amount in other currencies' minor units, where somebody knows the rate: a threshold in euros
     says nothing about zlotys by itself. `since_authenticated`: number and sum (in the threshold's currency) of this
     payer's payments here since the last authentication. `fraud_ppm`: the acquirer's quarterly rate, in millionths.
+    `exemptions`: those that may be asked for, None: any.
     """
 
     issuer_country: str
@@ -87,6 +88,7 @@ class Question(Struct, frozen=True, kw_only=True):
     authenticated_minor: int | None = None  # the payer was authenticated for this payment, up to this amount
     declined_softly: bool = False
     ask_exemptions: bool = True  # the merchant would rather bear the fraud than lose the payer
+    exemptions: frozenset[str] | None = None
     converted: Mapping[str, int] = {}
     category: str = ""  # of an Indian mandate: insurance, fastag ...
     mandate_minor: int | None = None  # the most that the payer agreed to
@@ -133,6 +135,8 @@ def wanted(q: Question, because: str, source: str) -> Choice:
 
 
 def psd2(q: Question, rules: Table) -> Choice:
+    if not q.acquirer_country:
+        return Choice("nothing", "the acquirer's country is not known: the PSP decides", f"{PSD2} art. 2")
     region = region_of(q.acquirer_country, rules)
     issuers = region_of(q.issuer_country, rules) if q.issuer_country else region
     if not region and not issuers:
@@ -151,9 +155,27 @@ def psd2(q: Question, rules: Table) -> Choice:
         return wanted(q, "the payer agrees to later payments", f"{PSD2} art. 97(1)(c)")
     if q.ask_exemptions:
         for e in rules.exemption:
-            if region in e.regions and in_force(e, q.at) and (why := applies(e, q)):
+            wanted_here = region in e.regions and (q.exemptions is None or e.name in q.exemptions)
+            if wanted_here and in_force(e, q.at) and (why := applies(e, q)):
                 return Choice("exemption", why, e.source, e.name)
     return wanted(q, "no exemption applies", f"{PSD2} art. 97(1)")
+
+
+def counted_in(q: Question, rules: Table | None = None) -> Exemption | None:
+    """The low-value exemption toward which this payment counts if nobody authenticates; None: none of a region's."""
+    rules = rules or table()
+    region = region_of(q.acquirer_country, rules)
+    if not region or q.initiator == "merchant" or region_of(q.issuer_country or q.acquirer_country, rules) != region:
+        return None
+    rows = (e for e in rules.exemption if e.most_payments is not None and region in e.regions)
+    return next((e for e in rows if in_force(e, q.at)), None)
+
+
+def limits_of(currency: str, at: int, rules: Table | None = None) -> tuple[int, int]:
+    """Of the low-value exemption: so many payments, and so many minor units in sum, since the last authentication."""
+    rows = (e for e in (rules or table()).exemption if e.most_payments is not None and e.currency == currency)
+    row = next(e for e in rows if in_force(e, at))
+    return row.most_payments or 0, row.sum_minor or 0
 
 
 def region_of(country: str, rules: Table) -> str:
@@ -198,7 +220,9 @@ def india(q: Question, rules: Table) -> Choice:
         return wanted(q, "it is more than the payer agreed to", row.source)
     most = row.more_minor if q.category in row.more_for else row.most_minor
     minor = q.minor if q.currency == "INR" else q.converted.get("INR")
-    if minor is None or minor > most:
+    if minor is None:
+        return Choice("nothing", f"whether it is more than {most} paise is not known: the issuer decides", row.source)
+    if minor > most:
         return wanted(q, f"more than {most} paise needs the payer each time", row.source)
     notice = None if q.category in row.no_notice_for else q.at - row.notice_hours * HOUR
     return Choice("nothing", f"the mandate covers up to {most} paise", row.source, notice_by=notice)

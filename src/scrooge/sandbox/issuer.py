@@ -22,6 +22,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     merchant_initiated: bool = False
     authenticated: bool = False  # the payer has passed a challenge for this payment
     wants_challenge: bool = False  # the merchant asked for 3-D Secure whatever the risk
+    exemption: str = ""  # from authentication, that the merchant or the PSP asks for
     concluding: bool = False  # a pending payment comes to its end
     before: bool = False  # this amount was asked of the card before, by the same merchant
 
@@ -47,6 +48,9 @@ def decide(card: Card, ask: Ask) -> Verdict:
         return no("authentication_required") if ask.merchant_initiated else Verdict("challenge")
     if ask.wants_challenge and not ask.merchant_initiated:
         return Verdict("challenge")
+    if outcome in {"sca", "sca_strict"} and not ask.merchant_initiated:
+        # An issuer of the EEA: authenticated, or exempted if it agrees to that; else a soft decline.
+        return Verdict("approved") if ask.exemption and outcome == "sca" else no("authentication_required")
     return no(card.decline) if card.decline else Verdict("approved")
 
 

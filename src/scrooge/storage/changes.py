@@ -14,6 +14,7 @@ from scrooge.ids import bucket_in, new_id, new_number
 from scrooge.ledger.postings import Journal
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import at_moment, encoded, hex_of, key_of, public, uuid_of
+from scrooge.storage import low_value
 from scrooge.storage.retries import count_steps, step_rows
 from scrooge.storage.scheme_limits import Refused, end_rows, never_made, wanted_rows
 
@@ -90,7 +91,7 @@ async def create_each(db: Any, made: Sequence[Made]) -> dict[str, Refused | None
                 events.append(event_row(p, more, p.version))
             elif more is not None:
                 decisions.append(decision_row(attempt.id, p.id, more))
-        wanted += wanted_rows(p, attempt)
+        wanted += [*wanted_rows(p, attempt), *low_value.counted(p, attempt)]
         unmade += never_made(p, attempt)
     return told(await run(db, Q["create"], *map(encoded, (payments, attempts, decisions, wanted, unmade, events))))
 
@@ -126,10 +127,10 @@ async def save_each(db: Any, changes: list[Change]) -> dict[str, Refused | None]
         for a in c.after.attempts:
             if a.id not in known:
                 added.append(added_row(c, a))
-                wanted += wanted_rows(c.after, a)
+                wanted += [*wanted_rows(c.after, a), *low_value.counted(c.after, a)]
             elif differs(c, known[a.id], a):
                 moved.append(moved_row(c, a))
-                ended += end_rows(c.after, known[a.id], a)
+                ended += [*end_rows(c.after, known[a.id], a), *low_value.authenticated(c.after, known[a.id], a)]
         decisions += [decision_row(attempt, c.after.id, decision) for attempt, decision in c.routed.items()]
         steps += step_rows(c.before, c.after)
         place = {"bucket": bucket, "payment_id": payment_id}
@@ -215,6 +216,7 @@ def new_attempt_row(p: Payment, a: Attempt, request: Request, ask_at: int) -> di
         "caller_reference": a.caller_reference, "return_token": a.return_token,
         "request": request_row(request), "sent_at": at_moment(a.sent_at), "teaches": uuid_of(a.teaches),
         "ask_in": seconds_until(ask_at), "counted": a.counted, "fees": a.fees, "followed": a.followed,
+        "authentication": a.authentication,
     }  # fmt: skip
 
 

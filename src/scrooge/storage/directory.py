@@ -63,6 +63,7 @@ class ConnectorAccount(Struct, frozen=True):
     state: str
     created_at: int  # Unix microseconds
     sealed: str
+    acquirer_country: str | None = None  # ISO 3166-1; None: not known
 
     def __repr__(self) -> str:
         return f"ConnectorAccount({self.id}, {self.name!r}, {self.connector!r}, {self.state!r})"
@@ -180,6 +181,7 @@ class Directory:
         credentials: Mapping[str, str],
         base_url: str | None,
         actor: str,
+        acquirer_country: str | None = None,
     ) -> ConnectorAccount:
         """Raises UnknownConnector, BadCredentials, BadUrl, NameTaken."""
         if connector not in self.connectors:
@@ -202,6 +204,7 @@ class Directory:
                 livemode,
                 self.sealer.seal(credentials),
                 base_url,
+                acquirer_country,
             )
             if row is None:
                 raise NameTaken(f"a connector account named {name!r} exists", param="name")
@@ -229,6 +232,14 @@ class Directory:
             if base_url is not None:
                 moved = {"from": account.base_url, "to": base_url}
                 await note(connection, actor, "connector_account_base_url_changed", account.id, moved)
+        await self.refresh(now=True)
+        return self.by_id[account.id]
+
+    async def set_acquirer_country(self, account: ConnectorAccount, country: str, actor: str) -> ConnectorAccount:
+        async with self.db.transaction() as connection:
+            await run(connection, Q["set_acquirer_country"], hex_of(account.id), country)
+            moved = {"from": account.acquirer_country, "to": country}
+            await note(connection, actor, "connector_account_acquirer_country_changed", account.id, moved)
         await self.refresh(now=True)
         return self.by_id[account.id]
 
@@ -276,6 +287,7 @@ def account_of(row: Any) -> ConnectorAccount:
         row["state"],
         microseconds(row["created_at"]) or 0,
         row["credentials"],
+        row["acquirer_country"],
     )
 
 

@@ -30,18 +30,23 @@ SELECT k.id, k.hint, k.scopes, k.livemode, k.created_at, k.revoked_at, c.name AS
 UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id;
 
 -- accounts :many
-SELECT id, merchant_id, name, connector, merchant_account, livemode, credentials, base_url, state, created_at
+SELECT id, merchant_id, name, connector, merchant_account, livemode, credentials, base_url, state, created_at,
+       acquirer_country
   FROM connector_accounts
  ORDER BY created_at, id;
 
 -- add_account :one
-INSERT INTO connector_accounts (id, merchant_id, name, connector, merchant_account, livemode, credentials, base_url)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO connector_accounts (id, merchant_id, name, connector, merchant_account, livemode, credentials, base_url,
+                                acquirer_country)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (merchant_id, name) DO NOTHING
 RETURNING id;
 
 -- change_credentials :none
 UPDATE connector_accounts SET credentials = $2, base_url = coalesce($3, base_url) WHERE id = $1;
+
+-- set_acquirer_country :none
+UPDATE connector_accounts SET acquirer_country = $2 WHERE id = $1;
 
 -- set_state :none
 UPDATE connector_accounts SET state = $2 WHERE id = $1;

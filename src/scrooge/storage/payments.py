@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from scrooge.connectors.connector import Fill, Request, TokenFill
-from scrooge.domain.attempt import Attempt, Closed, Counted, Operation, State
+from scrooge.domain.attempt import Attempt, Authentication, Closed, Counted, Operation, State
 from scrooge.domain.fees import Fees
 from scrooge.domain.outcome import NextAction
 from scrooge.domain.payment import Failure, Payment
@@ -55,6 +55,7 @@ class AttemptRow(Struct, frozen=True):
     asks: int
     teaches: str | None
     counted: Counted | None
+    authentication: Authentication | None
     followed: str | None
     fees: Fees | None
 
@@ -141,6 +142,7 @@ def attempt_of(r: AttemptRow) -> Attempt:
         asks=r.asks,
         teaches=public("ins", r.teaches),
         counted=r.counted,
+        authentication=r.authentication,
         followed=r.followed,
         fees=r.fees,
     )

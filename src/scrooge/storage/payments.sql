@@ -18,12 +18,21 @@ WITH input AS (
      WHERE (SELECT true FROM payment_references r
              WHERE r.bucket = i.bucket AND r.merchant_id = i.merchant_id AND r.caller_id = i.caller_id
                AND r.livemode = i.livemode AND r.reference = i.reference) IS NOT TRUE
+), used_up AS MATERIALIZED (
+    SELECT u AS payment_id
+      FROM admit_low_value((
+           SELECT coalesce(jsonb_agg(w), '[]')
+             FROM jsonb_array_elements($4::jsonb) AS w
+            WHERE w->'counts' IS NULL AND ((w->>'payment_id')::uuid IN (SELECT id FROM unheard)) IS TRUE)) AS u
 ), refused AS MATERIALIZED (
     SELECT r.payment_id, r.rule, r.until
       FROM admit_attempts((
            SELECT coalesce(jsonb_agg(w), '[]')
              FROM jsonb_array_elements($4::jsonb) AS w
-            WHERE ((w->>'payment_id')::uuid IN (SELECT id FROM unheard)) IS TRUE)) AS r
+            WHERE w->'counts' IS NOT NULL AND ((w->>'payment_id')::uuid IN (SELECT id FROM unheard)) IS TRUE
+              AND ((w->>'payment_id')::uuid IN (SELECT payment_id FROM used_up)) IS NOT TRUE)) AS r
+     UNION ALL
+    SELECT payment_id, 'low_value', NULL FROM used_up
 ), fresh AS (
     SELECT * FROM unheard WHERE (id IN (SELECT payment_id FROM refused)) IS NOT TRUE
 ), keyed AS (
@@ -51,14 +60,15 @@ WITH input AS (
 ), tried AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, connector_account_id, minor, currency, sale, state, reference,
-           return_token, request, sent_at, teaches, ask_at, counted, fees)
+           return_token, request, sent_at, teaches, ask_at, counted, authentication, fees)
     SELECT a.bucket, a.payment_id, a.id, a.number, a.operation, a.connector_account_id, a.minor, a.currency, a.sale,
            a.state, a.reference, a.return_token, a.request, a.sent_at, a.teaches,
-           now() + make_interval(secs => a.ask_in), a.counted, a.fees
+           now() + make_interval(secs => a.ask_in), a.counted, a.authentication, a.fees
       FROM jsonb_to_recordset($2::jsonb) AS a(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, connector_account_id uuid,
            minor bigint, currency char(3), sale boolean, state text, reference text, return_token text,
-           request jsonb, sent_at timestamptz, teaches uuid, ask_in double precision, counted jsonb, fees jsonb)
+           request jsonb, sent_at timestamptz, teaches uuid, ask_in double precision, counted jsonb, authentication jsonb,
+           fees jsonb)
      WHERE (a.payment_id IN (SELECT id FROM made)) IS TRUE
 ), decided AS (
     INSERT INTO routing_decisions (bucket, payment_id, attempt_id, decision)
@@ -101,12 +111,21 @@ WITH free AS (
            deadline_at timestamptz, instrument_id uuid)
       JOIN payments p ON p.bucket = r.bucket AND p.id = r.id AND p.version = r.version
        FOR UPDATE OF p SKIP LOCKED
+), used_up AS MATERIALIZED (
+    SELECT u AS payment_id
+      FROM admit_low_value((
+           SELECT coalesce(jsonb_agg(w), '[]')
+             FROM jsonb_array_elements($8::jsonb) AS w
+            WHERE w->'counts' IS NULL AND ((w->>'payment_id')::uuid IN (SELECT id FROM free)) IS TRUE)) AS u
 ), refused AS MATERIALIZED (
     SELECT v.payment_id, v.rule, v.until
       FROM admit_attempts((
            SELECT coalesce(jsonb_agg(w), '[]')
              FROM jsonb_array_elements($8::jsonb) AS w
-            WHERE ((w->>'payment_id')::uuid IN (SELECT id FROM free)) IS TRUE)) AS v
+            WHERE w->'counts' IS NOT NULL AND ((w->>'payment_id')::uuid IN (SELECT id FROM free)) IS TRUE
+              AND ((w->>'payment_id')::uuid IN (SELECT payment_id FROM used_up)) IS NOT TRUE)) AS v
+     UNION ALL
+    SELECT payment_id, 'low_value', NULL FROM used_up
 ), touched AS (
     UPDATE payments p
        SET status = r.status, version = r.version + 1, answered = r.answered, accounts = r.accounts,
@@ -144,17 +163,18 @@ WITH free AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, parent_id, connector_account_id, minor, currency, sale, final,
            state, reference, caller_reference, return_token, request, sent_at, teaches, ask_at, closed, closed_at,
-           approved_minor, psp_reference, reason, concluded_at, counted, fees)
+           approved_minor, psp_reference, reason, concluded_at, counted, authentication, fees)
     SELECT r.bucket, r.payment_id, r.id, r.number, r.operation, r.parent_id, r.connector_account_id, r.minor,
            r.currency, r.sale, r.final, r.state, r.reference, r.caller_reference, r.return_token, r.request,
            r.sent_at, r.teaches, now() + make_interval(secs => r.ask_in), r.closed, CASE WHEN r.closed IS NOT NULL THEN now() END,
-           r.approved_minor, r.psp_reference, r.reason, r.concluded_at, r.counted, r.fees
+           r.approved_minor, r.psp_reference, r.reason, r.concluded_at, r.counted, r.authentication, r.fees
       FROM jsonb_to_recordset($3::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, parent_id uuid,
            connector_account_id uuid, minor bigint, currency char(3), sale boolean, final boolean, state text,
            reference text, caller_reference text, return_token text, request jsonb, sent_at timestamptz, teaches uuid,
            ask_in double precision, closed text, approved_minor bigint, psp_reference text, reason text,
-           concluded_at timestamptz, counted jsonb, fees jsonb)
+           concluded_at timestamptz, counted jsonb, authentication jsonb,
+           fees jsonb)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), journaled AS (
     INSERT INTO journals (bucket, payment_id, id, attempt_id, effect, seq, tariffs_id)
@@ -197,13 +217,20 @@ WITH free AS (
     SELECT end_attempts((
            SELECT coalesce(jsonb_agg(e), '[]')
              FROM jsonb_array_elements($9::jsonb) AS e
-            WHERE ((e->>'payment_id')::uuid IN (SELECT id FROM touched)) IS TRUE)) AS ends
+            WHERE e->'scope' IS NOT NULL AND ((e->>'payment_id')::uuid IN (SELECT id FROM touched)) IS TRUE)) AS ends
+), begun_anew AS MATERIALIZED (
+    SELECT payer_authenticated((
+           SELECT coalesce(jsonb_agg(e), '[]')
+             FROM jsonb_array_elements($9::jsonb) AS e
+            WHERE e->'scope' IS NULL AND ((e->>'payment_id')::uuid IN (SELECT id FROM touched)) IS TRUE)) AS ends
 )
 SELECT id, NULL::text AS rule, NULL::bigint AS until FROM touched
  UNION ALL
 SELECT payment_id, rule, until FROM refused
  UNION ALL
-SELECT NULL, NULL, NULL FROM ended WHERE ends < 0;  -- No row: it is named so that it is done.
+SELECT NULL, NULL, NULL FROM ended WHERE ends < 0  -- No row: it is named so that it is done.
+ UNION ALL
+SELECT NULL, NULL, NULL FROM begun_anew WHERE ends < 0;
 
 -- lock :many
 -- The payment row is the lock for everything that happens to the payment; its attempts are locked after it, against

@@ -15,6 +15,7 @@ from scrooge.postgres.rows import instant
 from scrooge.routing.schemes import rules as schemes
 from scrooge.routing.schemes.rules import Rules, load
 from scrooge.routing.schemes.told import ends, wanted
+from scrooge.storage.low_value import LOW_VALUE, LowValueUsedUp
 
 
 class Refused(Struct, frozen=True):
@@ -23,7 +24,9 @@ class Refused(Struct, frozen=True):
     rule: str
     until: int | None
 
-    def problem(self) -> ReattemptRefused:
+    def problem(self) -> ReattemptRefused | LowValueUsedUp:
+        if self.rule == LOW_VALUE:
+            return LowValueUsedUp()
         until = None if self.until is None else instant(self.until)
         when = "for ever" if until is None else f"until {until}"
         detail = f"the schemes' rule {self.rule} refuses another attempt with this card {when}"

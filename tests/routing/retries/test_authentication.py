@@ -64,6 +64,9 @@ def test_risk_analysis_is_the_annex_of_article_18(minor: int, ppm: int | None, e
         ({"anonymous": True}, "nothing"),
         ({"issuer_country": "US"}, "nothing"),
         ({"acquirer_country": "US"}, "nothing"),
+        ({"acquirer_country": ""}, "nothing"),  # the PSP decides, as it does without us
+        ({"minor": 100, "exemptions": frozenset()}, "challenge"),
+        ({"minor": 100, "exemptions": frozenset({"risk_analysis"})}, "challenge"),
         ({"issuer_country": "GB"}, "nothing"),  # one leg out since 2021
         ({"issuer_country": "US", "acquirer_country": "US"}, "nothing"),
         ({"issuer_country": ""}, "challenge"),  # it may be one of the region's
@@ -103,7 +106,7 @@ def test_the_uk_has_its_own_amounts():
         ({"minor": 100, "mandate_until": NOW - 1}, "payer"),
         ({"minor": 100, "mandate_authenticated": False}, "payer"),
         ({"minor": 100, "initiator": "customer"}, "challenge"),
-        ({"minor": 100, "currency": "USD"}, "payer"),
+        ({"minor": 100, "currency": "USD"}, "nothing"),  # nobody knows what it is in rupees: the issuer does
         ({"minor": 600_000, "at": day_starts("2022-06-15")}, "payer"),  # INR 5,000 until then
         ({"minor": 600_000, "at": day_starts("2022-06-16")}, "nothing"),
         ({"minor": 100, "acquirer_country": "US"}, "nothing"),  # cross-border debits too

@@ -74,6 +74,28 @@ class Scorer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     health: Watching = Watching()
 
 
+class FraudRate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An account's fraud of a quarter, by value, in percent: it counts from the quarter's end for two more."""
+
+    account: Text
+    quarter: Annotated[str, Meta(pattern=r"^20[0-9]{2}-Q[1-4]$")]
+    percent: Percent
+
+
+class Authentication(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """We choose who is asked to authenticate, and which of `exemptions` are asked for; without this, the PSP does both.
+
+    `mandate_category`: what this merchant's mandates of Indian cards are for, where a limit of its own holds.
+    """
+
+    exemptions: Annotated[tuple[Literal["low_value", "risk_analysis"], ...], Meta(max_length=10)] = (
+        "low_value",
+        "risk_analysis",
+    )
+    fraud_rates: Annotated[tuple[FraudRate, ...], Meta(max_length=1000)] = ()
+    mandate_category: Literal["", "insurance", "mutual_fund", "credit_card_bill", "fastag", "ncmc"] = ""
+
+
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """`merchant` and `caller` say whose payments it is for; None, everybody's. `scope`: which it promises to route.
 
@@ -91,6 +113,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     sets: Annotated[dict[Text, tuple[Rule, ...]], Meta(max_length=100)] = {}
     volumes: Annotated[tuple[Volume, ...], Meta(max_length=200)] = ()
     scorer: Scorer = Scorer()
+    authentication: Authentication | None = None  # the merchant's own only: not in a policy for a caller
 
 
 def from_json(text: bytes | str) -> Policy:

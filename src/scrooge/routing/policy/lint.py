@@ -35,7 +35,7 @@ class Finding(Struct, frozen=True):
 
 def lint(policy: Policy, known: Collection[str] | None = None, cases: int = CASES_MOST) -> list[Finding]:
     """Everything that is wrong. `known`: the names of the merchant's accounts, where those can be told."""
-    found = [*values(policy), *names(policy, known), *loops(policy)]
+    found = [*values(policy), *names(policy, known), *authenticated(policy), *loops(policy)]
     found = found or list(unfolded(policy))
     return found or list(cases_of(Compiled(policy), cases))
 
@@ -102,6 +102,24 @@ def names(policy: Policy, known: Collection[str] | None) -> Iterator[Finding]:
             yield Finding(f"{place}.split", f"the shares add up to {float(total):g}, not to 100", shown)
         if rule.include is not None and rule.include not in policy.sets:
             yield Finding(f"{place}.include", f"there is no set {rule.include!r}")
+
+
+def authenticated(policy: Policy) -> Iterator[Finding]:
+    """Fraud rates of accounts that are not there, or twice; and a choice that is not the caller's to make."""
+    if policy.authentication is None:
+        return
+    if policy.caller is not None:
+        yield Finding("authentication", "who bears the fraud chooses: only the merchant's own policy says this")
+    seen: set[tuple[str, str]] = set()
+    for i, rate in enumerate(policy.authentication.fraud_rates):
+        place = f"authentication.fraud_rates[{i}]"
+        if rate.account not in policy.accounts:
+            yield Finding(f"{place}.account", f"there is no account {rate.account!r}")
+        if (rate.account, rate.quarter) in seen:
+            yield Finding(place, f"{rate.account!r} has two rates of {rate.quarter}")
+        seen.add((rate.account, rate.quarter))
+        if Fraction(rate.percent) > 100:
+            yield Finding(f"{place}.percent", "that is more than all of it")
 
 
 def loops(policy: Policy) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from .notifications import News, announce, brand
 from .records import Payment
 
 _OPERATIONS = ["CANCEL", "CAPTURE", "REFUND"]
+_EXEMPTIONS = ("lowValue", "secureCorporate", "trustedBeneficiary", "transactionRiskAnalysis")
 
 
 def pay(world: World, document: f.Json, origin: str) -> f.Json:
@@ -183,6 +184,8 @@ def _more(world: World, payment: Payment, verdict: Verdict) -> dict[str, str]:
         "refusalReasonRaw": "AUTHORISED",
         "avsResult": "4 AVS not supported for this card type",
     }
+    if payment.challenge:
+        more |= {"threeDOffered": "true", "threeDAuthenticated": "true"}
     if payment.stores and payment.shopper_reference:
         more |= _store(world, payment)
     return more
@@ -237,4 +240,9 @@ def _ask(document: f.Json, interaction: str) -> Ask:
     attempt: Any = f.mapping(document, "authenticationData").get("attemptAuthentication")
     execute = f.mapping(document, "additionalData").get("executeThreeD")
     wants = attempt == "always" or str(execute).lower() == "true"
-    return Ask(merchant_initiated=absent or interaction == "Moto", wants_challenge=wants)
+    exemption = f.optional(f.mapping(document, "additionalData"), "scaExemption") or ""
+    if exemption not in ("", *_EXEMPTIONS):
+        raise Refused(422, "702", "Field 'scaExemption' has an unknown value.")
+    return Ask(
+        merchant_initiated=absent or interaction == "Moto", wants_challenge=wants, exemption="" if wants else exemption
+    )

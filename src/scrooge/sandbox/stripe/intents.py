@@ -19,6 +19,7 @@ from .methods import method_from, usable_method
 from .records import Charge, Intent, Who
 
 _AMOUNT_MAX = 99_999_999
+_LOW_VALUE_MAX = 30_00  # euros: Stripe asks for this exemption by itself
 _LIFE_SECONDS = 7 * 24 * 3600  # an online authorization of a card not present (Visa, Stripe's page)
 _FACTS = (
     "description",
@@ -94,6 +95,7 @@ def attempt(world: World, who: Who, intent: Intent, form: f.Form, method: Token)
     ask = Ask(
         merchant_initiated=form.get("off_session", "false") not in ("false", ""),
         wants_challenge=card_options.get("request_three_d_secure") in ("any", "challenge"),
+        exemption="low_value" if (intent.currency, intent.amount <= _LOW_VALUE_MAX) == ("EUR", True) else "",
     )
     intent = structs.replace(intent, payment_method=method.id, error=None)
     intent, verdict = charge(world, who, intent, method, ask)
