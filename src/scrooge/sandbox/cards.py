@@ -83,7 +83,7 @@ _ROWS = """
 4000009900000020 visa       declined:restricted_card         sandbox_restrictedCard
 4000009900000038 visa       declined:unmapped                sandbox_unmapped
 4000009900000046 visa       declined:authentication_required sandbox_softDecline
-4000009900000095 visa       sca                              sandbox_sca           sca
+4000009900000111 visa       sca                              sandbox_sca           sca
 4000009900000103 visa       sca_strict                       sandbox_scaStrict     sca_strict
 4000002760003184 visa       challenge                        authenticationRequired challenge_always
 4000000000003220 visa       challenge                        threeDSecure2Required
