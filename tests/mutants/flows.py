@@ -15,8 +15,10 @@ FLOWS = (
     Mutant(
         "ask-before-record", "rule 1: the request leaves before the row that says so is committed", AUTHORIZE,
         '    reach("record.before")\n    try:\n        recorded = await s.writer.create(',
+        "    from scrooge.domain.attempt import Operation\n    from scrooge.flows.ask import account_of, ask\n\n"
+        "    attempt = after.attempts[-1]\n"
         "    early = s.connectors[(await account_of(s, attempt)).connector].endpoints[Operation.AUTHORIZE]\n"
-        "    await ask(s, p, attempt.id, early, request, first=True)\n"
+        "    await ask(s, after, attempt.id, early, request, first=True)\n"
         '    reach("record.before")\n    try:\n        recorded = await s.writer.create(',
         (f"{PAYMENTS}::test_64_concurrent_identical_creates_make_one_psp_call",),
     ),

@@ -11,7 +11,7 @@ VOLUMES, HELD = ("tests/flows/test_volumes.py",), ("tests/flows/test_counted.py"
 KEEPING = (
     Mutant(
         "decision-not-recorded", "why a payment went where it went is not kept", STORAGE + "changes.py",
-        "for decision in routed]", "for decision in routed[1:]]", ROUTED,
+        "decisions.append(decision_row(attempt.id, p.id, more))", "pass", ROUTED,
     ),
     Mutant(
         "lessons-told-twice", "what a process has told it tells again", "src/scrooge/routing/estimates.py",
@@ -28,7 +28,7 @@ KEEPING = (
     ),
     Mutant(
         "counter-not-given-back", "an approval leaves the card's counters as if it were a decline", STORAGE + "changes.py",
-        "ended += end_rows(c.after, known[a.id], a)", "ended += []", COUNTED,
+        "ended += [*end_rows(c.after, known[a.id], a), *low_value.authenticated(c.after, known[a.id], a)]", "ended += []", COUNTED,
     ),
     Mutant(
         "live-is-not-counted", "the schemes' limits hold test mode and leave real money alone", FLOWS + "attempts.py",
