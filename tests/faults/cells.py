@@ -20,9 +20,10 @@ RETURNS = ("reverse.before", "reverse.after")
 WORKER = ("resolve.claimed", "resolve.applied", "receive.claimed", "receive.applied", "webhook.claimed", "webhook.sent",
           *RETURNS)  # fmt: skip
 SHARED = ("send.before", "send.written", "send.after", "apply.before", "apply.after", "commit.before", "commit.after")
-# Not of the road that money takes: tests/instruments dies there, and tests/vault/test_moving.py.
+# Not of the road that money takes: tests/instruments dies there, tests/vault/test_moving.py, and tests/flows/test_retries_raced.py.
 BESIDE = frozenset({"forget.before", "forget.written", "forget.after", "errand.claimed", "errand.done",
-                    "learn.written", "learn.after", "move.before", "move.after", "move.recorded"})  # fmt: skip
+                    "learn.written", "learn.after", "move.before", "move.after", "move.recorded",
+                    "retry.claimed"})  # fmt: skip
 OF_PAYMENTS = tuple(point for point in crash.POINTS if point not in BESIDE)
 POINTS = (*OF_PAYMENTS, *(f"worker {point}" for point in SHARED))
 DIMENSIONS = {
