@@ -13,6 +13,7 @@ import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -23,6 +24,9 @@ from scrooge import logs
 from scrooge.postgres.embedded import start
 from scrooge.storage.migrate import migrate
 from tests.births import Born, born
+
+if TYPE_CHECKING:
+    from tests.world import World
 
 os.environ.pop("SCROOGE_DATABASE_URL", None)
 # The build always tries the same examples; at the desk they are new ones every time.
@@ -153,13 +157,12 @@ def sandbox_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-async def world(server_url: str, template_url: str, tmp_path_factory: pytest.TempPathFactory):
-    """A whole Scrooge, shared by the end-to-end tests; each test makes payments of its own."""
+@contextlib.asynccontextmanager
+async def opened(server_url: str, template_url: str, folder: Path) -> AsyncIterator["World"]:
+    """A whole Scrooge with a database and sandbox PSPs that nobody else has."""
     from tests.world import World
 
     url = await make_database(server_url, urlsplit(template_url).path[1:])
-    folder = tmp_path_factory.mktemp("world")
     with sandbox() as psps:
         world = World(url, psps, str(folder))
         try:
@@ -168,3 +171,10 @@ async def world(server_url: str, template_url: str, tmp_path_factory: pytest.Tem
         finally:
             await world.close()
     await drop_database(server_url, url)
+
+
+@pytest.fixture(scope="session")
+async def world(server_url: str, template_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator["World"]:
+    """A whole Scrooge, shared by the end-to-end tests; each test makes payments of its own."""
+    async with opened(server_url, template_url, tmp_path_factory.mktemp("world")) as world:
+        yield world

@@ -10,6 +10,7 @@ import pytest
 from scrooge.api.app import create_api
 from scrooge.app import open_scrooge
 from scrooge.errors import DatabaseUnavailable
+from scrooge.flows import authorize
 from scrooge.flows.scrooge import Scrooge
 from scrooge.settings import Settings
 from scrooge.storage.access import create_caller, create_key, create_merchant
@@ -113,3 +114,24 @@ async def test_what_is_lost_twice_is_not_said_to_be_undone(s: Scrooge, api: Api,
     assert len(broken) == 2
     assert (got.status, got.document["code"]) == (409, "request_in_progress"), got.content
     assert (await post(api, "/v1/payments", body, key)).status == 201
+
+
+@pytest.mark.parametrize("routed", [True, False], ids=["asked", "nowhere"])
+async def test_what_may_have_been_kept_is_not_said_to_be_undone_while_nobody_can_look(
+    s: Scrooge, api: Api, monkeypatch: pytest.MonkeyPatch, routed: bool
+):
+    """The connection breaks at the commit, and the database stays away: no 503, which would say that nothing was done."""
+    body = await order(api)
+    if not routed:
+        switch = {"connector_account": "stripe", "state": "off", "reason": "a test"}
+        assert (await post(api, "/v1/routing/switches", switch)).status == 201
+    losing(s, monkeypatch, kept=True)
+    looks: list[bool] = []
+
+    async def away(*_: Any) -> None:
+        looks.append(True)
+        raise DatabaseUnavailable("the database cannot be reached")
+
+    monkeypatch.setattr(authorize, "earlier", away)
+    got = await post(api, "/v1/payments", body)
+    assert (got.status, got.document["code"]) == (409, "request_in_progress"), got.content

@@ -5,10 +5,12 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from tests.conftest import opened
 from tests.flows.test_crashes import dying
 from tests.flows.test_payments import amount, effects, until
 from tests.world import World
@@ -19,6 +21,13 @@ BOTH = {"stripe": "pm_card_visa", "adyen": "stored_visa"}
 KINDS = ("captures", "voids", "refunds")
 FINAL = {"captures": "captured", "voids": "voided", "refunds": "refunded"}
 DEATHS = ("record.after", "send.after", "apply.after", "answer.before")
+
+
+@pytest.fixture
+async def world(server_url: str, template_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    """One for each test: a shared one has learned from others' faults, and an unwell account teaches nothing."""
+    async with opened(server_url, template_url, tmp_path) as world:
+        yield world
 
 
 @pytest.fixture

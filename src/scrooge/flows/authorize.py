@@ -10,6 +10,7 @@ from scrooge.crash import reach
 from scrooge.domain.payment import Failure, Payment, authorization_of
 from scrooge.errors import (
     AuthorizationLive,
+    DatabaseUnavailable,
     InstrumentNotOfCustomer,
     MalformedId,
     ModeMismatch,
@@ -84,6 +85,8 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
             if route.nowhere is not None:
                 raise route.nowhere
             slot, account, behind = await s.limits.first(route.accounts, keyed.until)
+        except DatabaseUnavailable:  # It may have been kept, and whoever asked is told no less.
+            raise
         except Problem:
             before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
             if before is None:
@@ -113,6 +116,8 @@ async def made(
     p = structs.replace(begun(principal, wanted, instrument), accounts=behind)
     try:
         p, request, recorded = await record(s, p, instrument, guard_of(principal, keyed), keyed, risk, route, account)
+    except DatabaseUnavailable:  # It may have been kept.
+        raise
     except Problem:  # This account cannot take it. The one where a copy of this request went, could.
         before = await earlier(s, principal, keyed)
         if before is None:

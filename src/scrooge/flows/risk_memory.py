@@ -14,7 +14,7 @@ from msgspec import structs
 
 from scrooge.domain.attempt import Operation, State
 from scrooge.domain.payment import Payment
-from scrooge.flows.learning import remember
+from scrooge.flows.learning import remember, spared
 from scrooge.flows.risk_lines import Lines
 from scrooge.postgres.database import Database
 from scrooge.postgres.rows import EPOCH
@@ -63,18 +63,19 @@ class Memory:
 
     def taught(self, before: Payment, after: Payment) -> None:
         """A change was committed, by us and so by nobody else. A decline counts once, unless an approval follows."""
-        found = self.underway.get(after.id)
-        if found is None:
-            return
-        suspect, declined = found
-        known = {a.id: a.state for a in before.attempts}
-        news = {a.state for a in after.attempts if a.operation is Operation.AUTHORIZE and known.get(a.id) != a.state}
-        if State.APPROVED in news and declined:
-            self.say(suspect, -1)
-            self.underway[after.id] = suspect, False
-        elif State.DECLINED in news and not declined:
-            self.say(suspect, 1)
-            self.underway[after.id] = suspect, True
+        with spared(after.id):
+            found = self.underway.get(after.id)
+            if found is None:
+                return
+            suspect, declined = found
+            known = {a.id: a.state for a in before.attempts}
+            news = {a.state for a in after.attempts if a.operation is Operation.AUTHORIZE and known.get(a.id) != a.state}
+            if State.APPROVED in news and declined:
+                self.say(suspect, -1)
+                self.underway[after.id] = suspect, False
+            elif State.DECLINED in news and not declined:
+                self.say(suspect, 1)
+                self.underway[after.id] = suspect, True
 
     def say(self, suspect: Suspect, declines: int) -> None:
         self.waiting.append(self.recent.put(sighting(suspect, 0, declines)))
