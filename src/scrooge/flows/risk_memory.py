@@ -69,7 +69,9 @@ class Memory:
                 return
             suspect, declined = found
             known = {a.id: a.state for a in before.attempts}
-            news = {a.state for a in after.attempts if a.operation is Operation.AUTHORIZE and known.get(a.id) != a.state}
+            news = {
+                a.state for a in after.attempts if a.operation is Operation.AUTHORIZE and known.get(a.id) != a.state
+            }
             if State.APPROVED in news and declined:
                 self.say(suspect, -1)
                 self.underway[after.id] = suspect, False
