@@ -42,6 +42,7 @@ PREFIXES = frozenset(
         "tar",
         "swi",
         "rsk",
+        "bat",
     ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U

@@ -31,7 +31,8 @@ FRESH_SECONDS = 1.0
 SCOPES = frozenset({
     "payments:read", "payments:write", "refunds:write", "instruments:read", "instruments:write", "events:read",
     "ledger:read", "connectors:read", "connectors:write", "webhooks:read", "webhooks:write",
-    "operations:read", "operations:write", "routing:read", "routing:admin", "risk:read", "risk:admin", "*",
+    "operations:read", "operations:write", "routing:read", "routing:admin", "risk:read", "risk:admin",
+    "batches:read", "batches:write", "*",
 })  # fmt: skip
 
 
