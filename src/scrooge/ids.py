@@ -43,6 +43,7 @@ PREFIXES = frozenset(
         "swi",
         "rsk",
         "bat",
+        "man",
     ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U

@@ -5,6 +5,7 @@ from msgspec import structs
 from scrooge.domain.attempt import LIVE, Attempt, Closed, Operation, State, advance
 from scrooge.domain.late import Late, done_after_all, unwanted, with_return
 from scrooge.domain.learn import learned
+from scrooge.domain.mandate import ACTIVATED, WITHDRAWN
 from scrooge.domain.outcome import ActionRequired, Approved, Outcome, ReversalKind, Reversed
 from scrooge.domain.payment import Payment, authorization_of, tally
 from scrooge.errors import ContradictoryOutcome, NothingToAuthenticate
@@ -14,13 +15,16 @@ OF_AUTHORIZATIONS = (*OF_ALL, "action_required", "expired", "reversing")
 REVIEW = "payment_review_wanted"  # the risk check wants somebody to look at it
 FAILED = "payment_failed"  # before any PSP was asked
 LATER = ("retry_scheduled", "retry_ended")
-# Every type of event there is: what `event_of` can say, those that are of no attempt, and what follows declines.
+# Every type of event there is: what `event_of` can say, those that are of no attempt, what follows declines, and
+# what becomes of mandates.
 TYPES = (
     FAILED,
     REVIEW,
     *(f"{what}_{became}" for what in ("sale", "authorize") for became in OF_AUTHORIZATIONS),
     *(f"{what}_{became}" for what in ("capture", "void", "refund") for became in OF_ALL),
     *LATER,
+    ACTIVATED,
+    WITHDRAWN,
 )
 TEST = "test"  # to webhook endpoints only, when their merchant asks for it
 
