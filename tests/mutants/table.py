@@ -12,6 +12,7 @@ from tests.mutants.instruments import INSTRUMENTS
 from tests.mutants.keeping import KEEPING
 from tests.mutants.keys import KEPT
 from tests.mutants.late import UNWANTED
+from tests.mutants.later import LATER
 from tests.mutants.limits import LIMITS
 from tests.mutants.nowhere import NOWHERE
 from tests.mutants.operators import OPERATORS
@@ -40,4 +41,5 @@ MUTANTS = (
     *NOWHERE,
     *KEEPING,
     *AUTHENTICATION,
+    *LATER,
 )

@@ -14,6 +14,7 @@ class Phase(StrEnum):
     CANCELED = "canceled"  # The caller stopped it, or acted itself.
 
 
+WAITING = frozenset({Phase.OPEN, Phase.SCHEDULED})
 ENDED = frozenset({Phase.RECOVERED, Phase.LOST, Phase.CANCELED})
 
 

@@ -24,6 +24,7 @@ from scrooge.storage.scheme_limits import judged, rules
 
 log = structlog.get_logger()
 SPREAD = 20 * 60 * SECOND  # What the calendar puts at the same hour does not come at the same second.
+LEAST = 5 * 60 * SECOND  # between a plan and the deadline: turns may be so far apart, and it would be over before one
 
 
 def recovering(s: Scrooge, after: Payment) -> Payment:
@@ -48,7 +49,7 @@ def following(s: Scrooge, after: Payment, a: Attempt) -> Payment:
     match a.state:
         case State.APPROVED if last is not None and (last.round or last.phase is Phase.SCHEDULED):
             return after.stepping(Phase.RECOVERED, "approved", number=a.number)
-        case State.REVERSED if last is not None and last.round:
+        case State.REVERSED if last is not None and last.phase is Phase.MADE:
             return after.stepping(Phase.LOST, a.reason or "the PSP took it back", number=a.number)
         case State.DECLINED | State.REJECTED:
             return declined(s, after, a)
@@ -87,7 +88,8 @@ def failed_of(s: Scrooge, p: Payment) -> Failed:
     assert p.retry_until is not None
     return Failed(
         decline=decline, advice=advice, initiator=p.initiator, first_at=tried[0].concluded_at or tried[0].sent_at,
-        last_at=a.concluded_at or a.sent_at, tries=1 + (p.retry.round if p.retry else 0), deadline=p.retry_until,
+        last_at=a.concluded_at or a.sent_at, tries=1 + (p.retry.round if p.retry else 0),
+        deadline=p.retry_until - LEAST,
     )  # fmt: skip
 
 
@@ -136,8 +138,8 @@ def late(s: Scrooge, p: Payment) -> Later | Stop | None:
     assert r is not None
     assert r.at is not None
     at = now()
-    failed = failed_of(s, p)
-    if at > failed.deadline:
+    assert p.retry_until is not None
+    if at > p.retry_until:
         return Stop("the time that was given is over")
     if at - r.at < HOUR:
         return None

@@ -13,9 +13,9 @@ from msgspec import structs
 from scrooge.crash import reach
 from scrooge.domain.attempt import OPEN, Attempt, State
 from scrooge.domain.payment import Payment, authorization_of
-from scrooge.domain.recovery import Phase, Retry, over
+from scrooge.domain.recovery import WAITING, Phase, Retry, over
 from scrooge.domain.retry import Stop
-from scrooge.errors import AuthorizationLive, DatabaseUnavailable, NoRoute, Problem, ReattemptRefused, UnknownInstrument
+from scrooge.errors import DatabaseUnavailable, NoRoute, Problem, ReattemptRefused, UnknownInstrument
 from scrooge.flows.authorize import instrument_of, visible
 from scrooge.flows.cascade import through
 from scrooge.flows.perform import keep
@@ -34,6 +34,7 @@ from scrooge.storage.retries import Due
 log = structlog.get_logger()
 LEASE_SECONDS = 60.0  # for what comes before the record: nothing of it asks a PSP
 ENDED_BADLY = frozenset({State.DECLINED, State.REJECTED})
+WENT_BACK = frozenset({State.REVERSING, State.REVERSED})  # A decline that was none: the PSP had taken the money.
 
 
 async def run(s: Scrooge, due: Due) -> None:
@@ -54,7 +55,7 @@ async def opened(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
 
     def onward(current: Payment) -> Payment:
         a = authorization_of(current)
-        waits = a is not None and a.number == step.number and a.state in ENDED_BADLY
+        waits = a is not None and a.number == step.number and a.state in ENDED_BADLY | WENT_BACK
         return planned(s, structs.replace(current, answered=True)) if waits else current
 
     await stepped(s, p.id, step, onward)
@@ -82,13 +83,12 @@ async def tried(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
         return await instead(s, p, step, Stop("the instrument was deleted"))
     except ReattemptRefused as refused:
         return await instead(s, p, step, refused_until(s, p, refused))
-    except AuthorizationLive:
-        return True
     except DatabaseUnavailable:
         raise
     except Problem as problem:
         if isinstance(problem, NoRoute) and instrument is not None and (gone := nothing_to_pay_with(instrument)):
             return await instead(s, p, step, Stop(gone))
+        # AuthorizationLive is one of them: what was declined succeeded after all, and is on its way back.
         log.warning("retry_waits", payment=p.id, seq=step.seq, claims=due.claims, reason=problem.code)
         return False
     return True
@@ -143,9 +143,14 @@ async def stop(s: Scrooge, payment_id: str, because: str) -> Payment:
         assert current is not None
         if not stoppable(current, authorization_of(current)):
             return current
-        return await keep(s, connection, current, current.stepping(Phase.CANCELED, because))
+        # Whoever asks a PSP just now finds that the payment is done with, and asks no other.
+        done = structs.replace(current, answered=True, accounts=())
+        return await keep(s, connection, current, done.stepping(Phase.CANCELED, because))
 
 
 def stoppable(p: Payment, a: Attempt | None) -> bool:
     """Is something scheduled, or might something be when what is out has ended?"""
-    return p.retry_until is not None and not over(p.retry) and a is not None and a.state in OPEN | ENDED_BADLY
+    if p.retry_until is None or over(p.retry):
+        return False
+    waits = p.retry is not None and p.retry.phase in WAITING
+    return waits or (a is not None and a.state in OPEN | ENDED_BADLY)
