@@ -150,7 +150,10 @@ async def test_a_replay_sends_the_same_bytes_under_the_same_key(
 
 @EVERY
 def test_amounts_that_the_psp_cannot_count_are_refused_before_anything_is_sent(cases: Cases) -> None:
+    assert cases.connector.amount is not None, "routing asks it, or another account would not be tried"
     for amount in cases.not_representable:
+        with pytest.raises(AmountNotRepresentable):
+            cases.connector.amount(amount)
         for operation in (Operation.AUTHORIZE, Operation.CAPTURE, Operation.REFUND):
             command = structs.replace(cases.commands[operation], amount=amount)
             with pytest.raises(AmountNotRepresentable):

@@ -29,4 +29,14 @@ NOWHERE = (
         "if route.nowhere is not None:",
         (TESTS + "::test_what_cannot_be_meant_and_what_may_work_in_a_moment_is_not_recorded",),
     ),
+    Mutant(
+        "amount-fits-everywhere",
+        "an account whose PSP cannot be asked for the amount is chosen, and the payment refused",
+        "src/scrooge/flows/route.py",
+        "            misfit=misfit(s, a, facts),\n",
+        "",
+        (
+            "tests/flows/test_amounts_routed.py::test_without_a_policy_the_next_account_takes_it_and_the_record_says_why",
+        ),
+    ),
 )

@@ -47,4 +47,12 @@ STEERING = (
         "return",
         ROUTED,
     ),
+    Mutant(
+        "callers-settings-begin-learning-anew",
+        "a caller's own policy changes the settings by which its merchant's accounts are judged",
+        FLOWS + "route.py",
+        "own = policy.outer or (policy if policy.policy.caller is None else None)",
+        "own = policy.outer or policy",
+        ("tests/flows/test_policies_of_callers.py",),
+    ),
 )

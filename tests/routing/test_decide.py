@@ -133,6 +133,9 @@ def test_every_account_that_may_take_it_has_a_propensity_and_its_share_is_record
         ({"pressure": "too many requests at it"}, "too many requests at it"),
         ({"obstacle": "no vault is set up"}, "no vault is set up"),
         ({"name": "stranger"}, "the policy does not name it"),
+        ({"name": "stranger", "pressure": "its line is full"}, "the policy does not name it"),
+        ({"misfit": "no such amount"}, "no such amount"),
+        ({"misfit": "no such amount", "pressure": "its line is full"}, "no such amount"),
     ],
 )
 def test_an_account_that_may_not_take_it_is_excluded_with_the_reason(change, reason):

@@ -227,6 +227,7 @@ ADYEN = Connector(
     notifications=notifications,
     accepted=(202, ""),
     cards={"authorize": CARD},
+    amount=amount,
     network_token=NETWORK_TOKEN,
     final_releases=False,  # With several partial captures the rest is held until it is canceled or lapses.
     recovery=Recovery(

@@ -175,6 +175,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     accepted: tuple[int, str]  # how the PSP wants a notification answered: status, body
     recovery: Recovery
     cards: Mapping[str, CardTemplate] = {}  # by name: requests in which the vault fills a card
+    amount: Callable[[Money], object] | None = None  # as the PSP writes one; raises AmountNotRepresentable
     multi_capture: bool = False  # may a capture be partial and not the last?
     partial_void: bool = False
     authenticates: bool = False  # can its authorization be asked for with 3-D Secure?

@@ -236,6 +236,7 @@ STRIPE = Connector(
     notifications=notifications,
     accepted=(200, ""),
     cards={"authorize": CARD},
+    amount=amount,
     network_token=NETWORK_TOKEN,
     recovery=Recovery(
         replay_for=23 * HOUR,  # Keys are pruned after 24 hours. https://docs.stripe.com/api/idempotent_requests

@@ -9,7 +9,7 @@ from scrooge.errors import InvalidField
 from scrooge.flows import policies
 from scrooge.flows.authentication import foreseen
 from scrooge.flows.policy_checks import accounts, compiled, parsed
-from scrooge.flows.route import candidates
+from scrooge.flows.route import candidates, misfit
 from scrooge.flows.scrooge import Scrooge
 from scrooge.routing.authenticating import Known, settings_of
 from scrooge.routing.authentication import Choice
@@ -46,7 +46,7 @@ async def explain(
     policy = s.routing.policy(desk.merchant, caller_id, desk.livemode)
     if policy_id is not None:
         policy = await of_version(s, desk, policy_id)
-    some = await candidates(s, instrument) if instrument is not None else await everywhere(s, desk)
+    some = await (candidates(s, instrument, facts) if instrument is not None else everywhere(s, desk, facts))
     if policy is None:
         route = choose(some, desk.livemode, only)
         names = {c.account: c.name for c in some}
@@ -97,7 +97,7 @@ async def of_version(s: Scrooge, desk: Desk, policy_id: str) -> Compiled:
     return await compiled(s, policy, outer)
 
 
-async def everywhere(s: Scrooge, desk: Desk) -> list[Candidate]:
+async def everywhere(s: Scrooge, desk: Desk, facts: Facts) -> list[Candidate]:
     """Every account of the merchant, as if the instrument were known at all of them."""
     return [
         Candidate(
@@ -107,6 +107,7 @@ async def everywhere(s: Scrooge, desk: Desk) -> list[Candidate]:
             livemode=a.livemode,
             can_authorize=True,
             pressure=s.limits.pressure(a.id),
+            misfit=misfit(s, a, facts),
         )
         for a in await accounts(s, desk)
     ]

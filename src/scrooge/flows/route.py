@@ -11,8 +11,9 @@ from msgspec import Raw, Struct, structs
 from scrooge.connectors.connector import NetworkToken
 from scrooge.domain.attempt import Operation
 from scrooge.domain.payment import Payment
-from scrooge.errors import NoRoute, PspUnavailable, UnknownConnectorAccount
+from scrooge.errors import AmountNotRepresentable, NoRoute, PspUnavailable, UnknownConnectorAccount
 from scrooge.flows.scrooge import Scrooge, now
+from scrooge.money import Money
 from scrooge.risk.record import Kept
 from scrooge.routing.choose import Candidate, choose
 from scrooge.routing.costs import Price
@@ -38,6 +39,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 ANYTHING = Asked()
+Nowhere = NoRoute | PspUnavailable | AmountNotRepresentable
 
 
 class Routed(Struct, frozen=True):
@@ -47,7 +49,7 @@ class Routed(Struct, frozen=True):
     facts: Facts
     knowledge: Knowledge | None = None  # none: nothing was scored
     scorer: Scorer = Scorer()
-    nowhere: NoRoute | PspUnavailable | None = None  # where there is no account: why, and whether to ask again
+    nowhere: Nowhere | None = None  # where there is no account: why, and whether to ask again
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -72,7 +74,8 @@ class Routed(Struct, frozen=True):
 async def route_of(
     s: Scrooge, principal: Principal, instrument: Instrument, only: str | None, asked: Asked = ANYTHING
 ) -> Routed:
-    """Raises NoRoute and PspUnavailable, saying why for each account, and UnknownConnectorAccount."""
+    """Raises NoRoute and PspUnavailable, saying why for each account, AmountNotRepresentable, and
+    UnknownConnectorAccount."""
     found = await looked_for(s, principal, instrument, only, asked)
     if found.nowhere is not None:
         raise found.nowhere
@@ -86,7 +89,7 @@ async def looked_for(
     if only is not None and await s.directory.account(only, principal.merchant) is None:
         raise UnknownConnectorAccount("no such connector account", param="connector_account")
     facts = facts_of(s, principal, instrument, asked)
-    known = await candidates(s, instrument)
+    known = await candidates(s, instrument, facts)
     policy = s.routing.policy(principal.merchant, principal.caller, principal.livemode)
     if policy is None:
         prices = s.routing.costs(principal.merchant, principal.livemode).prices(facts)
@@ -137,8 +140,9 @@ def scored(
     approved_by: str | None = None,
 ) -> Routed:  # fmt: skip
     merchant, livemode, here = principal.merchant, principal.livemode, s.learning
-    scorer = (policy.outer or policy).policy.scorer  # The merchant's own: it is about what is learned of its accounts.
-    learned = s.learning.of(merchant, livemode, scorer)
+    # What is learned of accounts is the merchant's: settings of callers would begin it anew with every payment.
+    own = policy.outer or (policy if policy.policy.caller is None else None)
+    learned = s.learning.of(merchant, livemode, own.policy.scorer if own is not None else Scorer())
     knowledge = Knowledge(
         estimates=learned.estimates, costs=s.routing.costs(merchant, livemode), health=learned.health,
         shares=learned.shares, manual=s.routing.manual(merchant, livemode),
@@ -162,19 +166,22 @@ def switched_on(s: Scrooge, principal: Principal, known: Sequence[Candidate], fa
     return found
 
 
-def nowhere(known: Sequence[Candidate], decision: Decision, instrument: Instrument) -> NoRoute | PspUnavailable:
-    """Why nobody takes it; and if somebody would at another moment, that it is worth asking again."""
+def nowhere(known: Sequence[Candidate], decision: Decision, instrument: Instrument) -> Nowhere:
+    """Why nobody takes it; and if somebody would at another moment, or another amount, that this is worth asking."""
     pressed = {c.name for c in known if c.pressure is not None and decision.excluded.get(c.name) == c.pressure}
     if pressed:
         words = "no PSP can take this payment just now"
         return PspUnavailable(words, retry_after=2, considered=dict(decision.excluded))
+    amiss = next((c.misfit for c in known if c.misfit is not None and decision.excluded.get(c.name) == c.misfit), None)
+    if amiss is not None:
+        return AmountNotRepresentable(amiss, param="amount")
     lost = instrument.card_status is not None and not instrument.vault
     gone = f", and the card in the vault is {instrument.card_status}" if lost else ""
     detail = f"no connector account can take this payment{gone}"
     return NoRoute(detail, param="instrument", considered=dict(decision.excluded))
 
 
-async def candidates(s: Scrooge, instrument: Instrument) -> list[Candidate]:
+async def candidates(s: Scrooge, instrument: Instrument, facts: Facts) -> list[Candidate]:
     """The PSPs that have a token, in the order given; then, by age, those that take its network token, or to which the
     vault may send its card. Token providers take no payments, so they are none."""
     with_token = [await s.directory.account_by_id(c.connector_account) for c in instrument.credentials]
@@ -193,9 +200,22 @@ async def candidates(s: Scrooge, instrument: Instrument) -> list[Candidate]:
             can_authorize=Operation.AUTHORIZE in s.connectors[a.connector].endpoints,
             pressure=s.limits.pressure(a.id),
             obstacle=why,
+            misfit=misfit(s, a, facts),
         )
         for a, why in known
     ]
+
+
+def misfit(s: Scrooge, account: ConnectorAccount, facts: Facts) -> str | None:
+    """Why the account's PSP has no number for the amount."""
+    amount = s.connectors[account.connector].amount
+    if amount is None or not facts.minor:
+        return None
+    try:
+        amount(Money(facts.minor, facts.currency))
+    except AmountNotRepresentable as problem:
+        return problem.detail
+    return None
 
 
 def usable(instrument: Instrument) -> bool:

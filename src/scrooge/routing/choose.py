@@ -15,6 +15,7 @@ class Candidate(Struct, frozen=True):
     can_authorize: bool
     pressure: str | None = None  # why it would refuse a payment just now
     obstacle: str | None = None  # why the card in the vault cannot go there
+    misfit: str | None = None  # why its PSP cannot be asked for this amount
     can: frozenset[str] = frozenset()  # capabilities that not every account has
 
 
@@ -32,7 +33,7 @@ def choose(candidates: Iterable[Candidate], livemode: bool, only: str | None = N
     considered: dict[str, str] = {}
     pressed = 0
     for c in candidates:
-        why = refusal(c, livemode, only)
+        why = refusal(c, livemode, only) or c.misfit
         considered[c.name] = why or c.pressure or "eligible"
         if why is None and c.pressure is None:
             accounts.append(c.account)

@@ -41,9 +41,10 @@ class Sorting:
 
     def refused(self, c: Candidate) -> str | None:
         plan, facts, name = self.plan, self.facts, c.name
-        why = refusal(c, self.knowledge.livemode, self.only) or c.pressure
+        why = refusal(c, self.knowledge.livemode, self.only)
         if why is None and (name not in plan.places or self.only is not None):
             why = self.not_planned(name)
+        why = why or c.misfit or c.pressure
         if why is None and c.account in self.tried:
             why = "this payment has been there"
         if why is None and facts.needs and not facts.needs <= c.can:

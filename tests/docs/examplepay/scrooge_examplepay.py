@@ -49,6 +49,7 @@ from scrooge.domain.outcome import (
     Reversed,
     Unknown,
 )
+from scrooge.money import Money
 
 PAYMENTS = "/v1/payments"
 CREDENTIALS = {"api_key": True, "signing_key": False}
@@ -64,6 +65,7 @@ CARD = CardTemplate(
     security_code="card.code",
     kept=("id", "reference", "url"),
 )
+
 DECLINES = {
     "no_funds": Decline.INSUFFICIENT_FUNDS,
     "card_expired": Decline.EXPIRED_CARD,
@@ -74,9 +76,9 @@ DECLINES = {
 # --- requests: pure, and built before anything is recorded ------------------------------------
 
 
-def amount(command: Command) -> Json:
+def amount(money: Money) -> Json:
     """Raises AmountNotRepresentable."""
-    return {"minor": units(command.amount, EXPONENTS), "currency": command.amount.currency}
+    return {"minor": units(money, EXPONENTS), "currency": money.currency}
 
 
 def authorize(command: Command) -> Request:
@@ -86,7 +88,7 @@ def authorize(command: Command) -> Request:
         **instrument(command),
         "capture": command.sale,
         "return_url": command.return_url,
-        **amount(command),
+        **amount(command.amount),
     }
     return json_request(PAYMENTS, document, command.reference, fill_of(command))
 
@@ -101,7 +103,7 @@ def instrument(command: Command) -> Json:
 def modification(what: str):
     def build(command: Command) -> Request:
         path = f"{PAYMENTS}/{segment(parent_of(command))}/{what}"
-        return json_request(path, {"reference": command.reference, **amount(command)}, command.reference)
+        return json_request(path, {"reference": command.reference, **amount(command.amount)}, command.reference)
 
     return build
 
@@ -226,5 +228,6 @@ EXAMPLEPAY = Connector(
     notifications=notifications,
     accepted=(200, ""),
     cards={"authorize": CARD},
+    amount=amount,
     recovery=Recovery(replay_for=23 * 3600, horizon=60),  # "Keys are kept for a day; found after a minute."
 )
