@@ -38,9 +38,9 @@ async def test_what_was_canceled_while_its_retry_is_out_is_followed_by_nothing(w
     p = await renewal(world, await card(world, stripe=POOR["stripe"]))
     through = retries.through
 
-    async def canceled_first(s: Scrooge, p: Payment, *rest: object) -> Payment:
+    async def canceled_first(s: Scrooge, p: Payment, *rest: object, **more: object) -> Payment:
         after = await retries.stop(s, p.id, "the caller canceled it")
-        return await through(s, structs.replace(p, version=after.version, retry=after.retry), *rest)  # type: ignore[arg-type]
+        return await through(s, structs.replace(p, version=after.version, retry=after.retry), *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(retries, "through", canceled_first)
     await retries.run(s, Due(p["id"], 1, 1, "tests"))

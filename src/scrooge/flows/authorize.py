@@ -81,7 +81,9 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
             route = await looked_for(s, principal, instrument, wanted.connector_account, asked(wanted))
             if isinstance(route.nowhere, NoRoute):
                 why = Failure(code=NoRoute.code, detail=route.nowhere.detail, reasons=dict(route.decision.excluded))
-                return await failed_at_once(s, principal, wanted, keyed, instrument, why, route.unsent(risk.kept))
+                return await failed_at_once(
+                    s, principal, wanted, keyed, instrument, why, route.unsent(risk.kept), route.pinned
+                )
             if route.nowhere is not None:
                 raise route.nowhere
             slot, account, behind = await s.limits.first(route.accounts, keyed.until)
@@ -113,7 +115,7 @@ async def made(
     risk: Checked, route: Routed, slot: Slot, account: str, behind: tuple[str, ...],
 ) -> tuple[Payment, bool]:  # fmt: skip
     """Records the payment with an attempt at the account that gave us a slot, and goes through with it."""
-    p = structs.replace(begun(principal, wanted, instrument), accounts=behind)
+    p = structs.replace(begun(principal, wanted, instrument), accounts=behind, pinned=route.pinned)
     try:
         p, request, recorded = await record(s, p, instrument, guard_of(principal, keyed), keyed, risk, route, account)
     except DatabaseUnavailable:  # It may have been kept.
@@ -146,11 +148,11 @@ def begun(principal: Principal, wanted: Wanted, instrument: Instrument) -> Payme
 
 async def failed_at_once(
     s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument, failure: Failure,
-    routed: Raw | None,
+    routed: Raw | None, pinned: str | None = None,
 ) -> tuple[Payment, bool]:  # fmt: skip
     """Records a payment that ends before any PSP is asked: like any other, but for the attempt."""
     p = begun(principal, wanted, instrument)
-    p = structs.replace(p, failure=failure, answered=True, deadline_at=p.created_at)
+    p = structs.replace(p, failure=failure, answered=True, deadline_at=p.created_at, pinned=pinned)
     s.limits.check(keyed.until)
     reach("record.before")
     if not await s.writer.create(Ended(p, guard_of(principal, keyed), announce.failure(p), routed)):

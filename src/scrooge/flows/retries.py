@@ -15,12 +15,20 @@ from scrooge.domain.attempt import OPEN, Attempt, State
 from scrooge.domain.payment import Payment, authorization_of
 from scrooge.domain.recovery import WAITING, Phase, Retry, over
 from scrooge.domain.retry import Stop
-from scrooge.errors import DatabaseUnavailable, NoRoute, Problem, ReattemptRefused, UnknownInstrument
+from scrooge.errors import (
+    AuthenticationRequired,
+    DatabaseUnavailable,
+    NoRoute,
+    Problem,
+    ReattemptRefused,
+    UnknownInstrument,
+)
 from scrooge.flows.authorize import instrument_of, visible
 from scrooge.flows.cascade import through
 from scrooge.flows.perform import keep
 from scrooge.flows.recovery import late, planned, put_off
 from scrooge.flows.renew import recorded_again
+from scrooge.flows.risking import Checked, checked, suspected_again
 from scrooge.flows.route import asked_again, route_of, usable
 from scrooge.flows.scrooge import Scrooge
 from scrooge.postgres.database import redone
@@ -72,15 +80,14 @@ async def tried(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
     instrument: Instrument | None = None
     try:
         instrument = await instrument_of(s, principal, p.instrument or "", p.customer)
-        route = await route_of(s, principal, instrument, None, asked_again(p))
-        slot, account, behind = await s.limits.first(route.accounts, None)
-        with slot:
-            recorded = await recorded_again(s, principal, p, instrument, None, route, account, behind, step)
-            if recorded is not None:
-                after, request = recorded
-                await through(s, after, instrument, request, slot)
+        with await checked(s, principal, suspected_again(p, None, None), instrument, None) as risk:
+            if risk.blocks:
+                return await instead(s, p, step, Stop(blocked_because(risk)))
+            await asked_for(s, principal, p, instrument, step, risk)
     except UnknownInstrument:
         return await instead(s, p, step, Stop("the instrument was deleted"))
+    except AuthenticationRequired as refused:  # Who has to be there is not, at no later moment either.
+        return await instead(s, p, step, Stop(refused.detail))
     except ReattemptRefused as refused:
         return await instead(s, p, step, refused_until(s, p, refused))
     except DatabaseUnavailable:
@@ -92,6 +99,24 @@ async def tried(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
         log.warning("retry_waits", payment=p.id, seq=step.seq, claims=due.claims, reason=problem.code)
         return False
     return True
+
+
+async def asked_for(
+    s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, step: Retry, risk: Checked
+) -> None:
+    """Routed anew, but nowhere else than to the account that the payment asked for; recorded, and sent."""
+    route = await route_of(s, principal, instrument, p.pinned, asked_again(p))
+    slot, account, behind = await s.limits.first(route.accounts, None)
+    with slot:
+        recorded = await recorded_again(s, principal, p, instrument, None, route, account, behind, step, risk)
+        if recorded is not None:
+            after, request = recorded
+            await through(s, after, instrument, request, slot, always=risk.authenticate)
+
+
+def blocked_because(risk: Checked) -> str:
+    said = "; ".join(f"{rule}: {because}" for rule, because in risk.reasons().items())
+    return f"the risk check blocks it: {said}"
 
 
 async def instead(s: Scrooge, p: Payment, step: Retry, moved: object) -> bool:

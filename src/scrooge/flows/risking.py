@@ -1,7 +1,8 @@
 """The check before a payment: the merchant's rules over what was seen of late, and its risk service where it names one.
 
-Only authorizations that a caller asks for are checked. Captures, voids, refunds, payers who come back, questions about
-earlier attempts and whatever follows a decline at once never come here. Without a policy nothing is looked at.
+Authorizations that a caller asks for are checked, and later retries. Captures, voids, refunds, payers who come back,
+questions about earlier attempts and whatever follows a decline at once never come here. Without a policy nothing is
+looked at.
 """
 
 from ipaddress import IPv6Address, ip_address, ip_network

@@ -50,6 +50,7 @@ class Routed(Struct, frozen=True):
     knowledge: Knowledge | None = None  # none: nothing was scored
     scorer: Scorer = Scorer()
     nowhere: Nowhere | None = None  # where there is no account: why, and whether to ask again
+    pinned: str | None = None  # the account that was asked for
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -86,7 +87,8 @@ async def looked_for(
     s: Scrooge, principal: Principal, instrument: Instrument, only: str | None, asked: Asked
 ) -> Routed:
     """The same; that nobody takes it is an answer. Raises UnknownConnectorAccount."""
-    if only is not None and await s.directory.account(only, principal.merchant) is None:
+    pinned = await s.directory.account(only, principal.merchant) if only is not None else None
+    if only is not None and pinned is None:
         raise UnknownConnectorAccount("no such connector account", param="connector_account")
     facts = facts_of(s, principal, instrument, asked)
     known = await candidates(s, instrument, facts)
@@ -97,6 +99,8 @@ async def looked_for(
         routed = Routed(given(on, facts, principal.livemode, only, prices), facts)
     else:
         routed = scored(s, principal, policy, known, facts, only, instrument.approved_by)
+    if pinned is not None:
+        routed = structs.replace(routed, pinned=pinned.id)
     if routed.accounts:
         return routed
     return structs.replace(routed, nowhere=nowhere(known, routed.decision, instrument))

@@ -177,7 +177,7 @@ def payment_row(p: Payment, guard: Guard) -> dict[str, Any]:
         "return_url": p.return_url, "statement_descriptor": p.statement_descriptor, "metadata": p.metadata,
         "save_for": p.save_for, "created_at": at_moment(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
         "fingerprint": guard.fingerprint.hex(), "answered": p.answered, "failure": p.failure,
-        "retry_until": at_moment(p.retry_until),
+        "retry_until": at_moment(p.retry_until), "pinned_account_id": uuid_of(p.pinned),
     }  # fmt: skip
 
 

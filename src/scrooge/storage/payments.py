@@ -103,6 +103,7 @@ def payment_of(row: Any) -> Payment:
         created_at=microseconds(row["created_at"]) or 0,
         deadline_at=microseconds(row["deadline_at"]) or 0,
         retry_until=microseconds(row["retry_until"]),
+        pinned=public("con", row["pinned_account_id"]),
         retry=step_of(row.get("retry")),
     )
 

@@ -11,7 +11,8 @@ WITH input AS (
            sale boolean, livemode boolean, status text, deadline_at timestamptz, accounts uuid[], customer text,
            instrument_id uuid, initiator text, purpose text, return_url text, statement_descriptor text,
            metadata jsonb, save_for text, created_at timestamptz, key_bucket smallint, key text, fingerprint text,
-           answered boolean, failure jsonb, retry_until timestamptz)
+           answered boolean, failure jsonb, retry_until timestamptz,
+           pinned_account_id uuid)
 ), unheard AS (
     SELECT *
       FROM input i
@@ -50,10 +51,10 @@ WITH input AS (
     INSERT INTO payments (
            bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           save_for, created_at, answered, failure, retry_until)
+           save_for, created_at, answered, failure, retry_until, pinned_account_id)
     SELECT bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           save_for, created_at, answered, failure, retry_until
+           save_for, created_at, answered, failure, retry_until, pinned_account_id
       FROM fresh
      WHERE (id IN (SELECT payment_id FROM referenced)) IS TRUE
     RETURNING id
