@@ -57,7 +57,7 @@ async def active(s: Scrooge, who: Principal) -> AsyncIterator[Active]:
         return counts
 
     s.risk.recent.seen.clear()
-    s.risk.lines.by_url.clear()
+    s.risk.lines.by_name.clear()
     s.risk.lines.secrets["secret:risk"] = time.monotonic() + 1e6, SECRET
     settings = s.settings
     s.settings = structs.replace(settings, webhook_loopback=True)

@@ -18,6 +18,7 @@ from tests.mutants.nowhere import NOWHERE
 from tests.mutants.operators import OPERATORS
 from tests.mutants.outside import OUTSIDE
 from tests.mutants.reattempts import REATTEMPTS
+from tests.mutants.risk import RISK
 from tests.mutants.steering import STEERING
 from tests.mutants.storage import STORAGE
 
@@ -42,4 +43,5 @@ MUTANTS = (
     *KEEPING,
     *AUTHENTICATION,
     *LATER,
+    *RISK,
 )

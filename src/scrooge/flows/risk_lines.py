@@ -10,7 +10,7 @@ SECRET_SECONDS = 5.0  # for so long a secret is not read again
 
 
 class Line:
-    """To one URL. `at_once`: the questions that are under way."""
+    """To one URL, for one merchant and mode. `at_once`: the questions that are under way."""
 
     def __init__(self) -> None:
         self.breaker = Breaker()
@@ -18,16 +18,16 @@ class Line:
 
 
 class Lines:
-    """Of one process: by URL, and the secrets by the name of their file."""
+    """Of one process: by whose and which URL, and the secrets by the name of their file."""
 
     def __init__(self) -> None:
-        self.by_url: dict[str, Line] = {}
+        self.by_name: dict[str, Line] = {}
         self.secrets: dict[str, tuple[float, str]] = {}
 
-    def line(self, url: str) -> Line:
-        if url not in self.by_url and len(self.by_url) >= LINES_MOST:
-            self.by_url.clear()
-        return self.by_url.setdefault(url, Line())
+    def line(self, name: str) -> Line:
+        if name not in self.by_name and len(self.by_name) >= LINES_MOST:
+            self.by_name.clear()
+        return self.by_name.setdefault(name, Line())
 
     def secret(self, sealer: Sealer, name: str) -> str:
         """Raises BadCredentials, OSError."""

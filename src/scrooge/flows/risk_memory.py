@@ -5,6 +5,7 @@ Nothing here waits or writes on a payment's way. A process that is killed loses 
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict, deque
 from datetime import timedelta
 from uuid import uuid4
@@ -19,7 +20,7 @@ from scrooge.flows.risk_lines import Lines
 from scrooge.postgres.database import Database
 from scrooge.postgres.rows import EPOCH
 from scrooge.risk.check import Suspect
-from scrooge.risk.recent import Recent, Sighting, sighting
+from scrooge.risk.recent import MINUTE, Recent, Sighting, sighting
 from scrooge.storage import risk
 from scrooge.storage.risk import Active
 from scrooge.webhooks.asking import Asker
@@ -114,10 +115,13 @@ class Memory:
         """Rows are heard once, although each look begins a little before the last one ended."""
         first = self.heard_at == EPOCH
         since = EPOCH if first else self.heard_at - OVERLAP
+        soon = (
+            time.time_ns() // 1000 // MINUTE + 1
+        )  # Where a clock is ahead, what it tells counts, and takes nothing away.
         rows, latest = await risk.told(self.db, self.process, since, START_MOST if first else ROWS_MOST)
         for row in reversed([i for i in rows if i not in self.heard]):
             for seen in rows[row]:
-                self.recent.put(seen)
+                self.recent.put(seen if seen.minute <= soon else structs.replace(seen, minute=soon))
         self.heard, self.heard_at = frozenset(rows), latest
 
     async def close(self) -> None:

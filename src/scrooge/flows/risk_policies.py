@@ -139,7 +139,7 @@ async def explain(
         if counts is None:
             return None, None, {}
         rules = counts.rules
-    suspect = suspect_of(who, about, instrument)
+    suspect = suspect_of(s, who, about, instrument)
     tallies = s.risk.recent.tallies(asks(rules, suspect), suspect)
     counted = {f"{ask.of}, {ask.minutes} minutes": tally for ask, tally in tallies.items()}
     return rules.version, check(rules, suspect, tallies), dict(sorted(counted.items()))

@@ -18,9 +18,10 @@ from scrooge.flows.risk_service import asked
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.metrics import RISK_CHECKS
 from scrooge.money import decimal, exponent_of
-from scrooge.risk.check import Suspect, Verdict, asks, check
+from scrooge.risk.check import Suspect, Verdict, asks, check, fact
 from scrooge.risk.recent import Sighting
 from scrooge.risk.record import Asked, Kept, kept
+from scrooge.risk.rules import Document
 from scrooge.routing.record import Recorded
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
@@ -66,8 +67,10 @@ def suspected_again(p: Payment, ip: str | None, email: str | None) -> About:
 class Checked:
     """What was found. Within it the payment is counted; one that is not recorded in the end was none."""
 
-    def __init__(self, s: Scrooge, found: Kept | None = None, suspect: Suspect | None = None) -> None:
-        self.s, self.kept, self.suspect = s, found, suspect
+    def __init__(
+        self, s: Scrooge, found: Kept | None = None, suspect: Suspect | None = None, *, looked: bool = False
+    ) -> None:
+        self.s, self.kept, self.suspect, self.looked = s, found, suspect, looked
         self.seen: Sighting | None = None
 
     @property
@@ -91,7 +94,7 @@ class Checked:
     def clean(self) -> bool:
         """It was looked at, and nothing was found, not even by what only watches."""
         found = self.kept
-        if found is None or found.would != "allow":
+        if found is None or found.would != "allow" or not self.looked:
             return False
         return found.service is None or found.service.failed is None
 
@@ -135,14 +138,21 @@ async def checked(s: Scrooge, who: Principal, about: About, instrument: Instrume
     counts = s.risk.active.policy(who.merchant, who.livemode)
     if counts is None:
         return Checked(s)
-    suspect = suspect_of(who, about, instrument)
-    verdict = check(counts.rules, suspect, s.risk.recent.tallies(asks(counts.rules, suspect), suspect))
+    suspect = suspect_of(s, who, about, instrument)
+    verdict = by_rules(s, counts.rules, suspect)
     service = await service_asked(s, who, counts, verdict, about, instrument, until, suspect.at)
+    if service is not None:  # While it was asked others were counted, who came with this one.
+        verdict = by_rules(s, counts.rules, suspect)
     found = kept(counts.id, verdict, service, suspect.at)
     RISK_CHECKS.labels(found.did, found.would).inc()
     if found.did == "challenge" and not (about.initiator == "customer" and about.returns):
         found = with_then(found, ABSENT)
-    return Checked(s, found, suspect)
+    looked = (service is not None and service.decision is not None) or any(fact(r, suspect) for r in counts.rules.rule)
+    return Checked(s, found, suspect, looked=looked)
+
+
+def by_rules(s: Scrooge, rules: Document, suspect: Suspect) -> Verdict:
+    return check(rules, suspect, s.risk.recent.tallies(asks(rules, suspect), suspect))
 
 
 async def service_asked(
@@ -165,12 +175,13 @@ def alone(verdict: Verdict) -> bool:
     return verdict.does == "block" or any(hit.does == "allow" and hit.enforced for hit in verdict.hits)
 
 
-def suspect_of(who: Principal, about: About, instrument: Instrument) -> Suspect:
+def suspect_of(s: Scrooge, who: Principal, about: About, instrument: Instrument) -> Suspect:
     """Test payments and real ones do not count together."""
     return Suspect(
         merchant=f"{who.merchant} {'live' if who.livemode else 'test'}", at=now(),
         card=instrument.fingerprint or instrument.id, customer=about.customer or instrument.customer,
         iin=instrument.iin or "", ip=place_of(about.ip), email=(about.email or "").casefold(),
+        country=s.bins(instrument.iin or "").country,
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def answer(body: bytes) -> Said:
     """Raises Garbled."""
     try:
         said = DECODER.decode(body)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # The last: of what is nested too deep.
         raise Garbled("the answer could not be read") from error
     if said.score is not None and not math.isfinite(said.score):
         raise Garbled("the score is no number")
