@@ -33,26 +33,29 @@ class Got(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def opened(database_url: str) -> AsyncIterator[Api]:
+async def opened(database_url: str, merchant: str = "asgi") -> AsyncIterator[Api]:
     """The API of a merchant of its own on a migrated database."""
     async with open_scrooge(Settings(database_url=database_url, database_pool=4)) as s:
-        caller = await create_caller(s.db, await create_merchant(s.db, "asgi"), "checkout")
+        caller = await create_caller(s.db, await create_merchant(s.db, merchant), "checkout")
         _, key = await create_key(s.db, caller, ["*"], False)
         yield Api(create_api(s), key, s)
 
 
 async def asked(
-    api: Api, method: str, path: str, parts: Sequence[bytes] = (b"",), *, ends: bool = True, **headers: str
-) -> Got:
-    """One request, its body in parts; `ends` False: the last part never comes."""
+    api: Api, method: str, path: str, parts: Sequence[bytes] = (b"",), *, ends: bool = True, breaks: bool = False,
+    **headers: str,
+) -> Got:  # fmt: skip
+    """One request, its body in parts; `ends` False: the last part never comes; `breaks`: the connection ends instead."""
     left = list(parts)
     got: list[Any] = []
 
     async def receive() -> dict[str, Any]:
+        if not left and breaks:
+            return {"type": "http.disconnect"}
         if not left:
             await asyncio.Event().wait()
         part = left.pop(0)
-        return {"type": "http.request", "body": part, "more_body": bool(left) or not ends}
+        return {"type": "http.request", "body": part, "more_body": bool(left) or not ends or breaks}
 
     async def send(message: Any) -> None:
         got.append(message)

@@ -1,7 +1,7 @@
 """What a handler gets and what it gives back."""
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -34,6 +34,12 @@ class Call(Struct, frozen=True, kw_only=True):
     keyed: Keyed | None
     target: str  # the path as it came
     query_text: str
+    parts: AsyncIterator[bytes] | None = None  # of a body that is not read at once
+
+    @property
+    def body_parts(self) -> AsyncIterator[bytes]:
+        assert self.parts is not None, "the route is streamed"
+        return self.parts
 
     @property
     def principal(self) -> Principal:
@@ -47,13 +53,17 @@ class Call(Struct, frozen=True, kw_only=True):
 
 
 class Answer(Struct, frozen=True):
-    """`document` is a struct to encode, or bytes to send as they are. `payment` is for the log."""
+    """`document` is a struct to encode, or bytes to send as they are; with `parts` it is made as it is sent.
+
+    `payment` is for the log.
+    """
 
     status: int
     document: Any = b""
     headers: dict[str, str] = {}
     media_type: str = "application/json"
     payment: str | None = None
+    parts: AsyncIterator[bytes] | None = None
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -64,6 +74,7 @@ class Route(Struct, frozen=True, kw_only=True):
 
     `answers` maps a status to what is answered (None: no JSON document); `problems` are those a caller of this
     route can meet beside those every route has. `raw`: the body is not JSON of ours, the handler reads it.
+    `streamed`: the body has no end to wait for, the handler takes it in parts.
     """
 
     method: str
@@ -77,4 +88,5 @@ class Route(Struct, frozen=True, kw_only=True):
     problems: tuple[type[Problem], ...] = ()
     idempotent: bool = False
     raw: bool = False
+    streamed: bool = False
     tag: str = ""

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from scrooge import reading
 from scrooge.admission import Aside, Rank
-from scrooge.api import parsing
+from scrooge.api import parsing, streams
 from scrooge.api.auth import authenticate
 from scrooge.api.bodies import Body
 from scrooge.api.call import Answer, Call, Cards, Route
@@ -57,7 +57,10 @@ class Door:
         seen.payment = answer.payment or call.path.get("payment")
         if call.keyed is not None:
             reach("answer.before")
-        await tell(answer, scope, receive, send)
+        if answer.parts is not None:
+            await streams.tell(answer, answer.parts, scope, receive, send)
+        else:
+            await tell(answer, scope, receive, send)
         if call.keyed is not None:
             reach("answer.after", ON_ITS_WAY)
 
@@ -73,8 +76,12 @@ class Door:
         text = scope["query_string"].decode("latin-1")
         if not route.raw:
             query, filters = parsing.query_of(text, route.query)
-        with Aside(self.s.admission, rank):
-            raw = await reading.read_body(receive, headers, self.s.settings.body_max_bytes)
+        raw, parts = b"", None
+        if route.streamed:
+            parts = streams.parts_of(receive)
+        else:
+            with Aside(self.s.admission, rank):
+                raw = await reading.read_body(receive, headers, self.s.settings.body_max_bytes)
         key = reading.idempotency_key(headers, required=route.idempotent) if principal else ""
         body = None if route.raw else body_of(route, headers, raw)
         target: str = scope["path"]
@@ -82,7 +89,7 @@ class Door:
         return Call(
             s=self.s, cards=self.cards, path=scope["path_params"], headers=headers,
             filters=filters, raw=raw, query=query, body=body, known=principal, keyed=keyed, target=target,
-            query_text=text,
+            query_text=text, parts=parts,
         )  # fmt: skip
 
 

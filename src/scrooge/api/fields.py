@@ -34,6 +34,7 @@ EXACT = {
     r"^(?!0+(\.0+)?$)[0-9]{1,4}(\.[0-9]{1,3})?$": "more than zero, with up to three decimals",
     r"^[A-Z]{2}$": "two capital letters",
     r"^[0-9]{4}$": "four digits",
+    r"^[0-9]{1,10}$": "one to ten digits",
     r"^[0-9]{6,8}$": "six to eight digits",
     r"^[0-9]{4}-(0[1-9]|1[0-2])$": "a month as YYYY-MM",
 }

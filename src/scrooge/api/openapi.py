@@ -26,6 +26,7 @@ PARAMETERS = {
     "break": ("^brk_[0-9A-HJKMNP-TV-Z]{26}$", "brk_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "decision": ("^dec_[0-9A-HJKMNP-TV-Z]{26}$", "dec_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "policy": ("^pol_[0-9A-HJKMNP-TV-Z]{26}$", "pol_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
+    "batch": ("^bat_[0-9A-HJKMNP-TV-Z]{26}$", "bat_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "risk_policy": ("^rsk_[0-9A-HJKMNP-TV-Z]{26}$", "rsk_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "switch": ("^swi_[0-9A-HJKMNP-TV-Z]{26}$", "swi_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "ledger_account": ("^[a-z0-9_.-]{1,200}:[A-Z]{3}$", "assets.psp_receivable.stripe_eu:EUR"),
@@ -97,7 +98,7 @@ def operation(route: Route, routes: Sequence[Route]) -> dict[str, Any]:
         required = any(f.required for f in msgspec.structs.fields(route.body))
         content = {"application/json": {"schema": {"$ref": REF.format(name=route.body.__name__)}}}
         shown["requestBody"] = {"required": required, "content": content}
-    elif route.raw and route.method == "POST":
+    elif route.streamed or (route.raw and route.method == "POST"):
         shown["requestBody"] = {"required": False, "content": {"*/*": {"schema": {}}}}
     return shown
 

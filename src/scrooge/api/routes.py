@@ -28,6 +28,7 @@ from scrooge.api import routing_answers as ra
 from scrooge.api import routing_bodies as rb
 from scrooge.api import webhook_answers as wa
 from scrooge.api import webhook_bodies as wb
+from scrooge.api.batch_routes import BATCH_ROUTES
 from scrooge.api.call import Route
 from scrooge.api.risk_routes import RISK_ROUTES
 
@@ -110,6 +111,8 @@ ROUTES = (
     Route(method="DELETE", path="/v1/instruments/{instrument}", handler=instruments.delete,
           scope="instruments:write", answers={200: ia.Deleted}, problems=(e.NotFound, e.VaultUnavailable),
           summary="Forget an instrument, here and wherever a credential of it is kept"),
+    # --- batches ---
+    *BATCH_ROUTES,
     # --- events ---
     Route(method="GET", path="/v1/events", handler=events.feed, scope="events:read", query=b.EventFilter,
           answers={200: r.EventList}, summary="Read what happened, in order, each event once"),

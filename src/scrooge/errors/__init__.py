@@ -4,6 +4,14 @@
 `docs/errors.md` lists them all. An exception that is not a Problem is a bug and becomes a bare 500.
 """
 
+from scrooge.errors.batches import (
+    BatchStatusConflict,
+    BatchWindowClosed,
+    InputDiffers,
+    InputMoved,
+    InputOutOfPlace,
+    InputTooLarge,
+)
 from scrooge.errors.money import (
     AmountExceedsRoom,
     AmountMustBePositive,
@@ -146,6 +154,8 @@ __all__ = [
     "AuthorizationNotApproved",
     "BadCredentials",
     "BadUrl",
+    "BatchStatusConflict",
+    "BatchWindowClosed",
     "BodyTooLarge",
     "BrandLengthMismatch",
     "BreakClosed",
@@ -166,6 +176,10 @@ __all__ = [
     "IdempotencyKeyInvalid",
     "IdempotencyKeyMissing",
     "IdempotencyKeyReused",
+    "InputDiffers",
+    "InputMoved",
+    "InputOutOfPlace",
+    "InputTooLarge",
     "InstrumentNotOfCustomer",
     "InternalError",
     "InvalidField",

@@ -24,7 +24,7 @@ class MissingField(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """The body is not application/json."""
+    """The body is of another media type than this takes, or compressed."""
 
     status = 415
 
