@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 FLOWS, STORAGE = "src/scrooge/flows/", "src/scrooge/storage/"
-FORGETTING = STORAGE + "migrations/0016_forgetting.sql"
+FORGETTING, REATTEMPTS = STORAGE + "migrations/0016_forgetting.sql", STORAGE + "migrations/0028_reattempts.sql"
 ROUTED, COUNTED = ("tests/flows/test_routed.py",), ("tests/storage/test_scheme_limits.py",)
 FORGOTTEN, UNMAPPED = ("tests/storage/test_forgetting.py",), ("tests/flows/test_unmapped.py",)
 VOLUMES, HELD = ("tests/flows/test_volumes.py",), ("tests/flows/test_counted.py",)
@@ -29,6 +29,25 @@ KEEPING = (
     Mutant(
         "counter-not-given-back", "an approval leaves the card's counters as if it were a decline", STORAGE + "changes.py",
         "ended += [*end_rows(c.after, known[a.id], a), *low_value.authenticated(c.after, known[a.id], a)]", "ended += []", COUNTED,
+    ),
+    Mutant(
+        "approval-is-not-told", "the database never hears that a reattempt was approved, and refuses the card",
+        REATTEMPTS, "            good[n] := true;\n", "            NULL;\n", COUNTED,
+    ),
+    Mutant(
+        "process-clock-counts", "a process counts by its own clock, however wrong that is", REATTEMPTS,
+        "moment := greatest(least(a.at, clock + 300000000), clock - 300000000);", "moment := a.at;", COUNTED,
+    ),
+    Mutant(
+        "other-names-do-not-refuse", "what a card is called besides counts, and refuses nothing", REATTEMPTS,
+        "        FOR i IN 1 .. cardinality(cards) LOOP\n            SELECT f.rule",
+        "        FOR i IN 1 .. 1 LOOP\n            SELECT f.rule", COUNTED,
+    ),
+    Mutant(
+        "older-counters-begin-anew", "what an older Scrooge counted is forgotten by the migration", REATTEMPTS,
+        "UPDATE scheme_counters c\n   SET times = w.times, declined_at = NULL,",
+        "UPDATE scheme_counters c\n   SET times = w.times[:0], declined_at = NULL,",
+        ("tests/storage/test_reattempts_migration.py",),
     ),
     Mutant(
         "live-is-not-counted", "the schemes' limits hold test mode and leave real money alone", FLOWS + "attempts.py",

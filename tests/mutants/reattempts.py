@@ -24,7 +24,7 @@ REATTEMPTS = (
     ),
     Mutant(
         "recorded-but-not-counted", "the counter does not count an attempt when it is recorded", SCHEMES + "counters.py",
-        "return Counter(tuple(sorted((*times, at)))[-MOST:])", "return Counter(times)", HELD,
+        "return Counter((*times[:n], at, *times[n:]))", "return Counter(times)", HELD,
     ),
     Mutant(
         "new-rule-begins-empty", "a rule that comes into force has not counted before", SCHEMES + "counters.py",
@@ -32,8 +32,21 @@ REATTEMPTS = (
     ),
     Mutant(
         "late-approval-forgives", "an old attempt's approval makes a later decline forgotten", SCHEMES + "counters.py",
-        'if outcome == "approved" and c.declined_at is not None and c.declined_at <= attempt.at:',
-        'if outcome == "approved" and c.declined_at is not None:', HELD,
+        "return plain(Counter(c.times, (*c.approved[:n], True, *c.approved[n + 1 :])))",
+        "return plain(Counter(c.times, (True,) * len(c.times)))", HELD,
+    ),
+    Mutant(
+        "approval-gives-nothing-back", "what came after an approval counts as if it had followed a decline",
+        SCHEMES + "counters.py", "if not approved and t - before <= limit.window]", "if t - before <= limit.window]", HELD,
+    ),
+    Mutant(
+        "approvals-break-the-row", "an approval that follows a decline is no reattempt itself", SCHEMES + "counters.py",
+        "if not approved or (n and not c.approved[n - 1])]", "if not approved]", HELD,
+    ),
+    Mutant(
+        "somebodys-clock-forgets", "moments go when a process whose clock is ahead comes by", SCHEMES + "counters.py",
+        "    times, approved = c.times[-MOST + 1 :], c.approved[-MOST + 1 :]\n",
+        "    times, approved = tuple(t for t in c.times if t >= at - 30 * 86_400_000_000), c.approved[-MOST + 1 :]\n", HELD,
     ),
     Mutant(
         "never-again-is-forgotten", "a stop is not kept in the counters", SCHEMES + "counters.py",

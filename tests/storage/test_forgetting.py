@@ -32,8 +32,9 @@ async def put(db: Database, merchant: str, card: str, counters: dict[str, Counte
     async with db.acquired() as c:
         await c.execute("SET ROLE NONE")
         await c.executemany(
-            "INSERT INTO scheme_counters VALUES ($1, $2, true, $3, $4, $5, $6, $7, $8, $9)",
-            [(BUCKET, hex_of(merchant), card, s, list(k.times), k.declined_at, k.until, k.rule, k.sent_at)
+            "INSERT INTO scheme_counters (bucket, merchant_id, livemode, card, scope, times, approved, until, rule, sent_at) "
+            "VALUES ($1, $2, true, $3, $4, $5, $6, $7, $8, $9)",
+            [(BUCKET, hex_of(merchant), card, s, list(k.times), list(k.approved), k.until, k.rule, k.sent_at)
              for s, k in counters.items()],
         )  # fmt: skip
         await c.execute("SET ROLE scrooge_app")
@@ -44,7 +45,7 @@ async def left(db: Database, merchant: str) -> dict[str, dict[str, Counter]]:
         rows = await c.fetch("SELECT * FROM scheme_counters WHERE merchant_id = $1", hex_of(merchant))
     found: dict[str, dict[str, Counter]] = {}
     for r in rows:
-        c = Counter(tuple(r["times"]), r["declined_at"], r["until"], r["rule"], r["sent_at"])
+        c = Counter(tuple(r["times"]), tuple(r["approved"]), r["until"], r["rule"], r["sent_at"])
         found.setdefault(r["card"], {})[r["scope"]] = c
     return found
 
@@ -56,8 +57,9 @@ def some(chance: random.Random, scope: str, now: int) -> Counter:
         return Counter(until=until, rule="visa-category-1", sent_at=now - 91 * DAY)
     newest = now - chance.choice([0, HOUR, 29 * DAY, 31 * DAY, 59 * DAY, 61 * DAY, 100 * DAY])
     times = tuple(sorted(newest - chance.randrange(3 * DAY) for _ in range(chance.choice([0, 1, 20, 40]))))
-    counts = scope.startswith("reattempts") and chance.random() < 0.9
-    return Counter(times, newest if counts else None)
+    if scope.startswith("declines"):
+        return Counter(times)
+    return Counter(times, tuple(chance.random() < 0.1 for _ in times))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -95,7 +97,7 @@ async def test_what_can_still_refuse_an_attempt_is_never_deleted(db: Database, s
 
 async def test_whoever_says_that_nothing_is_kept_cannot_take_away_what_counts(db: Database):
     merchant, now = new_id("mer", 0), time.time_ns() // 1000
-    counter = Counter((now - 29 * DAY,), now - 29 * DAY)
+    counter = Counter((now - 29 * DAY,), (False,))
     await put(db, merchant, "card:1", {"reattempts": counter, "empty": EMPTY})
     await forgetting.counters(db, BUCKET, KEPT * 0, 1000)
     assert await left(db, merchant) == {"card:1": {"reattempts": counter}}

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 import uuid
 
 import asyncpg
@@ -20,7 +21,7 @@ from scrooge.ids import bucket_of, hex_of, new_id
 from scrooge.money import Money
 from scrooge.postgres.database import connect
 from scrooge.postgres.rows import encoded, public
-from scrooge.routing.calendar import DAY, HOUR, day_starts
+from scrooge.routing.calendar import DAY, HOUR
 from scrooge.routing.schemes.allowed import Past
 from scrooge.routing.schemes.counters import EMPTY, Admitted, Counter, admit, conclude
 from scrooge.routing.schemes.rules import Attempt, load
@@ -30,7 +31,7 @@ from scrooge.storage.changes import Change, Guard, create
 from scrooge.storage.writer import Made, Writer, open_writer
 
 RULES = load()
-NOW = day_starts("2026-11-22")
+NOW = time.time_ns() // 1000  # The database counts by its own clock.
 REQUEST = Request("POST", "/v1/payment_intents", b"amount=500")
 
 
@@ -61,22 +62,24 @@ async def kept(db: asyncpg.Connection, a: Attempt) -> dict[str, Counter]:
         "SELECT * FROM scheme_counters WHERE merchant_id = $1 AND card = $2", hex_of(a.merchant), a.card
     )
     found = {
-        r["scope"]: Counter(tuple(r["times"]), r["declined_at"], r["until"], r["rule"], r["sent_at"]) for r in rows
+        r["scope"]: Counter(tuple(r["times"]), tuple(r["approved"]), r["until"], r["rule"], r["sent_at"]) for r in rows
     }
     return {scope: c for scope, c in found.items() if c != EMPTY}
 
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("brand", ["visa", "mastercard", "amex", ""])
-async def test_the_database_counts_as_the_pure_code_does(w: Writer, brand: str, seed: int):
+async def test_the_database_counts_as_the_pure_code_does(w: Writer, database_url: str, brand: str, seed: int):
+    """At a clock of our own, which only the functions' owner may give. Up to four of a microsecond, ends in any order."""
     chance = random.Random(f"{brand}{seed}")
     merchant, at = new_id("mer", 0), NOW + chance.randrange(DAY)
     counters: dict[str, Counter] = {}
     out: list[Attempt] = []
     refusals = 0
-    async with w.db.acquired() as db:
-        for _ in range(60):
-            at += chance.choice([1, HOUR, HOUR, 6 * HOUR, DAY])
+    db = await asyncpg.connect(database_url)
+    try:
+        for _ in range(120):
+            at += chance.choice([0, 1, HOUR, HOUR, 6 * HOUR, DAY])
             if out and chance.random() < 0.5:
                 a = out.pop(chance.randrange(len(out)))
                 outcome = chance.choice(["declined", "declined", "declined", "approved", "rejected"])
@@ -93,7 +96,7 @@ async def test_the_database_counts_as_the_pure_code_does(w: Writer, brand: str, 
                 said = admit(RULES, counters, a)
                 payment = new_id("pay", 3)
                 row = encoded(rows_of(a, payment, [wanted(RULES, a)]))
-                heard = await db.fetch("SELECT * FROM admit_attempts($1)", row)
+                heard = await db.fetch("SELECT * FROM admit_attempts($1, $2)", row, at)
                 if isinstance(said, Admitted):
                     assert heard == []
                     counters |= said.changed
@@ -103,8 +106,10 @@ async def test_the_database_counts_as_the_pure_code_does(w: Writer, brand: str, 
                     [refused] = heard
                     assert public("pay", refused["payment_id"]) == payment
                     assert (refused["rule"], refused["until"]) == (said.rule, said.until)
-            expected = {s: c for s, c in counters.items() if (c.times, c.declined_at, c.until) != ((), None, None)}
+            expected = {s: c for s, c in counters.items() if (c.times, c.until) != ((), None)}
             assert await kept(db, a) == expected
+    finally:
+        await db.close()
     assert refusals, "else this compared nothing worth comparing"
 
 
@@ -223,6 +228,49 @@ async def test_an_issuer_that_says_never_again_is_heeded_by_whoever_comes(w: Wri
     assert refused.value.members == {"rule": "visa-category-1", "until": None}
 
 
+async def test_of_many_at_once_that_are_approved_nothing_is_left(w: Writer, caller: tuple[str, str]):
+    """Visa's twenty reattempts: while twenty are out after the first, a twenty-second waits; approved, none was one."""
+    items = [made(caller, NOW + n, "card:well", brand="visa") for n in range(30)]
+    told = await one_by_one(w, items)
+    assert sorted(map(str, told)) == ["True"] * 21 + ["visa-reattempts"] * 9
+    out = [item[0] for item, said in zip(items, told, strict=True) if said is True]
+    assert all(await asyncio.gather(*(w.save(after(p, Approved("pi_1", Money(500, "EUR")), NOW + 99)) for p in out)))
+    assert (
+        await one_by_one(w, [made(caller, NOW + 100 + n, "card:well", brand="visa") for n in range(21)]) == [True] * 21
+    )
+
+
+@pytest.mark.parametrize("days", [-70, 70])
+async def test_a_process_whose_clock_is_wrong_counts_by_the_databases(w: Writer, caller: tuple[str, str], days: int):
+    """Nine declines; then ten more of a process that is seventy days ahead or behind, of which one is the tenth."""
+    await one_by_one(w, [made(caller, NOW + n, "card:clock") for n in range(9)])
+    wrong = [made(caller, NOW + days * DAY + n, "card:clock") for n in range(10)]
+    assert sorted(map(str, await one_by_one(w, wrong))) == ["True"] + ["mastercard-day"] * 9
+    assert await one_by_one(w, [made(caller, NOW + 20, "card:clock")]) == ["mastercard-day"]
+
+
+async def test_what_a_card_is_called_by_several_counts_under_each(
+    w: Writer, caller: tuple[str, str], database_url: str
+):
+    """Of two instruments with one other name, four attempts and three: the brand that nobody names has had its seven."""
+    a = Attempt(merchant=caller[0], card="ins:1", brand="", minor=500, currency="EUR", initiator="customer", at=NOW)
+    db = await asyncpg.connect(database_url)
+
+    async def admitted(card: str, *also: str) -> bool:
+        [row] = rows_of(structs.replace(a, card=card), new_id("pay", 3), [wanted(RULES, a)])
+        row["also"] = [{"bucket": 3, "card": name} for name in also]
+        return not await db.fetch("SELECT * FROM admit_attempts($1)", encoded([row]))
+
+    try:
+        assert [await admitted("ins:1") for _ in range(3)] == [True] * 3
+        assert [await admitted("ins:2", "stripe:f") for _ in range(4)] == [True] * 4
+        assert [await admitted("ins:1", "stripe:f") for _ in range(4)] == [True] * 3 + [False]
+        assert not await admitted("stripe:f"), "four and three were the seven of that name"
+        assert [await admitted("ins:1") for _ in range(2)] == [True, False], "what was refused counted nowhere"
+    finally:
+        await db.close()
+
+
 async def test_a_late_approval_after_a_decline_gives_back(w: Writer, caller: tuple[str, str]):
     items = [made(caller, NOW + n, "card:late") for n in range(10)]
     await one_by_one(w, items)
@@ -267,6 +315,8 @@ async def test_the_next_attempt_of_a_payment_is_held_to_the_same(w: Writer, call
 
 async def test_traffic_itself_cannot_write_counters(w: Writer):
     async with w.db.acquired() as db:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await db.fetch("SELECT * FROM admit_attempts('[]', 0)")
         for statement in (
             "DELETE FROM scheme_counters", "UPDATE scheme_counters SET times = '{}'",
             "INSERT INTO scheme_counters (bucket, merchant_id, livemode, card, scope) "

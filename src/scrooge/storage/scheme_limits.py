@@ -86,7 +86,7 @@ def end_rows(p: Payment, before: Attempt, after: Attempt) -> list[dict[str, Any]
     answered = after.concluded_at
     found = ends(rules(), judged(p, after), outcome, after.network_code, after.advice_code, answered)
     if before.state is State.REJECTED:  # It was taken back then, and would be taken from another now.
-        found = tuple(structs.replace(end, back=False) for end in found)
+        found = tuple(end for end in found if not end.back)
     return [{**place(p, after), **structs.asdict(end)} for end in found]
 
 

@@ -1,5 +1,7 @@
 """No sequence of allowed attempts breaks a scheme's rule; and where exactly each rule begins and ends."""
 
+from itertools import permutations
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -171,6 +173,11 @@ def test_a_rule_begins_with_what_was_tried_before_it():
     assert recorded(counters, attempt(MAY_19_2025)).left == 6
 
 
+def reattempts_left(counters: dict[str, Counter], at: int) -> int | None:
+    admitted = admit(RULES, counters, attempt(at))
+    return admitted.left if isinstance(admitted, Admitted) else 0
+
+
 def test_an_approval_that_comes_late_does_not_undo_a_later_decline():
     counters: dict[str, Counter] = {}
     first, second = attempt(NOW), attempt(NOW + 1)
@@ -178,8 +185,48 @@ def test_an_approval_that_comes_late_does_not_undo_a_later_decline():
     recorded(counters, second)
     counters.update(conclude(RULES, counters, second, "declined", "51"))
     counters.update(conclude(RULES, counters, first, "approved"))
-    (counter,) = recorded(counters, attempt(NOW + 2)).changed.values()
-    assert counter.times == (NOW + 1, NOW + 2), "both come after a decline"
+    assert recorded(counters, attempt(NOW + 2)).left == 20, (
+        "the second came after an approval, the third after a decline"
+    )
+    assert reattempts_left(counters, NOW + 3) == 19
+
+
+@pytest.mark.parametrize("order", ["as sent", "backwards"])
+def test_approvals_of_many_at_once_leave_the_card_as_it_was(order: str):
+    """Each but the first came while another was open: until that is known, they may all be reattempts."""
+    counters: dict[str, Counter] = {}
+    out = [attempt(NOW + n) for n in range(21)]
+    for a in out:
+        recorded(counters, a)
+    assert isinstance(admit(RULES, counters, attempt(NOW + 21)), Refused), "twenty are out that may follow a decline"
+    for a in out if order == "as sent" else reversed(out):
+        counters.update(conclude(RULES, counters, a, "approved"))
+    assert set(counters.values()) == {Counter()}, "a card that is well leaves nothing behind"
+
+
+def test_what_was_approved_between_two_declines_is_a_reattempt_whichever_is_heard_first():
+    """Of D, A, D, A, each pair has one attempt that follows a decline: the second and the fourth."""
+    ends = ["declined", "approved", "declined", "approved"]
+    for order in permutations(range(4)):
+        counters: dict[str, Counter] = {}
+        out = [attempt(NOW + n) for n in range(4)]
+        for a in out:
+            recorded(counters, a)
+        for n in order:
+            counters.update(conclude(RULES, counters, out[n], ends[n], "51"))
+        assert reattempts_left(counters, NOW + 4) == 18, order
+
+
+def test_no_moment_goes_because_somebodys_clock_is_ahead():
+    """Nine declines, then one attempt of a process that is seventy days ahead, which is given back: nine all the same."""
+    counters: dict[str, Counter] = {}
+    for n in range(9):
+        recorded(counters, attempt(NOW + n, "mastercard"))
+    ahead = attempt(NOW + 70 * DAY, "mastercard")
+    recorded(counters, ahead)
+    counters.update(conclude(RULES, counters, ahead, "rejected"))
+    assert recorded(counters, attempt(NOW + 10, "mastercard")).left == 1
+    assert isinstance(admit(RULES, counters, attempt(NOW + 11, "mastercard")), Refused)
 
 
 def test_visas_categories():
@@ -236,7 +283,10 @@ def test_no_sequence_of_allowed_attempts_breaks_a_rule(brand: str, at: int, step
             if isinstance(said, Refused):
                 assert isinstance(admitted, Refused), "the counters allow nothing that the rule does not"
                 assert said.until is None or said.until > at
+                assert said.until == admitted.until
             if isinstance(admitted, Admitted):
+                assert isinstance(said, Allowed), "and refuse nothing that it does"
+                assert admitted.left == said.left
                 counters.update(admitted.changed)
                 assert set(admitted.changed) <= scopes(RULES, a)
                 done.append(past(a, "open"))

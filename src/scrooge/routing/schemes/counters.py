@@ -3,27 +3,33 @@
 A counter belongs to a merchant, a card and a scope, like "declines" or "reattempts minor=1000 currency=EUR". It
 holds no more than `MOST` moments: whether `most` are in a window is decided by the `most` latest. An attempt counts
 from the moment it is recorded, so that two at once cannot both be the last; its end gives back what it did not use.
+No moment goes because of its age: whose clock would say how old it is?
 """
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct, structs
 
 from scrooge.routing.schemes.allowed import verdict
 from scrooge.routing.schemes.rules import EVER, Attempt, Limit, Refused, Rules, limits, meant, of_brand
 
-MOST = 100  # Twice what any rule counts: room for attempts that are given back, and for rules not yet in force.
+# More than twice what any rule counts: room for attempts that are given back, for approvals between declines, and for
+# rules not yet in force.
+MOST = 100
 
 
 class Counter(Struct, frozen=True):
     """One scope's state. Moments are Unix microseconds, ascending.
 
-    A scope that counts has `times` and, where it counts reattempts, the latest decline. A scope that stops has
-    `until` (EVER: no end), the rule that says so and when the answer's attempt was sent.
+    A scope that counts has `times`: of declines, those that were or may yet be declined. Where it counts reattempts,
+    those of all attempts that an issuer heard of, and which of them were `approved`: what comes after an approval is
+    no reattempt, however late one hears of it. A scope that stops has `until` (EVER: no end), the rule that says so
+    and when the answer's attempt was sent.
     """
 
     times: tuple[int, ...] = ()
-    declined_at: int | None = None
+    approved: tuple[bool, ...] = ()
     until: int | None = None
     rule: str = ""
     sent_at: int = 0
@@ -77,38 +83,38 @@ def admit(rules: Rules, counters: Mapping[str, Counter], attempt: Attempt) -> Ad
     """`counters` are those of the merchant and card, by scope; one that is missing is empty."""
     found = list(stopped(rules, counters, attempt))
     left: int | None = None
-    windows: dict[str, int] = {}
+    scopes_met: dict[str, None] = {}
     for d in demands(rules, attempt):
-        windows[d.scope] = max(windows.get(d.scope, 0), d.limit.window)
+        scopes_met[d.scope] = None
         if not d.binding:
             continue
         c = counters.get(d.scope, EMPTY)
-        room = verdict(d.limit, c.times, counts(d.limit, c, attempt.at), attempt.at)
+        room = verdict(d.limit, *moments(d.limit, c, attempt.at), attempt.at)
         if isinstance(room, Refused):
             found.append(room)
         else:
             left = room if left is None else min(left, room)
     if found:
         return max(found, key=lambda r: EVER if r.until is None else r.until)
-    return Admitted(left, {s: counted(counters.get(s, EMPTY), s, w, attempt.at) for s, w in windows.items()})
+    return Admitted(left, {s: counted(counters.get(s, EMPTY), s, attempt.at) for s in scopes_met})
 
 
-def counts(limit: Limit, c: Counter, at: int) -> bool:
-    return limit.measure == "declines" or again(c, limit.window, at)
+def moments(limit: Limit, c: Counter, at: int) -> tuple[Sequence[int], bool]:
+    """Those that count for the limit, and whether an attempt now would be one more."""
+    if limit.measure == "declines":
+        return c.times, True
+    follows = zip(c.times, c.approved, c.times[1:], strict=False)
+    again = [t for before, approved, t in follows if not approved and t - before <= limit.window]
+    return again, bool(c.times) and not c.approved[-1] and at - c.times[-1] <= limit.window
 
 
-def again(c: Counter, window: int, at: int) -> bool:
-    return c.declined_at is not None and at - c.declined_at <= window
-
-
-def counted(c: Counter, scope: str, window: int, at: int) -> Counter:
+def counted(c: Counter, scope: str, at: int) -> Counter:
     """With one attempt more, whose end is not known."""
-    times = tuple(t for t in c.times if t >= at - window)
+    times, approved = c.times[-MOST + 1 :], c.approved[-MOST + 1 :]
+    n = bisect_right(times, at)
     if scope.startswith("declines"):
-        return Counter(tuple(sorted((*times, at)))[-MOST:])
-    if again(c, window, at):
-        times = tuple(sorted((*times, at)))[-MOST:]
-    return Counter(times, max(at, c.declined_at or at))
+        return Counter((*times[:n], at, *times[n:]))
+    return Counter((*times[:n], at, *times[n:]), (*approved[:n], False, *approved[n:]))
 
 
 def stopped(rules: Rules, counters: Mapping[str, Counter], attempt: Attempt) -> Iterator[Refused]:
@@ -136,11 +142,8 @@ def conclude(
         return {}
     changed: dict[str, Counter] = {}
     for scope in {d.scope for d in demands(rules, attempt)} & set(counters):
-        c = counters[scope]
-        if scope.startswith("declines") or outcome == "rejected":
-            c = structs.replace(c, times=without(c.times, attempt.at))
-        if outcome == "approved" and c.declined_at is not None and c.declined_at <= attempt.at:
-            c = structs.replace(c, declined_at=None)
+        declines = scope.startswith("declines")
+        c = ended(counters[scope], attempt.at, back=declines or outcome == "rejected")
         changed[scope] = c
     if outcome == "approved" and attempt.initiator == "customer":
         for scope, lifted in stopping(rules, attempt).items():
@@ -169,17 +172,26 @@ def stops(
     return changed
 
 
-def without(times: tuple[int, ...], at: int) -> tuple[int, ...]:
-    """One of them goes, however many attempts shared the microsecond."""
-    if at not in times:
-        return times
-    n = times.index(at)
-    return times[:n] + times[n + 1 :]
+def ended(c: Counter, at: int, *, back: bool) -> Counter:
+    """One attempt of that moment, however many shared the microsecond, is taken `back`, or was approved."""
+    n = next((n for n, t in enumerate(c.times) if t == at and not any(c.approved[n : n + 1])), None)
+    if n is None:
+        return c
+    if back:
+        return plain(Counter(c.times[:n] + c.times[n + 1 :], c.approved[:n] + c.approved[n + 1 :]))
+    return plain(Counter(c.times, (*c.approved[:n], True, *c.approved[n + 1 :])))
+
+
+def plain(c: Counter) -> Counter:
+    """Without the approvals that say nothing: those after another, or before everything."""
+    if not c.approved:
+        return c
+    kept = [n for n, approved in enumerate(c.approved) if not approved or (n and not c.approved[n - 1])]
+    return Counter(tuple(c.times[n] for n in kept), tuple(c.approved[n] for n in kept))
 
 
 def expired(scope: str, counter: Counter, at: int, longest: int) -> bool:
     """Whether the row says nothing any more and may go; `longest` is the longest window of any rule."""
     if counter.until is not None:
         return counter.until < at
-    latest = max((*counter.times, counter.declined_at or 0), default=0)
-    return latest < at - longest
+    return max(counter.times, default=0) < at - longest

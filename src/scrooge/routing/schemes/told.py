@@ -12,7 +12,9 @@ from scrooge.routing.schemes.rules import Attempt, Rules, meant
 
 
 class Count(Struct, frozen=True):
-    """A scope in which the attempt counts. `again`: only if it follows a decline; `span`: the window, microseconds."""
+    """A scope in which the attempt counts. `again`: as one of a row, of which those that follow a decline are limited;
+    `span`: the window, microseconds.
+    """
 
     scope: str
     again: bool
@@ -40,8 +42,8 @@ class Wanted(Struct, frozen=True):
 class End(Struct, frozen=True):
     """What the end of an attempt changes in one scope.
 
-    `back`: its moment is taken out; `clear`: declines up to it are forgotten; `lift`: so is a stop that was said about
-    an attempt up to it; `until`: a stop by `rule`, up to and with this moment.
+    `back`: its moment is taken out; `clear`: it was approved, so what came after it followed no decline; `lift`: a stop
+    that was said about an attempt up to it ends; `until`: a stop by `rule`, up to and with this moment.
     """
 
     scope: str
