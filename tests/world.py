@@ -53,6 +53,9 @@ class World:
     # --- processes ---
 
     def start(self, name: str, **env: str) -> None:
+        """One of a name at a time: a worker that nobody knows of would do what a test wants to see undone."""
+        before = self.processes.get(name)
+        assert before is None or before.poll() is not None, f"{name} is running"
         self.processes[name] = born("serve" if name == "serve" else "worker", env={**self.env, **env})
         if name == "serve":
             wait_for(f"{self.api_url}/healthz", self.processes[name])

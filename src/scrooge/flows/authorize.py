@@ -65,6 +65,24 @@ class Wanted(Struct, frozen=True, kw_only=True):
     email: str | None = None
 
 
+class Unsent(Struct, frozen=True):
+    """Nobody will be asked for it, and why."""
+
+    failure: Failure
+    routed: Raw | None
+    pinned: str | None = None
+
+
+class Sending(Struct, frozen=True):
+    """Where it goes, with a slot there that somebody has to give back."""
+
+    risk: Checked
+    route: Routed
+    slot: Slot
+    account: str
+    behind: tuple[str, ...]
+
+
 async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed) -> tuple[Payment, bool]:
     """The payment, and whether it is the answer to an earlier request with the same key.
 
@@ -74,28 +92,36 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
         try:
             check_retries(wanted)
             instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
-            risk = stack.enter_context(await checked(s, principal, suspected(wanted), instrument, keyed.until))
-            if risk.blocks:
-                why = Failure(code=RiskBlocked.code, detail="the risk check blocked it", reasons=risk.reasons())
-                return await failed_at_once(s, principal, wanted, keyed, instrument, why, blocked(risk))
-            route = await looked_for(s, principal, instrument, wanted.connector_account, asked(wanted))
-            if isinstance(route.nowhere, NoRoute):
-                why = Failure(code=NoRoute.code, detail=route.nowhere.detail, reasons=dict(route.decision.excluded))
-                return await failed_at_once(
-                    s, principal, wanted, keyed, instrument, why, route.unsent(risk.kept), route.pinned
-                )
-            if route.nowhere is not None:
-                raise route.nowhere
-            slot, account, behind = await s.limits.first(route.accounts, keyed.until)
-        except DatabaseUnavailable:  # It may have been kept, and whoever asked is told no less.
-            raise
+            ready = await prepared(s, stack, principal, wanted, keyed, instrument)
         except Problem:
             before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
             if before is None:
                 raise
             return before[0], True
-        with slot:
-            return await made(s, principal, wanted, keyed, instrument, risk, route, slot, account, behind)
+        if isinstance(ready, Unsent):
+            return await failed_at_once(s, principal, wanted, keyed, instrument, ready)
+        with ready.slot:
+            return await made(s, principal, wanted, keyed, instrument, ready)
+
+
+async def prepared(
+    s: Scrooge, stack: ExitStack, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument
+) -> Unsent | Sending:
+    """Only looks, so that whatever goes wrong, nothing was done. The risk check ends with the stack."""
+    risk = stack.enter_context(await checked(s, principal, suspected(wanted), instrument, keyed.until))
+    if risk.blocks:
+        why = Failure(code=RiskBlocked.code, detail="the risk check blocked it", reasons=risk.reasons())
+        s.limits.check(keyed.until)
+        return Unsent(why, blocked(risk))
+    route = await looked_for(s, principal, instrument, wanted.connector_account, asked(wanted))
+    if isinstance(route.nowhere, NoRoute):
+        why = Failure(code=NoRoute.code, detail=route.nowhere.detail, reasons=dict(route.decision.excluded))
+        s.limits.check(keyed.until)
+        return Unsent(why, route.unsent(risk.kept), route.pinned)
+    if route.nowhere is not None:
+        raise route.nowhere
+    slot, account, behind = await s.limits.first(route.accounts, keyed.until)
+    return Sending(risk, route, slot, account, behind)
 
 
 def check_retries(wanted: Wanted) -> None:
@@ -111,14 +137,15 @@ def check_retries(wanted: Wanted) -> None:
 
 
 async def made(
-    s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument,
-    risk: Checked, route: Routed, slot: Slot, account: str, behind: tuple[str, ...],
-) -> tuple[Payment, bool]:  # fmt: skip
+    s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument, to: Sending
+) -> tuple[Payment, bool]:
     """Records the payment with an attempt at the account that gave us a slot, and goes through with it."""
-    p = structs.replace(begun(principal, wanted, instrument), accounts=behind, pinned=route.pinned)
+    p = structs.replace(begun(principal, wanted, instrument), accounts=to.behind, pinned=to.route.pinned)
     try:
-        p, request, recorded = await record(s, p, instrument, guard_of(principal, keyed), keyed, risk, route, account)
-    except DatabaseUnavailable:  # It may have been kept.
+        p, request, recorded = await record(
+            s, p, instrument, guard_of(principal, keyed), keyed, to.risk, to.route, to.account
+        )
+    except DatabaseUnavailable:  # It may have been kept, and whoever asked is told no less.
         raise
     except Problem:  # This account cannot take it. The one where a copy of this request went, could.
         before = await earlier(s, principal, keyed)
@@ -128,9 +155,9 @@ async def made(
     if not recorded:
         return await existing(s, principal, wanted.reference, keyed), True
     reach("record.after")
-    route.left(s, p.id)
-    risk.recorded(p.id)
-    return await through(s, p, instrument, request, slot, always=risk.authenticate), False
+    to.route.left(s, p.id)
+    to.risk.recorded(p.id)
+    return await through(s, p, instrument, request, to.slot, always=to.risk.authenticate), False
 
 
 def begun(principal: Principal, wanted: Wanted, instrument: Instrument) -> Payment:
@@ -147,17 +174,15 @@ def begun(principal: Principal, wanted: Wanted, instrument: Instrument) -> Payme
 
 
 async def failed_at_once(
-    s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument, failure: Failure,
-    routed: Raw | None, pinned: str | None = None,
-) -> tuple[Payment, bool]:  # fmt: skip
+    s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument, why: Unsent
+) -> tuple[Payment, bool]:
     """Records a payment that ends before any PSP is asked: like any other, but for the attempt."""
     p = begun(principal, wanted, instrument)
-    p = structs.replace(p, failure=failure, answered=True, deadline_at=p.created_at, pinned=pinned)
-    s.limits.check(keyed.until)
+    p = structs.replace(p, failure=why.failure, answered=True, deadline_at=p.created_at, pinned=why.pinned)
     reach("record.before")
-    if not await s.writer.create(Ended(p, guard_of(principal, keyed), announce.failure(p), routed)):
+    if not await s.writer.create(Ended(p, guard_of(principal, keyed), announce.failure(p), why.routed)):
         return await existing(s, principal, wanted.reference, keyed), True
-    FAILURES.labels(failure.code).inc()
+    FAILURES.labels(why.failure.code).inc()
     reach("record.after")
     return p, False
 
