@@ -222,7 +222,8 @@ class World:
 
 @asynccontextmanager
 async def alone(world: World, psp_timeout_seconds: int = 8) -> AsyncIterator[Scrooge]:
-    """The same database and PSPs as the world's, in this process, with no worker beside us."""
+    """The same database and PSPs as the world's, in this process, with no worker beside us; nor after us, if not before."""
+    worked = world.processes["worker"].poll() is None
     world.processes["worker"].terminate()
     world.processes["worker"].wait(60)
     settings = Settings(
@@ -231,4 +232,5 @@ async def alone(world: World, psp_timeout_seconds: int = 8) -> AsyncIterator[Scr
     )  # fmt: skip
     async with open_scrooge(settings) as s:
         yield s
-    world.start("worker")
+    if worked:
+        world.start("worker")
