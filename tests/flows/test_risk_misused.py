@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 
+import msgspec
 from aiohttp import web
 from msgspec import structs
 from tests.flows.test_risk import IP, OFTEN, Active, active, pay, service, shown, who  # noqa: F401 - fixtures
@@ -11,12 +12,12 @@ from tests.receiver import Receiver
 from tests.world import World
 
 from scrooge.connectors import breaker
-from scrooge.domain.attempt import State
-from scrooge.flows import authorize, risk_service
+from scrooge.domain.attempt import Authentication, State, Unauthenticated
+from scrooge.flows import attempts, authorize, risk_service
 from scrooge.flows.authorize import Wanted
 from scrooge.flows.keys import Keyed
 from scrooge.flows.risking import About, checked
-from scrooge.flows.scrooge import Scrooge
+from scrooge.flows.scrooge import Scrooge, now
 from scrooge.money import Money
 from scrooge.risk.check import Ask
 from scrooge.risk.recent import MINUTE
@@ -141,3 +142,34 @@ async def test_a_list_of_countries_is_one_of_the_cards_issuer(
         {"name": "not-there", "type": "list", "of": "country", "values": ["kp"], "does": "block", "mode": "enforce"}
     ])  # fmt: skip
     assert (await checked(s, who, about(), card, None)).blocks
+
+
+async def test_what_a_service_says_of_the_payer_is_kept_without_him(
+    world: World, s: Scrooge, who: Principal, active: Active, receiver: Receiver  # noqa: F811
+):  # fmt: skip
+    """Reasons go into the failure, events and webhooks, where an address would stay for ever."""
+    said = {"decision": "block", "reasons": [f"Jo@Shop.Example from {IP} is known", "and jo@shop.example again"]}
+    active(service=service(receiver, said))
+    p = await pay(s, who, await world.instrument(stripe="pm_card_visa"), ip=IP, email="jo@shop.example")
+    text = msgspec.json.encode(await shown(world, p.id)).decode()
+    assert IP not in text and "shop.example" not in text.casefold()
+    assert p.failure is not None
+    assert p.failure.reasons == {"service": "[email] from [ip] is known; and [email] again"}
+
+
+async def test_a_challenge_that_risk_wants_is_no_exemption(
+    world: World, s: Scrooge, who: Principal, active: Active, monkeypatch  # noqa: F811
+):  # fmt: skip
+    """The policy's choice would be an exemption: what is kept says what was asked."""
+    wanted = Authentication(
+        ask="exemption", because="low value", source="art. 16", exemption="low_value",
+        counts=Unauthenticated("card", "EUR", 1299, now()),
+    )  # fmt: skip
+    monkeypatch.setattr(attempts, "authentication", lambda *a, **k: wanted)
+    active(mode="enforce", rules=[{**OFTEN, "of": "merchant", "most": 1, "does": "challenge"}])
+    await pay(s, who, await world.instrument(stripe="pm_card_visa"))
+    p = await pay(s, who, await world.instrument(stripe="pm_card_visa"), return_url="https://shop.example/back")
+    asked = p.attempts[-1].authentication
+    assert asked is not None
+    assert (p.attempts[-1].state, asked.ask, asked.exemption) == (State.ACTION_REQUIRED, "challenge", "")
+    assert (asked.liability, asked.counts) == ("issuer", wanted.counts)

@@ -38,6 +38,9 @@ async def attempted(
     choice = authentication(
         s, p, instrument, account, sent_at, by_network_token=instead is not None, low_risk=low_risk, used_up=used_up
     )
+    if authenticate and choice is not None and choice.exemption:  # What is kept says what is asked for.
+        why = f"{choice.because}; but the payer is to be asked all the same"
+        choice = structs.replace(choice, ask="challenge", exemption="", liability="issuer", because=why)
     p = decide(
         p, Operation.AUTHORIZE, None, id=new_id("att", bucket_in(p.id)), number=number,
         connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",

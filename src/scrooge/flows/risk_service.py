@@ -79,7 +79,7 @@ async def once(
     if heard.failed is not None:
         return Asked(mode=service.mode, failed=kept(heard.failed), milliseconds=heard.milliseconds)
     try:
-        said = answer(heard.body)
+        said = answer(heard.body, about.get("payer"))
     except Garbled as error:
         return Asked(mode=service.mode, failed=str(error), milliseconds=heard.milliseconds)
     return Asked(

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -29,15 +30,24 @@ class Garbled(ValueError):
     """It is no answer."""
 
 
-def answer(body: bytes) -> Said:
-    """Raises Garbled."""
+def answer(body: bytes, payer: Mapping[str, str | None] | None = None) -> Said:
+    """`payer`: what reasons are kept without, by name. Raises Garbled."""
     try:
         said = DECODER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # The last: of what is nested too deep.
         raise Garbled("the answer could not be read") from error
     if said.score is not None and not math.isfinite(said.score):
         raise Garbled("the score is no number")
-    return Said(said.decision, said.score, tuple(map(kept, said.reasons[:REASONS_MOST])))
+    reasons = (kept(without(words, payer or {})) for words in said.reasons[:REASONS_MOST])
+    return Said(said.decision, said.score, tuple(reasons))
+
+
+def without(words: str, payer: Mapping[str, str | None]) -> str:
+    """Reasons stay for ever, and go far: an address of the payer does not."""
+    for name, value in payer.items():
+        if value:
+            words = re.sub(re.escape(value), f"[{name}]", words, flags=re.IGNORECASE)
+    return words
 
 
 def kept(words: str) -> str:
