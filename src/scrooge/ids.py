@@ -19,6 +19,7 @@ PREFIXES = frozenset(
         "cap",
         "voi",
         "ref",
+        "inc",
         "ins",
         "evt",
         "jrn",

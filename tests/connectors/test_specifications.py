@@ -68,6 +68,7 @@ PARAMS = {
     "/v1/payment_intents": stripe.params.PaymentIntentCreateParams,
     "/v1/payment_intents/pi_1/capture": stripe.params.PaymentIntentCaptureParams,
     "/v1/payment_intents/pi_1/cancel": stripe.params.PaymentIntentCancelParams,
+    "/v1/payment_intents/pi_1/increment_authorization": stripe.params.PaymentIntentIncrementAuthorizationParams,
     "/v1/refunds": stripe.params.RefundCreateParams,
 }
 
@@ -75,6 +76,7 @@ PARAMS = {
 def variants(command: Command) -> Iterator[Command]:
     yield command
     yield structs.replace(command, initiator="merchant")
+    yield structs.replace(command, incremental=True)
     yield structs.replace(command, return_url=None, psp_customer="cus_1")
     yield structs.replace(command, statement_descriptor="EXAMPLE*PREMIUM")
 

@@ -60,6 +60,12 @@ def done(p: Payment, operation: Operation, minor: int | None = None, **facts: ob
 
 
 A, C, V, R = Operation.AUTHORIZE, Operation.CAPTURE, Operation.VOID, Operation.REFUND
+I = Operation.INCREMENT  # noqa: E741 - read aloud in the stories
+
+
+def most(p: Payment) -> int:
+    """What was ever asked to be authorized."""
+    return max([p.minor, *(a.total or 0 for a in p.attempts)])
 
 
 class Payments(RuleBasedStateMachine):
@@ -98,7 +104,7 @@ class Payments(RuleBasedStateMachine):
             if a.operation is A:
                 t = tally(self.payment, a)
                 assert 0 <= t.refunded + t.held_refund <= t.captured
-                assert t.captured + t.voided + t.held <= t.authorized <= self.payment.minor
+                assert t.captured + t.voided + t.held <= t.authorized <= most(self.payment)
                 assert min(t.captured, t.voided, t.held, t.refunded, t.held_refund) >= 0
 
     @invariant()
@@ -115,7 +121,7 @@ class Payments(RuleBasedStateMachine):
                 p = hear(p, a.id, oc.Approved("psp"), 3)
         assert all(room(p) >= 0 for room in ROOM.values())
         captured = sum(tally(p, a).captured for a in p.attempts if a.operation is A)
-        assert captured <= self.payment.minor
+        assert captured <= most(p)
 
     @invariant()
     def it_always_has_a_status(self):
@@ -149,6 +155,11 @@ STORIES = [
     ([(A, None, {}), (C, None, {}), (R, 300, {})], "partially_refunded", (1000, 1000, 0, 300)),
     ([(A, None, {}), (C, None, {}), (R, 300, {}), (R, 700, {})], "refunded", (1000, 1000, 0, 1000)),
     ([(A, None, {}), (C, 400, {"final": True}), (R, None, {})], "refunded", (1000, 400, 600, 400)),
+    ([(A, None, {}), (I, 300, {})], "authorized", (1300, 0, 0, 0)),
+    ([(A, None, {}), (I, 300, {}), (I, 200, {}), (C, None, {})], "captured", (1500, 1500, 0, 0)),
+    ([(A, None, {}), (I, 300, {}), (C, 1200, {"final": True})], "captured", (1300, 1200, 100, 0)),
+    ([(A, None, {}), (I, 300, {}), (V, None, {})], "voided", (1300, 0, 1300, 0)),
+    ([(A, None, {}), (I, 300, {}), (C, None, {}), (R, 1300, {})], "refunded", (1300, 1300, 0, 1300)),
 ]
 
 

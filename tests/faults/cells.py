@@ -9,7 +9,7 @@ from msgspec import Struct
 from scrooge import crash
 from scrooge.sandbox.faults import KINDS
 
-OPERATIONS = ("authorize", "sale", "capture", "void", "refund", "continuation", "cascade", "fresh")
+OPERATIONS = ("authorize", "sale", "capture", "void", "refund", "increment", "continuation", "cascade", "fresh")
 BEHAVIORS = ("normal", "decline", "challenge", *KINDS)
 CLIENTS = ("waits", "retries", "copies", "gives_up", "new_key")
 CONNECTORS = ("stripe", "adyen")
@@ -30,7 +30,7 @@ DIMENSIONS = {
     "point": POINTS, "operation": OPERATIONS, "behavior": BEHAVIORS, "client": CLIENTS, "connector": CONNECTORS,
     "card": CARDS,
 }  # fmt: skip
-MODIFICATIONS = {"capture", "void", "refund"}
+MODIFICATIONS = {"capture", "void", "refund", "increment"}
 
 
 class Cell(Struct, frozen=True):

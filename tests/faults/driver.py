@@ -19,6 +19,7 @@ ELSEWHERE = {"stripe": "pm_card_sandbox_issuerUnavailable", "adyen": "stored_iss
 CHALLENGED = {"stripe": "pm_card_authenticationRequired", "adyen": "stored_challenge_always"}
 CHALLENGE_DECLINED = {"stripe": "pm_card_threeDSecureRequiredChargeDeclined", "adyen": "stored_challenge_declined"}
 REFUND_FAILS = {"stripe": "pm_card_refundFail", "adyen": "stored_refund_fails"}
+INCREMENT_FAILS = {"stripe": "pm_card_sandbox_incrementDeclined", "adyen": "stored_increment_declined"}
 CAPTURE_FAILS = {"stripe": "pm_card_visa", "adyen": "stored_capture_fails"}
 PATIENCE = {"waits": 15.0, "copies": 15.0, "retries": 0.4, "new_key": 0.9, "gives_up": 0.5}  # seconds for the first try
 LATER = {"request_in_progress", "database_unavailable", "overloaded", "too_busy"}
@@ -93,17 +94,21 @@ async def prepared(lane: Lane, cell: Cell, reference: str) -> Order:
         "capture": CAPTURE_FAILS if cell.behavior == "decline" else TOKENS,
         "void": TOKENS,
         "refund": REFUND_FAILS if cell.behavior == "decline" else TOKENS,
+        "increment": INCREMENT_FAILS if cell.behavior == "decline" else TOKENS,
         "continuation": CHALLENGE_DECLINED if cell.behavior == "decline" else CHALLENGED,
         "fresh": DECLINED,
     }[operation]
     paid = Cell(cell.point, "fresh", cell.behavior, cell.client, c) if operation == "fresh" else cell
     status, p = await lane.pay(
         c, instrument=await means(lane, paid, **{c: first[c]}), reference=reference, **there(paid),
-        capture="manual" if operation in {"capture", "void"} else "automatic", return_url="https://shop.example/r",
+        capture="manual" if operation in {"capture", "void", "increment"} else "automatic",
+        return_url="https://shop.example/r", **({"incremental": True} if operation == "increment" else {}),
     )  # fmt: skip
     assert status == 201, p
     path = {"continuation": "authentications", "fresh": "authorizations"}.get(operation, f"{operation}s")
     order = Order(cell, reference, f"/v1/payments/{p['id']}/{path}", {"reference": f"m-{reference}"}, p["id"])
+    if operation == "increment":
+        order.body["amount"] = {"value": "2.50", "currency": "EUR"}
     if operation == "fresh":
         order.body = {"instrument": await payer(lane, cell)}
     if operation == "continuation":

@@ -8,6 +8,7 @@ from tests.mutants.fees import FEES
 from tests.mutants.fills import FILLED
 from tests.mutants.flows import FLOWS
 from tests.mutants.hop import HOP
+from tests.mutants.increments import INCREMENTS
 from tests.mutants.instruments import INSTRUMENTS
 from tests.mutants.keeping import KEEPING
 from tests.mutants.keys import KEPT
@@ -44,4 +45,5 @@ MUTANTS = (
     *AUTHENTICATION,
     *LATER,
     *RISK,
+    *INCREMENTS,
 )

@@ -101,7 +101,7 @@ class Attempt(Answered, frozen=True, kw_only=True):
     id: str
     object: Literal["attempt"]
     number: int
-    operation: Literal["authorize", "capture", "void", "refund"]
+    operation: Literal["authorize", "capture", "void", "refund", "increment"]
     connector_account: str
     status: AttemptStatus
     amount: Amount
@@ -194,6 +194,7 @@ class Payment(Answered, frozen=True, kw_only=True):
     unknown: Unknown | UnsetType = UNSET
     next_action: NextAction | UnsetType = UNSET
     save_for: SavedFor | UnsetType = UNSET
+    incremental: bool | UnsetType = UNSET  # asked to be one whose authorization may be raised
     retry: Retry | UnsetType = UNSET
     attempts: list[Attempt] | UnsetType = UNSET
     timeline: list[Moved] | UnsetType = UNSET
@@ -208,10 +209,10 @@ class PaymentState(Answered, frozen=True, kw_only=True):
 
 
 class Modification(Answered, frozen=True, kw_only=True):
-    """Of a payment: a capture, a void or a refund."""
+    """Of a payment: a capture, a void, a refund or an increment."""
 
     id: str
-    object: Literal["capture", "void", "refund"]
+    object: Literal["capture", "void", "refund", "increment"]
     status: ModificationStatus
     outcome_certainty: Certainty
     amount: Amount
@@ -240,6 +241,14 @@ class Refund(Modification, frozen=True, kw_only=True):
     payment: str
 
 
+class Increment(Modification, frozen=True, kw_only=True):
+    """`amount` is by how much, `total` the whole that the PSP was asked to authorize."""
+
+    object: Literal["increment"]
+    total: Amount
+    payment: PaymentState
+
+
 class Listed(Answered, frozen=True, kw_only=True):
     """A page. `next_cursor` is null on the last one; `query` repeats the filters."""
 
@@ -259,6 +268,10 @@ class CaptureList(Listed, frozen=True, kw_only=True):
 
 class VoidList(Listed, frozen=True, kw_only=True):
     data: list[Void]
+
+
+class IncrementList(Listed, frozen=True, kw_only=True):
+    data: list[Increment]
 
 
 class RefundList(Listed, frozen=True, kw_only=True):

@@ -69,6 +69,10 @@ class CreatePayment(Body, frozen=True, kw_only=True):
     statement_descriptor: Annotated[str, Meta(min_length=1, max_length=22, pattern=r"^[ -~]+$")] | None = None
     metadata: Metadata = {}
     connector_account: AccountName | None = None  # where given, the only one to try
+    incremental: Annotated[
+        bool | UnsetType,
+        Meta(description="The amount may be raised later, where the PSP and the issuer can: `/increments`."),
+    ] = UNSET
     save_for: SaveFor | None = None  # the payer agrees to later payments, so the PSP is asked to keep the card
     retry_until: Annotated[
         Instant | None,
@@ -105,6 +109,13 @@ class VoidPayment(Body, frozen=True, kw_only=True):
     """Without an amount: all that is left."""
 
     amount: AmountAsked | None = None
+    reference: ModificationReference | None = None
+
+
+class IncrementPayment(Body, frozen=True, kw_only=True):
+    """`amount` is by how much the authorization is to be raised."""
+
+    amount: AmountAsked
     reference: ModificationReference | None = None
 
 

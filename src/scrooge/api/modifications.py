@@ -1,4 +1,4 @@
-"""Captures, voids and refunds of a payment: one shape, three names."""
+"""Captures, voids, refunds and increments of a payment: one shape, four names."""
 
 from typing import Any
 
@@ -28,6 +28,11 @@ async def refund(call: Call) -> Answer:
     return await modified(call, Operation.REFUND, body.amount, body.reference)
 
 
+async def increment(call: Call) -> Answer:
+    body: bodies.IncrementPayment = call.body
+    return await modified(call, Operation.INCREMENT, body.amount, body.reference)
+
+
 async def modified(
     call: Call, operation: Operation, asked: bodies.AmountAsked | None, reference: str | None,
     final: bool = False,
@@ -51,6 +56,10 @@ async def voids(call: Call) -> Answer:
 
 async def refunds(call: Call) -> Answer:
     return await made(call, Operation.REFUND, answers.RefundList)
+
+
+async def increments(call: Call) -> Answer:
+    return await made(call, Operation.INCREMENT, answers.IncrementList)
 
 
 async def made(call: Call, operation: Operation, kind: Any) -> Answer:

@@ -29,6 +29,7 @@ async def create(call: Call) -> Answer:
         return_url=body.return_url, statement_descriptor=body.statement_descriptor,
         metadata=body.metadata, connector_account=body.connector_account,
         save_for=body.save_for.use if body.save_for else None, retry_until=retry_until(body.retry_until),
+        incremental=body.incremental is True,
         **payer_of(body.payer),
     )  # fmt: skip
     p, replayed = await authorize.create(call.s, call.principal, wanted, call.key)

@@ -48,7 +48,7 @@ ROUTED = (
 )  # fmt: skip
 MOVED = (
     *AMOUNT, *KEYED, *BUSY, e.NotFound, e.AmountExceedsRoom, e.AuthorizationNotApproved, e.AuthorizationExpired,
-    e.CaptureInFlight, e.CurrencyMismatch, e.UnsupportedOperation, e.AmountNotRepresentable,
+    e.CaptureInFlight, e.IncrementInFlight, e.CurrencyMismatch, e.UnsupportedOperation, e.AmountNotRepresentable,
 )  # fmt: skip
 PAYMENT = {201: a.Payment, 202: a.Payment}
 ACCOUNT = "/v1/connector-accounts/{account}"
@@ -93,6 +93,11 @@ ROUTES = (
           summary="Give back what was captured, or a part of it"),
     Route(method="GET", path="/v1/payments/{payment}/refunds", handler=m.refunds, scope=READ,
           answers={200: a.RefundList}, problems=(e.NotFound,), summary="List the refunds of a payment"),
+    Route(method="POST", path="/v1/payments/{payment}/increments", handler=m.increment, scope=WRITE,
+          body=b.IncrementPayment, answers={201: a.Increment, 202: a.Increment}, idempotent=True,
+          problems=(*MOVED, e.AuthorizationCaptured), summary="Raise an authorization that is not captured"),
+    Route(method="GET", path="/v1/payments/{payment}/increments", handler=m.increments, scope=READ,
+          answers={200: a.IncrementList}, problems=(e.NotFound,), summary="List the increments of a payment"),
     Route(method="POST", path="/v1/payments/{payment}/retries/cancel", handler=payments.cancel_retries, scope=WRITE,
           body=b.Nothing, answers={200: a.Payment, 202: a.Payment}, problems=(e.NotFound,),
           summary="Do not try it again by yourself"),

@@ -84,6 +84,7 @@ def payment(p: Payment, facts: Facts) -> answers.Payment:
         return_url=p.return_url,
         statement_descriptor=p.statement_descriptor,
         save_for=answers.SavedFor(use=p.save_for) if p.save_for else UNSET,
+        incremental=p.incremental or UNSET,
         metadata=p.metadata,
         created_at=instant(p.created_at),
         failure=failure(p),
@@ -177,8 +178,10 @@ def attempt(a: Attempt, currency: str, facts: Facts) -> answers.Attempt:
     )
 
 
-def modification(p: Payment, a: Attempt, facts: Facts) -> answers.Capture | answers.Void | answers.Refund:
-    """A capture, a void or a refund: an attempt under its own name."""
+def modification(
+    p: Payment, a: Attempt, facts: Facts
+) -> answers.Capture | answers.Void | answers.Refund | answers.Increment:
+    """A capture, a void, a refund or an increment: an attempt under its own name."""
     shared = {
         "status": MODIFIED[a.state],
         "outcome_certainty": "unknown" if a.state in LOST else "certain",
@@ -197,5 +200,8 @@ def modification(p: Payment, a: Attempt, facts: Facts) -> answers.Capture | answ
             return answers.Capture(id=retyped(a.id, "cap"), object="capture", final=a.final, payment=state, **shared)
         case Operation.VOID:
             return answers.Void(id=retyped(a.id, "voi"), object="void", payment=state, **shared)
+        case Operation.INCREMENT:
+            total = amount(a.total or a.minor, p.currency)
+            return answers.Increment(id=retyped(a.id, "inc"), object="increment", total=total, payment=state, **shared)
         case _:
             return answers.Refund(id=retyped(a.id, "ref"), object="refund", payment=p.id, **shared)

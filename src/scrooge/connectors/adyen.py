@@ -140,6 +140,8 @@ def authorize(command: Command) -> Request:
     own = fill_of(command) or token_fill_of(command)
     if own and command.initiator == "merchant" and command.network_transaction_id:
         more["networkTxReference"] = command.network_transaction_id
+    if command.incremental:  # https://docs.adyen.com/online-payments/adjust-authorisation
+        more["authorisationType"] = "PreAuth"
     if more:
         document["additionalData"] = more
     return json_request(PAYMENTS, document, command.reference, fill_of(command), token_fill_of(command))
@@ -147,6 +149,11 @@ def authorize(command: Command) -> Request:
 
 def take(command: Command) -> Request:
     return modification(command, "captures", {"amount": amount(command.amount)})
+
+
+def add(command: Command) -> Request:
+    """Adyen wants the whole amount. https://docs.adyen.com/online-payments/adjust-authorisation"""
+    return modification(command, "amountUpdates", {"amount": amount(command.amount)})
 
 
 def release(command: Command) -> Request:
@@ -213,6 +220,7 @@ ADYEN = Connector(
         Operation.CAPTURE: Endpoint(take, read_modification),
         Operation.VOID: Endpoint(release, read_modification),
         Operation.REFUND: Endpoint(give_back, read_modification),
+        Operation.INCREMENT: Endpoint(add, read_modification),
     },
     continuation=Endpoint(proceed, read_details),
     inquiries={},
@@ -243,6 +251,7 @@ ADYEN = Connector(
             Operation.CAPTURE: DAY,
             Operation.VOID: DAY,
             Operation.REFUND: 3 * DAY,
+            Operation.INCREMENT: HOUR,
         },
     ),
     multi_capture=True,

@@ -153,6 +153,7 @@ EVENTS: dict[str, tuple[Operation, Meaning, Meaning]] = {
     "EXPIRE": (Operation.AUTHORIZE, expired, None),
     "TECHNICAL_CANCEL": (Operation.AUTHORIZE, canceled, not_canceled),
     "CANCEL_OR_REFUND": (Operation.AUTHORIZE, reversed_whole, not_reversed),
+    "AUTHORISATION_ADJUSTMENT": (Operation.INCREMENT, taken, unauthorized),
     "CAPTURE": (Operation.CAPTURE, taken, not_done),
     "CAPTURE_FAILED": (Operation.CAPTURE, undone, None),
     "CANCELLATION": (Operation.VOID, released, not_done),

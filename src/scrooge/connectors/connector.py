@@ -37,7 +37,7 @@ class Command(Struct, frozen=True, kw_only=True):
     """
 
     operation: Operation
-    amount: Money
+    amount: Money  # of an increment: the whole that is to be authorized, as PSPs count it
     reference: str  # of the attempt at the PSP, and its idempotency key
     payment: str  # our payment's id: links the attempts of one payment in the PSP's reports
     merchant_account: str
@@ -57,6 +57,8 @@ class Command(Struct, frozen=True, kw_only=True):
     authenticate: bool = False  # ask the payer for 3-D Secure, whatever the risk
     exemption: str = ""  # from authentication, to be asked of the issuer: one of the connector's `exemptions`
     statement_descriptor: str | None = None
+    increase: Money | None = None  # of an increment: by how much
+    incremental: bool = False  # the authorization may be raised later
     details: Mapping[str, str] = {}  # what the payer brought back from an authentication
 
 
@@ -178,6 +180,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     amount: Callable[[Money], object] | None = None  # as the PSP writes one; raises AmountNotRepresentable
     multi_capture: bool = False  # may a capture be partial and not the last?
     partial_void: bool = False
+    increments_max: int | None = None  # how often one authorization may be raised; none: the PSP says no by itself
     authenticates: bool = False  # can its authorization be asked for with 3-D Secure?
     exemptions: Mapping[str, str] = {}  # from authentication that it can be told to ask for, and its words for them
     exempts_by_itself: bool = False  # it asks for exemptions unasked, and cannot be told which

@@ -229,10 +229,13 @@ def without_cards(outcome: Outcome) -> Outcome:
 
 
 def checked(command: Command, outcome: Approved) -> Outcome:
-    """An approval of another amount or currency than asked is not believed, unless it is a partial approval."""
+    """An approval of another amount or currency than asked is not believed, unless it is a partial approval.
+
+    A PSP tells the whole of an increment; what it adds is what its attempt is about.
+    """
     got, asked = outcome.amount, command.amount
     if got is None or got == asked:
-        return structs.replace(outcome, amount=got or asked)
+        return structs.replace(outcome, amount=command.increase or got or asked)
     smaller = got.currency == asked.currency and 0 < got.minor < asked.minor
     if outcome.partial and smaller and command.operation is Operation.AUTHORIZE:
         return outcome

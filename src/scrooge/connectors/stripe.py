@@ -27,6 +27,7 @@ from scrooge.connectors.kit import (
     without_version,
 )
 from scrooge.connectors.stripe_cards import CARD, FORM, INTENTS, NETWORK_TOKEN, instrument
+from scrooge.connectors.stripe_increments import increment, read_increment
 from scrooge.connectors.stripe_notifications import notifications, verify
 from scrooge.connectors.stripe_replies import (
     EXPONENTS,
@@ -123,6 +124,8 @@ def authorize(command: Command) -> Request:
     if command.initiator != "merchant" and not command.return_url:
         # With nowhere to return to, an authentication could never end: a decline is clearer.
         pairs.append(("error_on_requires_action", "true"))
+    if command.incremental:  # https://docs.stripe.com/payments/incremental-authorization
+        pairs.append(("payment_method_options[card][request_incremental_authorization]", "if_available"))
     if command.authenticate:  # https://docs.stripe.com/payments/3d-secure/authentication-flow
         pairs.append(("payment_method_options[card][request_three_d_secure]", "any"))
     suffix = statement_suffix(command.statement_descriptor or "")
@@ -144,6 +147,16 @@ def take(command: Command) -> Request:
         ("expand[]", "latest_charge"),
     ]
     return post(f"{INTENTS}/{segment(parent_of(command))}/capture", pairs, command.reference)
+
+
+def add(command: Command) -> Request:
+    """The reference in the metadata is how an inquiry knows the increment: the intent has no list of them."""
+    pairs = [
+        ("amount", str(amount(command.amount))),
+        ("metadata[increment_reference]", command.reference),
+        ("expand[]", "latest_charge"),
+    ]
+    return post(f"{INTENTS}/{segment(parent_of(command))}/increment_authorization", pairs, command.reference)
 
 
 def release(command: Command) -> Request:
@@ -216,6 +229,7 @@ STRIPE = Connector(
         Operation.CAPTURE: Endpoint(take, read_capture),
         Operation.VOID: Endpoint(release, read_void),
         Operation.REFUND: Endpoint(give_back, read_refund),
+        Operation.INCREMENT: Endpoint(add, read_increment),
     },
     continuation=Endpoint(retrieve, asking(found_authorization)),
     inquiries={
@@ -223,11 +237,13 @@ STRIPE = Connector(
         Operation.CAPTURE: Endpoint(read_parent, asking(capture)),
         Operation.VOID: Endpoint(read_parent, asking(void)),
         Operation.REFUND: Endpoint(find_refund, asking(found_refund)),
+        Operation.INCREMENT: Endpoint(read_parent, asking(increment)),
     },
     abandon=Endpoint(end, read_abandoned),
     adopt=ADOPT,
     look=LOOK,
     forget=FORGET,
+    increments_max=10,
     authenticates=True,
     # https://docs.stripe.com/payments/3d-secure/strong-customer-authentication-exemptions
     exempts_by_itself=True,
@@ -249,6 +265,7 @@ STRIPE = Connector(
             Operation.CAPTURE: HOUR,
             Operation.VOID: HOUR,
             Operation.REFUND: 10 * DAY,
+            Operation.INCREMENT: HOUR,
         },
     ),
 )

@@ -17,9 +17,11 @@ from scrooge.connectors.connector import Headers, Json, Notification
 from scrooge.connectors.kit import optional, same
 from scrooge.connectors.stripe_replies import (
     LAPSED,
+    MARK,
     authorization,
     by_hand,
     canceled,
+    increments,
     money,
     refund,
 )
@@ -98,7 +100,18 @@ def of_capturable(blank: Notification, intent: Json) -> Notification:
     """The same event also comes when the amount falls to nothing, which others tell better."""
     if intent["status"] != "requires_capture":
         return structs.replace(blank, psp_reference=intent["id"])
-    return of_authorization(blank, intent)
+    return of_increment(blank, intent) if increments(intent) else of_authorization(blank, intent)
+
+
+def of_increment(blank: Notification, intent: Json) -> Notification:
+    return structs.replace(
+        blank,
+        operation=Operation.INCREMENT,
+        outcome=Approved(intent["id"], money(intent, "amount")),
+        reference=note(intent, MARK),
+        psp_reference=intent["id"],
+        parent_psp_reference=intent["id"],
+    )
 
 
 def of_cancellation(blank: Notification, intent: Json) -> Notification:

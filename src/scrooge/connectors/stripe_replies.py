@@ -53,6 +53,8 @@ EXPONENTS = dict.fromkeys(ZERO_DECIMAL, 0) | {"ISK": 2, "UGX": 2}
 LAPSED = frozenset({"abandoned", "automatic", "expired"})
 EXPLAINED = frozenset({400, 401, 403, 404, 429})
 
+MARK = "increment_reference"  # metadata: which increment the amount of an intent is of
+
 Reader = Callable[[Command, int, Headers, Json], Outcome]
 
 
@@ -60,9 +62,11 @@ Reader = Callable[[Command, int, Headers, Json], Outcome]
 
 
 def authorization(intent: Json) -> Outcome:
-    """What an intent says about the request that made it."""
+    """What an intent says about the request that made it. Of one that was raised since, its amount says nothing."""
     reference = intent["id"]
     match intent["status"]:
+        case "requires_capture" | "succeeded" if increments(intent):
+            return approved(intent, None)
         case "requires_capture":
             return approved(intent, money(intent, "amount_capturable"))
         case "succeeded":
@@ -88,11 +92,16 @@ def by_hand(intent: Json) -> bool:
     return intent.get("capture_method") == "manual"
 
 
+def increments(intent: Json) -> str | None:
+    """Our reference of the last increment that was approved."""
+    return optional((intent.get("metadata") or {}).get(MARK))
+
+
 def money(found: Json, name: str) -> Money:
     return money_of(found[name], found["currency"], EXPONENTS)
 
 
-def approved(intent: Json, amount: Money) -> Approved:
+def approved(intent: Json, amount: Money | None) -> Approved:
     """`latest_charge` is an object only where we asked for it to be expanded."""
     charge = intent.get("latest_charge")
     card = (charge.get("payment_method_details") or {}).get("card") if isinstance(charge, dict) else None

@@ -24,6 +24,7 @@ class Operation(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    INCREMENT = "increment"
 
 
 class State(StrEnum):
@@ -107,15 +108,16 @@ class Attempt(Struct, frozen=True, kw_only=True):
     minor: int
     connector_account: str
     state: State = State.SENT
-    # The authorization that a capture, void or refund builds on; of an authorization, the one that it is a second
-    # success of.
+    # The authorization that a capture, void, refund or increment builds on; of an authorization, the one that it is a
+    # second success of.
     parent: str | None = None
     sale: bool = False  # authorize and capture in one request
     final: bool = False  # a capture after which the PSP releases the rest
+    total: int | None = None  # of an increment: the whole amount that is to be authorized, as PSPs count it
     approved_minor: int | None = None
     closed: Closed | None = None
     reference: str = ""  # ours, at the PSP; also the idempotency key: payment id and attempt number
-    caller_reference: str | None = None  # of a capture, void or refund
+    caller_reference: str | None = None  # of a capture, void, refund or increment
     psp_reference: str | None = None
     network_transaction_id: str | None = None
     psp_token: str | None = None

@@ -125,7 +125,7 @@ def giving_back(p: Payment, a: Attempt, at: int, **facts: Any) -> Payment | None
 
 
 def returns_of(p: Payment, a: Attempt) -> list[Attempt]:
-    return [x for x in p.attempts if x.parent == a.id and x.operation is not Operation.AUTHORIZE]
+    return [x for x in p.attempts if x.parent == a.id and x.operation in {Operation.VOID, Operation.REFUND}]
 
 
 def waits_to_go_back(p: Payment, a: Attempt) -> bool:
@@ -136,7 +136,8 @@ def waits_to_go_back(p: Payment, a: Attempt) -> bool:
 def with_return(p: Payment, before: Attempt, moved: Attempt, outcome: Outcome, at: int) -> Payment:
     """What the end of a void or refund means for the authorization that it was to give back."""
     parent = next((a for a in p.attempts if a.id == moved.parent), None)
-    if parent is None or moved.operation is Operation.AUTHORIZE or moved.state is before.state:
+    no_return = {Operation.AUTHORIZE, Operation.INCREMENT}
+    if parent is None or moved.operation in no_return or moved.state is before.state:
         return p
     done = moved.state is State.APPROVED or (isinstance(outcome, Rejected) and outcome.already)
     if parent.state is State.REVERSING and done:

@@ -21,7 +21,7 @@ TYPES = (
     FAILED,
     REVIEW,
     *(f"{what}_{became}" for what in ("sale", "authorize") for became in OF_AUTHORIZATIONS),
-    *(f"{what}_{became}" for what in ("capture", "void", "refund") for became in OF_ALL),
+    *(f"{what}_{became}" for what in ("capture", "void", "refund", "increment") for became in OF_ALL),
     *LATER,
     ACTIVATED,
     WITHDRAWN,
@@ -50,7 +50,8 @@ def hear(p: Payment, attempt_id: str, outcome: Outcome, at: int, policy: Late = 
         if after is attempt.state and not isinstance(outcome, ActionRequired):
             return learned_reference(p, attempt, outcome)
         moved = learned(structs.replace(attempt, state=after), outcome, at)
-    changed = with_void_closed(p.replacing(moved))
+    moved = released_before(p, moved)
+    changed = with_void_closed(with_expiry(p.replacing(moved), moved))
     changed = with_return(changed, attempt, moved, outcome, at)
     refuse_impossible(changed, attempt, moved)
     return changed if changed != p else p
@@ -104,9 +105,30 @@ def with_void_closed(p: Payment) -> Payment:
     return p
 
 
+def released_before(p: Payment, moved: Attempt) -> Attempt:
+    """An increment that succeeds when its authorization stands no more: what it added was released with the rest."""
+    if moved.operation is not Operation.INCREMENT or moved.state is not State.APPROVED:
+        return moved
+    parent = p.attempt(moved.parent or "")
+    if parent.state is State.APPROVED and parent.closed is None:
+        return moved
+    return structs.replace(moved, state=State.REVERSED, reason="the authorization that it raised stands no more")
+
+
+def with_expiry(p: Payment, moved: Attempt) -> Payment:
+    """An increment may prolong its authorization; none shortens it."""
+    if moved.operation is not Operation.INCREMENT or moved.state is not State.APPROVED or moved.expires_at is None:
+        return p
+    parent = p.attempt(moved.parent or "")
+    if parent.expires_at is not None and parent.expires_at >= moved.expires_at:
+        return p
+    return p.replacing(structs.replace(parent, expires_at=moved.expires_at))
+
+
 def refuse_impossible(p: Payment, before: Attempt, moved: Attempt) -> None:
     """Money already stands on what the news would take away, or there would be more than there can be."""
-    children = [a for a in p.attempts if a.parent == moved.id and a.operation is not Operation.AUTHORIZE]
+    besides = {Operation.AUTHORIZE, Operation.INCREMENT}  # What an increment added goes as the rest goes.
+    children = [a for a in p.attempts if a.parent == moved.id and a.operation not in besides]
     builds_on = [a for a in children if a.state in LIVE]
     if moved.state is State.REVERSED and before.state is State.APPROVED and builds_on:
         raise ContradictoryOutcome(f"{moved.id} {moved.state}: money already stands on it")

@@ -10,12 +10,15 @@ from scrooge.domain.recovery import Phase, Retry
 from scrooge.errors import (
     AmountExceedsRoom,
     AmountMustBePositive,
+    AmountOutOfRange,
+    AuthorizationCaptured,
     AuthorizationExpired,
     AuthorizationLive,
     AuthorizationNotApproved,
     CaptureInFlight,
+    IncrementInFlight,
 )
-from scrooge.money import Money
+from scrooge.money import MINOR_MAX, Money
 
 O = Operation  # noqa: E741 - read aloud in ROOM
 
@@ -50,6 +53,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     return_url: str | None = None
     statement_descriptor: str | None = None
     metadata: dict[str, str] = {}
+    incremental: bool = False  # the PSP is told that the authorization may be raised
     save_for: str | None = None  # "subscription" or "on_demand": what the PSP is to keep the instrument for
     failure: Failure | None = None  # of one that began without an attempt; it may have some since
     created_at: int = 0  # Unix microseconds
@@ -111,7 +115,7 @@ def tally(p: Payment, authorization: Attempt) -> Tally:
         return sum(a.money for a in children if a.operation is operation and a.state in states)
 
     approved = frozenset({State.APPROVED})
-    authorized = authorization.money
+    authorized = max(authorization.money, raised(p, authorization) or 0)
     captured = authorized if authorization.sale else total(O.CAPTURE, approved)
     held = total(O.CAPTURE, OPEN) + total(O.VOID, OPEN)
     voided = total(O.VOID, approved)
@@ -121,6 +125,12 @@ def tally(p: Payment, authorization: Attempt) -> Tally:
     elif any(a.state is State.APPROVED for a in finals) or authorization.closed is Closed.EXPIRED:
         voided = authorized - captured - held  # The PSP released the rest by itself.
     return Tally(authorized, captured, voided, total(O.REFUND, approved), held, total(O.REFUND, OPEN))
+
+
+def raised(p: Payment, authorization: Attempt) -> int | None:
+    """The whole that increments have raised an authorization to: the most, in whatever order they were approved."""
+    mine = [a for a in p.attempts if a.operation is O.INCREMENT and a.parent == authorization.id]
+    return max((a.total or 0 for a in mine if a.state is State.APPROVED), default=None)
 
 
 def authorization_of(p: Payment) -> Attempt | None:
@@ -157,6 +167,7 @@ ROOM: dict[Operation, Callable[[Payment], int]] = {
     O.CAPTURE: lambda p: standing(p).uncaptured - standing(p).held,
     O.VOID: lambda p: standing(p).uncaptured - standing(p).held,
     O.REFUND: lambda p: standing(p).captured - standing(p).refunded - standing(p).held_refund,
+    O.INCREMENT: lambda p: MINOR_MAX - standing(p).authorized,
 }
 
 
@@ -164,7 +175,9 @@ def decide(p: Payment, operation: Operation, minor: int | None, **facts: Any) ->
     """May we ask a PSP for this? The payment returned has the new attempt, to be saved before it is sent.
 
     `minor` None means all that is left. `facts` go on the attempt (id, number, connector account, ...).
-    Raises AuthorizationLive, AuthorizationNotApproved, AuthorizationExpired, AmountExceedsRoom.
+    An increment is asked by how much, and gets its `total`. Raises AuthorizationLive, AuthorizationNotApproved,
+    AuthorizationExpired, AuthorizationCaptured, CaptureInFlight, IncrementInFlight, AmountExceedsRoom,
+    AmountOutOfRange.
     """
     authorization = authorization_of(p)
     if operation is O.AUTHORIZE:
@@ -179,22 +192,41 @@ def decide(p: Payment, operation: Operation, minor: int | None, **facts: Any) ->
         if authorization.state is State.REVERSED:
             raise AuthorizationNotApproved(f"nothing to {operation}: the authorization was reversed")
         parent = authorization.id
-    if operation is O.VOID and any(a.operation is O.CAPTURE and a.state in OPEN for a in p.attempts):
-        raise CaptureInFlight("a capture has not concluded; its outcome decides what is left to void")
+    refuse_meanwhile(p, operation)
     room = ROOM[operation](p)
-    asked = room if minor is None else minor
+    asked = room if minor is None and operation is not O.INCREMENT else minor or 0
     left = {"value": p.money(room).value, "currency": p.currency}
     if room == 0:
         raise AmountExceedsRoom(f"nothing is left to {operation}", room=left)
     if asked <= 0:
         raise AmountMustBePositive("an amount to move is more than zero", param="amount.value")
-    if asked > room:
+    if operation is O.INCREMENT:
+        if asked > room:
+            raise AmountOutOfRange(f"the largest amount is {p.money(MINOR_MAX)}", param="amount.value")
+        facts["total"] = standing(p).authorized + asked
+    elif asked > room:
         raise AmountExceedsRoom(
             f"{operation} of {p.money(asked)}, but {p.money(room)} is left",
             param="amount",
             room=left,
         )
     return p.adding(Attempt(operation=operation, minor=asked, parent=parent, **facts))
+
+
+def refuse_meanwhile(p: Payment, operation: Operation) -> None:
+    """What has to wait for the outcome of something else.
+
+    Raises CaptureInFlight, IncrementInFlight, AuthorizationCaptured.
+    """
+    out = {a.operation for a in p.attempts if a.state in OPEN}
+    if operation is O.VOID and O.CAPTURE in out:
+        raise CaptureInFlight("a capture has not concluded; its outcome decides what is left to void")
+    if operation in {O.VOID, O.INCREMENT} and O.INCREMENT in out:
+        raise IncrementInFlight("an increment has not concluded; its outcome decides how much is authorized")
+    if operation is O.INCREMENT and out & {O.CAPTURE, O.VOID}:
+        raise CaptureInFlight("a capture or void has not concluded; what it takes from cannot be raised meanwhile")
+    if operation is O.INCREMENT and (standing(p).captured or not standing(p).uncaptured):
+        raise AuthorizationCaptured("nothing can be added: it was captured or voided")
 
 
 def status_of(p: Payment) -> str:

@@ -31,6 +31,7 @@ from scrooge.errors.operations import (
 )
 from scrooge.errors.payments import (
     AuthenticationRequired,
+    AuthorizationCaptured,
     AuthorizationExpired,
     AuthorizationLive,
     AuthorizationNotApproved,
@@ -38,6 +39,7 @@ from scrooge.errors.payments import (
     BadUrl,
     CaptureInFlight,
     ContradictoryOutcome,
+    IncrementInFlight,
     InstrumentNotOfCustomer,
     NameTaken,
     NoRoute,
@@ -149,6 +151,7 @@ __all__ = [
     "AttemptNotInDoubt",
     "AuditUnavailable",
     "AuthenticationRequired",
+    "AuthorizationCaptured",
     "AuthorizationExpired",
     "AuthorizationLive",
     "AuthorizationNotApproved",
@@ -176,6 +179,7 @@ __all__ = [
     "IdempotencyKeyInvalid",
     "IdempotencyKeyMissing",
     "IdempotencyKeyReused",
+    "IncrementInFlight",
     "InputDiffers",
     "InputMoved",
     "InputOutOfPlace",

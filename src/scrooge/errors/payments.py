@@ -26,7 +26,19 @@ class AuthorizationExpired(Problem):
 
 
 class CaptureInFlight(Problem):
-    """A capture has not concluded yet; void when it has."""
+    """A capture or void has not concluded yet; try again when it has."""
+
+    status = 409
+
+
+class IncrementInFlight(Problem):
+    """An increment has not concluded yet; try again when it has."""
+
+    status = 409
+
+
+class AuthorizationCaptured(Problem):
+    """Something of the authorization has been captured or voided, so it cannot be raised any more."""
 
     status = 409
 

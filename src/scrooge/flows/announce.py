@@ -36,7 +36,7 @@ def next_step(p: Payment, a: Attempt, account: str) -> list[Announcement]:
 
 def content_of(p: Payment, a: Attempt, account: str) -> dict[str, object]:
     """What an event tells: the attempt and the payment as they now are."""
-    public = {"capture": "cap", "void": "voi", "refund": "ref"}.get(a.operation)
+    public = {"capture": "cap", "void": "voi", "refund": "ref", "increment": "inc"}.get(a.operation)
     return {
         "operation": a.operation,
         "id": retyped(a.id, public) if public else a.id,

@@ -31,7 +31,9 @@ def command_of(p: Payment, a: Attempt, account: ConnectorAccount, **more: object
     parent = p.attempt(a.parent) if a.parent else None
     command = Command(
         operation=a.operation,
-        amount=p.money(a.minor),
+        amount=p.money(a.total or a.minor),
+        increase=p.money(a.minor) if a.total else None,
+        incremental=p.incremental,
         reference=a.reference,
         payment=p.id,
         merchant_account=account.merchant_account,

@@ -12,6 +12,7 @@ from scrooge.errors import (
     AuthorizationLive,
     DatabaseUnavailable,
     InstrumentNotOfCustomer,
+    InvalidField,
     MalformedId,
     ModeMismatch,
     NoRoute,
@@ -60,6 +61,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
     connector_account: str | None = None
     save_for: str | None = None
+    incremental: bool = False
     retry_until: int | None = None  # Unix microseconds
     ip: str | None = None  # the payer's, for the risk check alone; so is the next
     email: str | None = None
@@ -91,6 +93,7 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
     with ExitStack() as stack:
         try:
             check_retries(wanted)
+            check_incremental(wanted)
             instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
             ready = await prepared(s, stack, principal, wanted, keyed, instrument)
         except Problem:
@@ -136,6 +139,12 @@ def check_retries(wanted: Wanted) -> None:
         raise RetriesRefused(f"a moment from now on and at most {RETRY_DAYS_MAX} days away", param="retry_until")
 
 
+def check_incremental(wanted: Wanted) -> None:
+    """Raises InvalidField: what is captured at once cannot be raised any more."""
+    if wanted.incremental and wanted.capture != "manual":
+        raise InvalidField("only what is captured by hand can be raised: send capture manual", param="incremental")
+
+
 async def made(
     s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument, to: Sending
 ) -> tuple[Payment, bool]:
@@ -169,6 +178,7 @@ def begun(principal: Principal, wanted: Wanted, instrument: Instrument) -> Payme
         customer=wanted.customer or instrument.customer, instrument=instrument.id,
         initiator=wanted.initiator, purpose=wanted.purpose, return_url=wanted.return_url,
         statement_descriptor=wanted.statement_descriptor, metadata=wanted.metadata, save_for=wanted.save_for,
+        incremental=wanted.incremental,
         created_at=now(), retry_until=wanted.retry_until,
     )  # fmt: skip
 

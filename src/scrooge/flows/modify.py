@@ -1,4 +1,4 @@
-"""Capture, void, refund: one shape. Decided under the payment's lock, then asked, then applied."""
+"""Capture, void, refund, increment: one shape. Decided under the payment's lock, then asked, then applied."""
 
 from typing import Any
 
@@ -7,12 +7,13 @@ from msgspec import structs
 from scrooge.connectors.connector import Connector, Request, render
 from scrooge.connectors.limits import Lane
 from scrooge.crash import reach
-from scrooge.domain.attempt import Attempt, Operation
+from scrooge.domain.attempt import OPEN, Attempt, Operation, State
 from scrooge.domain.payment import ROOM, Payment, authorization_of, decide
 from scrooge.errors import (
     AmountMustBePositive,
     AuthorizationNotApproved,
     CurrencyMismatch,
+    IncrementInFlight,
     ReferenceExists,
     UnsupportedOperation,
 )
@@ -28,7 +29,8 @@ from scrooge.postgres.database import redone
 from scrooge.storage import changes, payments
 from scrooge.storage.directory import Principal
 
-PREFIXES = {Operation.CAPTURE: "cap", Operation.VOID: "voi", Operation.REFUND: "ref"}
+PREFIXES = {Operation.CAPTURE: "cap", Operation.VOID: "voi", Operation.REFUND: "ref",
+            Operation.INCREMENT: "inc"}  # fmt: skip
 
 
 async def modify(
@@ -134,8 +136,27 @@ async def decided(
     attempt = after.attempts[-1]
     account = await account_of(s, attempt)
     connector = s.directory.wire(account).connector
+    check_increments(connector, p, attempt)
     check_capability(connector, attempt, room)
     return after, render(connector, command_of(after, attempt, account))
+
+
+def check_increments(connector: Connector, p: Payment, attempt: Attempt) -> None:
+    """Raises UnsupportedOperation where the PSP cannot raise it, IncrementInFlight for a capture that hangs on it."""
+    increments = [a for a in p.attempts if a.operation is Operation.INCREMENT]
+    if attempt.operation is Operation.INCREMENT and Operation.INCREMENT in connector.endpoints:
+        if not p.incremental:
+            raise UnsupportedOperation(
+                "the PSP was not told that it may be raised: create payments with incremental true"
+            )
+        approved = sum(a.state is State.APPROVED for a in increments if a.parent == attempt.parent)
+        if connector.increments_max is not None and approved >= connector.increments_max:
+            raise UnsupportedOperation(
+                f"{connector.name} raises an authorization {connector.increments_max} times at most"
+            )
+    last = not connector.multi_capture or attempt.final  # After it the PSP holds nothing, or we say so.
+    if attempt.operation is Operation.CAPTURE and last and any(a.state in OPEN for a in increments):
+        raise IncrementInFlight("an increment has not concluded; its outcome decides what there is to capture")
 
 
 def check_capability(connector: Connector, attempt: Attempt, room: int) -> None:

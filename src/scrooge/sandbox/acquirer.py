@@ -9,8 +9,8 @@ import hashlib
 
 from msgspec import structs
 
-from .cards import POOR_AT_FIRST, Card
-from .issuer import Ask, Verdict, decide
+from .cards import POOR_AT_FIRST, Card, find_card
+from .issuer import Ask, Verdict, decide, no
 from .records import Authorization, Operation, Outcome, asked
 from .world import World
 
@@ -87,6 +87,22 @@ def void(world: World, auth: Authorization, *, reference: str, psp_reference: st
     world.state.put(after)
     world.tell(auth, "void", "approved", minor, reference=reference, psp_reference=psp_reference)
     return after
+
+
+def increment(
+    world: World, auth: Authorization, total: int, *, reference: str, psp_reference: str
+) -> tuple[Authorization, Verdict]:
+    """Raise what is held to `total`, if the issuer agrees; raises NoRoom where that is not more, or nothing is held."""
+    if total <= auth.minor or auth.captured_minor or not uncaptured(auth):
+        raise NoRoom(uncaptured(auth))
+    card = find_card(auth.number)
+    if card is not None and card.outcome == "increment_declined":
+        return auth, no("insufficient_funds")
+    after = structs.replace(auth, minor=total)
+    world.state.put(after)
+    added = total - auth.minor
+    world.tell(auth, "increment", "approved", added, reference=reference, psp_reference=psp_reference)
+    return after, Verdict("approved")
 
 
 def hold_refund(world: World, auth: Authorization, minor: int) -> Authorization:

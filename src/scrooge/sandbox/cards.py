@@ -94,6 +94,7 @@ _ROWS = """
 4000009900000061 visa       pending                          sandbox_pending
 4000009900000079 visa       pending_declined                 sandbox_pendingDeclined
 4000009900000087 visa       expires                          sandbox_expires
+4000009900000129 visa       increment_declined               sandbox_incrementDeclined
 4000009900000095 visa       declined_at_first:insufficient_funds sandbox_fundsLater funds_later
 """
 

@@ -6,7 +6,7 @@ import msgspec
 
 from .cards import POOR_AT_FIRST
 
-Operation = Literal["authorize", "sale", "capture", "void", "refund"]
+Operation = Literal["authorize", "sale", "capture", "void", "refund", "increment"]
 Outcome = Literal["approved", "declined", "reversed"]
 
 

@@ -113,14 +113,14 @@ SELECT count(*) OVER () AS total, c.payment_id, c.reference, c.operation, c.stat
  LIMIT $1;
 
 -- doubles_in_books :many
--- More than one live authorization, or more captured than the payment is for.
+-- More than one live authorization, or more captured than the payment is for with what was added to it.
 SELECT count(*) OVER () AS total, a.payment_id
   FROM attempts a JOIN payments p ON p.bucket = a.bucket AND p.id = a.payment_id
  WHERE a.operation = 'authorize'
  GROUP BY a.bucket, a.payment_id, p.minor
 HAVING count(*) FILTER (WHERE a.closed IS NULL AND a.state IN
            ('sent', 'unknown', 'pending', 'action_required', 'approved', 'reversing')) > 1
-    OR sum(a.captured_minor - a.refunded_minor) > p.minor
+    OR sum(a.captured_minor - a.refunded_minor) > greatest(p.minor, max(a.total_minor))
  LIMIT $1;
 
 -- tariffs :one

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct, structs
 
 from scrooge.connectors.connector import Request
 from scrooge.domain.attempt import Attempt, Operation, State
-from scrooge.domain.payment import Payment, Tally, status_of, tally
+from scrooge.domain.payment import Payment, Tally, raised, status_of, tally
 from scrooge.ids import bucket_in, new_id, new_number
 from scrooge.ledger.postings import Journal
 from scrooge.postgres.database import load, run
@@ -177,7 +177,7 @@ def payment_row(p: Payment, guard: Guard) -> dict[str, Any]:
         "return_url": p.return_url, "statement_descriptor": p.statement_descriptor, "metadata": p.metadata,
         "save_for": p.save_for, "created_at": at_moment(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
         "fingerprint": guard.fingerprint.hex(), "answered": p.answered, "failure": p.failure,
-        "retry_until": at_moment(p.retry_until), "pinned_account_id": uuid_of(p.pinned),
+        "retry_until": at_moment(p.retry_until), "pinned_account_id": uuid_of(p.pinned), "incremental": p.incremental,
     }  # fmt: skip
 
 
@@ -216,7 +216,7 @@ def new_attempt_row(p: Payment, a: Attempt, request: Request, ask_at: int) -> di
         "caller_reference": a.caller_reference, "return_token": a.return_token,
         "request": request_row(request), "sent_at": at_moment(a.sent_at), "teaches": uuid_of(a.teaches),
         "ask_in": seconds_until(ask_at), "counted": a.counted, "fees": a.fees, "followed": a.followed,
-        "authentication": a.authentication,
+        "authentication": a.authentication, "total_minor": a.total,
     }  # fmt: skip
 
 
@@ -236,9 +236,9 @@ def moved_row(c: Change, a: Attempt) -> dict[str, Any]:
     t = tally(c.after, a) if a.operation is Operation.AUTHORIZE else Tally()
     return {
         "bucket": bucket, "payment_id": payment_id, "id": hex_of(a.id), "state": a.state, "closed": a.closed,
-        "approved_minor": a.approved_minor, "authorized_minor": t.authorized, "captured_minor": t.captured,
-        "voided_minor": t.voided, "refunded_minor": t.refunded, "held_minor": t.held,
-        "held_refund_minor": t.held_refund,
+        "approved_minor": a.approved_minor, "total_minor": a.total or raised(c.after, a),
+        "authorized_minor": t.authorized, "captured_minor": t.captured, "voided_minor": t.voided,
+        "refunded_minor": t.refunded, "held_minor": t.held, "held_refund_minor": t.held_refund,
         "psp_reference": a.psp_reference, "network_transaction_id": a.network_transaction_id,
         "psp_token": a.psp_token, "psp_customer": a.psp_customer, "checks": a.checks,
         "decline": a.decline, "raw_code": a.raw_code,

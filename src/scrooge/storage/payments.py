@@ -34,6 +34,7 @@ class AttemptRow(Struct, frozen=True):
     parent_id: str | None
     sale: bool
     final: bool
+    total_minor: int | None
     approved_minor: int | None
     closed: Closed | None
     caller_reference: str | None
@@ -99,6 +100,7 @@ def payment_of(row: Any) -> Payment:
         statement_descriptor=row["statement_descriptor"],
         metadata=msgspec.json.decode(row["metadata"]),
         save_for=row["save_for"],
+        incremental=row["incremental"],
         failure=msgspec.json.decode(row["failure"], type=Failure) if row["failure"] else None,
         created_at=microseconds(row["created_at"]) or 0,
         deadline_at=microseconds(row["deadline_at"]) or 0,
@@ -120,6 +122,7 @@ def attempt_of(r: AttemptRow) -> Attempt:
         parent=public("att", r.parent_id),
         sale=r.sale,
         final=r.final,
+        total=r.total_minor if r.operation is Operation.INCREMENT else None,
         approved_minor=r.approved_minor,
         closed=r.closed,
         reference=r.reference,

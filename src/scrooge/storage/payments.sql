@@ -12,7 +12,7 @@ WITH input AS (
            instrument_id uuid, initiator text, purpose text, return_url text, statement_descriptor text,
            metadata jsonb, save_for text, created_at timestamptz, key_bucket smallint, key text, fingerprint text,
            answered boolean, failure jsonb, retry_until timestamptz,
-           pinned_account_id uuid)
+           pinned_account_id uuid, incremental boolean)
 ), unheard AS (
     SELECT *
       FROM input i
@@ -51,10 +51,10 @@ WITH input AS (
     INSERT INTO payments (
            bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           save_for, created_at, answered, failure, retry_until, pinned_account_id)
+           save_for, created_at, answered, failure, retry_until, pinned_account_id, incremental)
     SELECT bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           save_for, created_at, answered, failure, retry_until, pinned_account_id
+           save_for, created_at, answered, failure, retry_until, pinned_account_id, incremental
       FROM fresh
      WHERE (id IN (SELECT payment_id FROM referenced)) IS TRUE
     RETURNING id
@@ -138,7 +138,8 @@ WITH free AS (
 ), moved AS (
     UPDATE attempts a
        SET state = r.state, closed = r.closed,
-           closed_at = CASE WHEN r.closed IS NOT NULL THEN coalesce(a.closed_at, now()) END, approved_minor = r.approved_minor,
+           closed_at = CASE WHEN r.closed IS NOT NULL THEN coalesce(a.closed_at, now()) END,
+           approved_minor = r.approved_minor, total_minor = r.total_minor,
            authorized_minor = r.authorized_minor, captured_minor = r.captured_minor, voided_minor = r.voided_minor,
            refunded_minor = r.refunded_minor, held_minor = r.held_minor, held_refund_minor = r.held_refund_minor,
            psp_reference = r.psp_reference, network_transaction_id = r.network_transaction_id,
@@ -151,8 +152,8 @@ WITH free AS (
            recorded_at = CASE WHEN r.request IS NULL THEN a.recorded_at ELSE now() END
       FROM jsonb_to_recordset($2::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, state text, closed text,
-           approved_minor bigint, authorized_minor bigint, captured_minor bigint, voided_minor bigint,
-           refunded_minor bigint, held_minor bigint, held_refund_minor bigint, psp_reference text,
+           approved_minor bigint, total_minor bigint, authorized_minor bigint, captured_minor bigint,
+           voided_minor bigint, refunded_minor bigint, held_minor bigint, held_refund_minor bigint, psp_reference text,
            network_transaction_id text, psp_token text, psp_customer text, checks jsonb, decline text, raw_code text,
            raw_message text,
            network_code text, advice_code text, reason text, action jsonb, return_token text,
@@ -164,18 +165,18 @@ WITH free AS (
     INSERT INTO attempts (
            bucket, payment_id, id, number, operation, parent_id, connector_account_id, minor, currency, sale, final,
            state, reference, caller_reference, return_token, request, sent_at, teaches, ask_at, closed, closed_at,
-           approved_minor, psp_reference, reason, concluded_at, counted, authentication, fees)
+           approved_minor, psp_reference, reason, concluded_at, counted, authentication, fees, total_minor)
     SELECT r.bucket, r.payment_id, r.id, r.number, r.operation, r.parent_id, r.connector_account_id, r.minor,
            r.currency, r.sale, r.final, r.state, r.reference, r.caller_reference, r.return_token, r.request,
            r.sent_at, r.teaches, now() + make_interval(secs => r.ask_in), r.closed, CASE WHEN r.closed IS NOT NULL THEN now() END,
-           r.approved_minor, r.psp_reference, r.reason, r.concluded_at, r.counted, r.authentication, r.fees
+           r.approved_minor, r.psp_reference, r.reason, r.concluded_at, r.counted, r.authentication, r.fees, r.total_minor
       FROM jsonb_to_recordset($3::jsonb) AS r(
            bucket smallint, payment_id uuid, id uuid, number smallint, operation text, parent_id uuid,
            connector_account_id uuid, minor bigint, currency char(3), sale boolean, final boolean, state text,
            reference text, caller_reference text, return_token text, request jsonb, sent_at timestamptz, teaches uuid,
            ask_in double precision, closed text, approved_minor bigint, psp_reference text, reason text,
            concluded_at timestamptz, counted jsonb, authentication jsonb,
-           fees jsonb)
+           fees jsonb, total_minor bigint)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), journaled AS (
     INSERT INTO journals (bucket, payment_id, id, attempt_id, effect, seq, tariffs_id)

@@ -6,7 +6,6 @@ from msgspec import structs
 
 from scrooge.connectors.adyen import ADYEN
 from scrooge.connectors.connector import Command
-from scrooge.domain.attempt import Operation
 from scrooge.domain.declines import Decline
 from scrooge.domain.outcome import (
     ActionRequired,
@@ -27,6 +26,7 @@ from .adyen_words import (
     BACK,
     CAPTURE,
     CREDENTIALS,
+    INCREMENT,
     REFUND,
     SALE,
     VOID,
@@ -133,6 +133,8 @@ REPLIES = (
           status=201),
     reply(I.PENDING, "a refund is only accepted", REFUND,
           received(REFUND, "REF1", amount=amount(1000)), Pending("REF1"), status=201),
+    reply(I.PENDING, "an increment is only accepted", INCREMENT,
+          received(INCREMENT, "ADJ1", amount=amount(1799)), Pending("ADJ1"), status=201),
     reply(I.EXPLAINED, "a bad field", AUTHORIZE, error(422, "14_030", pspReference="ERR1"),
           Rejected("422 14_030: Why"), status=422),
     reply(I.EXPLAINED, "a bad body", AUTHORIZE, error(400, "702"), Rejected("400 702: Why"),
@@ -226,12 +228,7 @@ ADYEN_CASES = Cases(
     connector=ADYEN,
     credentials=CREDENTIALS,
     authorize=AUTHORIZE,
-    commands={
-        Operation.AUTHORIZE: AUTHORIZE,
-        Operation.CAPTURE: CAPTURE,
-        Operation.VOID: VOID,
-        Operation.REFUND: REFUND,
-    },
+    commands={c.operation: c for c in (AUTHORIZE, CAPTURE, VOID, REFUND, INCREMENT)},
     replies=REPLIES,
     declines=ADYEN_DECLINES,
     declined=declined,

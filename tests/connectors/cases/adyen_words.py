@@ -34,6 +34,9 @@ CAPTURE = structs.replace(
 )
 VOID = structs.replace(CAPTURE, operation=Operation.VOID, amount=Money(1299, "EUR"), reference="pay_1-3")
 REFUND = structs.replace(CAPTURE, operation=Operation.REFUND, reference="pay_1-4")
+INCREMENT = structs.replace(
+    CAPTURE, operation=Operation.INCREMENT, amount=Money(1799, "EUR"), increase=Money(500, "EUR"), reference="pay_1-5"
+)
 
 
 def amount(value: int = 1299, currency: str = "EUR") -> dict[str, Any]:

@@ -6,12 +6,12 @@ from msgspec import structs
 
 from scrooge.connectors.connector import Command
 from scrooge.connectors.stripe import STRIPE
-from scrooge.domain.attempt import Operation
 from scrooge.domain.declines import Decline
 from scrooge.domain.outcome import Approved, Declined, Pending, Rejected, ReversalKind, Reversed, Unknown
 from scrooge.money import Money
 
 from .case import Ask, Cases, Item, Reply, declines_in
+from .stripe_increments import INCREMENT, INCREMENT_REPLIES
 from .stripe_news import FORGERIES, NOTICES, STORIES, signed
 from .stripe_words import (
     APPROVED,
@@ -274,18 +274,14 @@ REPLIES = (
     reply(I.QUESTION, "a cancellation refused is no payment refused", KNOWN,
           error("rate_limit_error"), Unknown("the cancellation was refused with HTTP 429"),
           status=429, ask=Ask.ABANDON),
+    *INCREMENT_REPLIES,
 )  # fmt: skip
 
 STRIPE_CASES = Cases(
     connector=STRIPE,
     credentials=CREDENTIALS,
     authorize=AUTHORIZE,
-    commands={
-        Operation.AUTHORIZE: AUTHORIZE,
-        Operation.CAPTURE: CAPTURE,
-        Operation.VOID: VOID,
-        Operation.REFUND: REFUND,
-    },
+    commands={c.operation: c for c in (AUTHORIZE, CAPTURE, VOID, REFUND, INCREMENT)},
     replies=REPLIES,
     declines=STRIPE_DECLINES,
     declined=declined,

@@ -197,6 +197,9 @@ def notifications(raw: bytes) -> list[Notification]:
 # --- the connector: a value --------------------------------------------------------------------
 
 
+ASKED = (Operation.AUTHORIZE, Operation.CAPTURE, Operation.VOID, Operation.REFUND)
+
+
 def check_credentials(credentials: Mapping[str, str], live: bool) -> str | None:
     return unusable(credentials, CREDENTIALS)
 
@@ -221,7 +224,7 @@ EXAMPLEPAY = Connector(
         Operation.REFUND: Endpoint(modification("refunds"), read),
     },
     continuation=Endpoint(proceed, read_confirmed),
-    inquiries={operation: Endpoint(question, read_found) for operation in Operation},
+    inquiries={operation: Endpoint(question, read_found) for operation in ASKED},
     abandon=None,
     replayed=lambda given: given.get("replayed") == "true",
     verify=verify,

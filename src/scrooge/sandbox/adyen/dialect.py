@@ -9,13 +9,14 @@ import msgspec
 from ..wire import Call, Dialect, Reply
 from ..world import World
 from . import fields as f
-from . import management, modifications, payments, tokens
+from . import increments, management, modifications, payments, tokens
 from .errors import Refused
 
 _CHECKOUT = re.compile(r"/v\d+/(payments|payments/details|cancels|payments/(\w+)/(\w+))")
 _STORED = re.compile(r"/v\d+/storedPaymentMethods(?:/([^/]+))?")
 _MANAGEMENT = re.compile(r"/management/v\d+/merchants/([^/]+)/webhooks(?:/([^/]+)(/generateHmac)?)?")
 _CHANGES: dict[str, Callable[[World, f.Json, str], f.Json]] = {
+    "amountUpdates": increments.update,
     "captures": modifications.capture,
     "cancels": modifications.cancel,
     "refunds": modifications.refund,

@@ -32,6 +32,9 @@ _NAMES = {
     "PaymentCaptureRequest": """
         amount applicationInfo enhancedSchemeData lineItems merchantAccount
         platformChargebackLogic reference splits subMerchants""",
+    "PaymentAmountUpdateRequest": """
+        adjustAuthType adjustAuthorisationData amount applicationInfo industryUsage lineItems
+        merchantAccount mpiData reference splits""",
     "PaymentCancelRequest": "applicationInfo merchantAccount reference",
     "StandalonePaymentCancelRequest": "applicationInfo merchantAccount paymentReference reference",
     "PaymentReversalRequest": "applicationInfo merchantAccount reference",

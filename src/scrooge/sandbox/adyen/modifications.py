@@ -15,8 +15,8 @@ from .records import Modification, Payment
 def capture(world: World, document: f.Json, id_: str) -> f.Json:
     """POST /payments/{id}/captures: in parts, each its own, as with multiple partial captures."""
     f.check_names(document, "PaymentCaptureRequest")
-    payment, auth, change, currency = _begin(world, document, id_)
-    reason = _mismatch(payment, currency)
+    payment, auth, change, currency = begin(world, document, id_)
+    reason = mismatch(payment, currency)
     if not reason:
         try:
             acquirer.capture(
@@ -29,17 +29,17 @@ def capture(world: World, document: f.Json, id_: str) -> f.Json:
             )
         except acquirer.NoRoom as error:
             reason = _no_room(auth, error)
-    _told(world, payment, change, "CAPTURE", reason, "capture")
+    told(world, payment, change, "CAPTURE", reason, "capture")
     if not reason and _outcome(auth) == "capture_fails":
         world.later("adyen.capture_fails", change.id)
-    return _received(document, payment, change, document["amount"])
+    return received(document, payment, change, document["amount"])
 
 
 def refund(world: World, document: f.Json, id_: str) -> f.Json:
     """POST /payments/{id}/refunds."""
     f.check_names(document, "PaymentRefundRequest")
-    payment, auth, change, currency = _begin(world, document, id_)
-    reason = _mismatch(payment, currency)
+    payment, auth, change, currency = begin(world, document, id_)
+    reason = mismatch(payment, currency)
     pending = _outcome(auth) == "refund_pending"
     if not reason:
         try:
@@ -52,10 +52,10 @@ def refund(world: World, document: f.Json, id_: str) -> f.Json:
     if pending and not reason:
         world.later("adyen.refund_succeeds", change.id)
     else:
-        _told(world, payment, change, "REFUND", reason, "refund")
+        told(world, payment, change, "REFUND", reason, "refund")
     if not reason and _outcome(auth) == "refund_fails":
         world.later("adyen.refund_fails", change.id)
-    return _received(document, payment, change, document["amount"])
+    return received(document, payment, change, document["amount"])
 
 
 def cancel(world: World, document: f.Json, id_: str) -> f.Json:
@@ -64,7 +64,7 @@ def cancel(world: World, document: f.Json, id_: str) -> f.Json:
     payment, auth = find(world, f.merchant(document), id_)
     change = _whole(world, payment, auth, f.optional(document, "reference") or "")
     _void(world, payment, auth, change, "CANCELLATION")
-    return _received(document, payment, change)
+    return received(document, payment, change)
 
 
 def reverse(world: World, document: f.Json, id_: str) -> f.Json:
@@ -74,15 +74,15 @@ def reverse(world: World, document: f.Json, id_: str) -> f.Json:
     change = _whole(world, payment, auth, f.optional(document, "reference") or "")
     if not auth.captured_minor:
         _void(world, payment, auth, change, "CANCEL_OR_REFUND", {"modification.action": "cancel"})
-        return _received(document, payment, change)
+        return received(document, payment, change)
     minor, reason = acquirer.unrefunded(auth), ""
     try:
         acquirer.refund(world, auth, minor, reference=change.reference, psp_reference=change.id)
     except acquirer.NoRoom as error:
         reason = _no_refund(auth, error)
     action = {"modification.action": "refund"}
-    _told(world, payment, change, "CANCEL_OR_REFUND", reason, "refund", action)
-    return _received(document, payment, change)
+    told(world, payment, change, "CANCEL_OR_REFUND", reason, "refund", action)
+    return received(document, payment, change)
 
 
 def cancel_by_reference(world: World, document: f.Json) -> f.Json:
@@ -154,7 +154,7 @@ def find(world: World, account: str, id_: str) -> tuple[Payment, Authorization]:
     return payment, auth
 
 
-def _begin(world: World, document: f.Json, id_: str) -> tuple[Payment, Authorization, Modification, str]:
+def begin(world: World, document: f.Json, id_: str) -> tuple[Payment, Authorization, Modification, str]:
     account = f.merchant(document)
     value, currency, minor = f.amount(document)
     payment, auth = find(world, account, id_)
@@ -196,10 +196,10 @@ def _void(
     except acquirer.NoRoom:
         done = "captured" if auth.captured_minor else "cancelled or refused"
         reason = f"Transaction has already been {done}"
-    _told(world, payment, change, code, reason, "void", more)
+    told(world, payment, change, code, reason, "void", more)
 
 
-def _told(
+def told(
     world: World,
     payment: Payment,
     change: Modification,
@@ -232,7 +232,7 @@ def _told(
     announce(world, payment, news)
 
 
-def _received(document: f.Json, payment: Payment, change: Modification, amount: f.Json | None = None) -> f.Json:
+def received(document: f.Json, payment: Payment, change: Modification, amount: f.Json | None = None) -> f.Json:
     answer: f.Json = {
         "merchantAccount": payment.merchant_account,
         "paymentPspReference": payment.id,
@@ -252,7 +252,7 @@ def _outcome(auth: Authorization) -> str:
     return card.outcome if card else ""
 
 
-def _mismatch(payment: Payment, currency: str) -> str:
+def mismatch(payment: Payment, currency: str) -> str:
     same = currency == payment.currency
     return "" if same else "Modification currency differs from the payment's"
 

@@ -39,6 +39,7 @@ def pay(world: World, document: f.Json, origin: str) -> f.Json:
         value=value,
         currency=currency,
         sale=not _manual(document),
+        preauthorized=f.mapping(document, "additionalData").get("authorisationType") == "PreAuth",
         number=method.number,
         month=method.month,
         year=method.year,

@@ -16,6 +16,7 @@ class Payment(Record, frozen=True, kw_only=True):
     year: int
     return_url: str
     visible_at: float
+    preauthorized: bool = False  # asked to be one whose amount may change
     shopper_reference: str | None = None
     stores: bool = False
     challenge: str | None = None

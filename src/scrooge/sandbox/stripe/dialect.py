@@ -9,7 +9,7 @@ import msgspec
 
 from ..wire import Call, Dialect, Reply
 from ..world import World
-from . import captures, intents, lookups, methods, refunds
+from . import captures, increments, intents, lookups, methods, refunds
 from . import form as f
 from .documents import API_VERSION, Document
 from .errors import Refused
@@ -53,6 +53,9 @@ ROUTES: dict[tuple[str, ...], Route] = {
         " application_fee_amount transfer_data",
     ),
     ("POST", "payment_intents", "*", "cancel"): _route(captures.cancel, "cancellation_reason"),
+    ("POST", "payment_intents", "*", "increment_authorization"): _route(
+        increments.increment, "amount metadata description statement_descriptor application_fee_amount transfer_data"
+    ),
     ("POST", "refunds"): _route(
         refunds.create,
         "amount charge payment_intent reason metadata refund_application_fee reverse_transfer instructions_email",

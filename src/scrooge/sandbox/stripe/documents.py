@@ -141,7 +141,7 @@ def charge_document(world: World, charge: Charge) -> Document:
         "paid": paid,
         "payment_intent": intent.id,
         "payment_method": charge.payment_method,
-        "payment_method_details": {"card": _card_details(auth, charge), "type": "card"},
+        "payment_method_details": {"card": _card_details(auth, charge, intent.incremental), "type": "card"},
         "refunded": paid and given_back >= auth.minor,
         "statement_descriptor": intent.facts.get("statement_descriptor"),
         "statement_descriptor_suffix": intent.facts.get("statement_descriptor_suffix"),
@@ -149,7 +149,7 @@ def charge_document(world: World, charge: Charge) -> Document:
     }
 
 
-def _card_details(auth: Authorization, charge: Charge) -> Document:
+def _card_details(auth: Authorization, charge: Charge, incremental: bool) -> Document:
     """`payment_method_details.card`: what the network said about the card."""
     return {
         "amount_authorized": to_units("stripe", auth.currency, auth.minor),
@@ -163,7 +163,7 @@ def _card_details(auth: Authorization, charge: Charge) -> Document:
         "extended_authorization": {"status": "disabled"},
         "fingerprint": f"Sandbox{auth.number[-8:]}",
         "funding": "credit",
-        "incremental_authorization": {"status": "unavailable"},
+        "incremental_authorization": {"status": "available" if incremental else "unavailable"},
         "installments": None,
         "last4": auth.number[-4:],
         "mandate": None,

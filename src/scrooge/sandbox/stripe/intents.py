@@ -97,7 +97,8 @@ def attempt(world: World, who: Who, intent: Intent, form: f.Form, method: Token)
         wants_challenge=card_options.get("request_three_d_secure") in ("any", "challenge"),
         exemption="low_value" if (intent.currency, intent.amount <= _LOW_VALUE_MAX) == ("EUR", True) else "",
     )
-    intent = structs.replace(intent, payment_method=method.id, error=None)
+    asked = card_options.get("request_incremental_authorization", "never")
+    intent = structs.replace(intent, payment_method=method.id, error=None, incremental=asked == "if_available")
     intent, verdict = charge(world, who, intent, method, ask)
     if verdict.answer == "challenge":
         if f.flag(form, "error_on_requires_action"):

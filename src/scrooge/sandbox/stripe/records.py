@@ -44,6 +44,7 @@ class Intent(Record, frozen=True, kw_only=True):
     facts: dict[str, str | None]  # description, customer, descriptors, return_url and the like
     payment_method: str | None = None
     payment_method_types: list[str]
+    incremental: bool = False  # asked to be one whose authorization may be raised
     charge: str | None = None
     challenge: str | None = None
     error: dict[str, Any] | None = None

@@ -33,15 +33,24 @@ WITH moved AS (
         ON first.bucket = parent.bucket AND first.payment_id = parent.payment_id AND first.id = parent.parent_id
      WHERE m.operation IN ('void', 'refund')
      GROUP BY 1
+), added AS (  -- by increments, by the reference of the authorization that they raised
+    SELECT parent.reference, sum(m.minor) AS minor
+      FROM moved m
+      JOIN attempts child ON child.reference = m.reference AND child.parent_id IS NOT NULL
+      JOIN attempts parent
+        ON parent.bucket = child.bucket AND parent.payment_id = child.payment_id AND parent.id = child.parent_id
+     WHERE m.operation = 'increment'
+     GROUP BY 1
 ), taken AS (
     SELECT reference, sum(minor) AS minor, max(minor) AS each
       FROM moved
      WHERE operation IN ('authorize', 'sale') AND minor > 0
      GROUP BY reference
 ), standing AS (
-    SELECT split_part(t.reference, '-', 1) AS payment, ceil((t.minor - coalesce(g.minor, 0)) / t.each) AS times
-      FROM taken t LEFT JOIN given_back g USING (reference)
-     WHERE t.minor > coalesce(g.minor, 0)
+    SELECT split_part(t.reference, '-', 1) AS payment,
+           ceil((t.minor + coalesce(a.minor, 0) - coalesce(g.minor, 0)) / (t.each + coalesce(a.minor, 0))) AS times
+      FROM taken t LEFT JOIN given_back g USING (reference) LEFT JOIN added a USING (reference)
+     WHERE t.minor + coalesce(a.minor, 0) > coalesce(g.minor, 0)
 )
 SELECT count(*) OVER () AS total, payment, sum(times)::bigint AS times
   FROM standing
