@@ -55,4 +55,20 @@ STEERING = (
         "own = policy.outer or policy",
         ("tests/flows/test_policies_of_callers.py",),
     ),
+    Mutant(
+        "checked-beside-others-than-count",
+        "a policy is activated that was checked beside others than those that are active by then",
+        FLOWS + "policies.py",
+        "if beside is not None and beside != await others(connection, desk, caller):",
+        "if beside is not None and beside != beside:",
+        ("tests/steering/test_bounds.py::test_of_two_that_leave_nothing_together_only_one_is_activated",),
+    ),
+    Mutant(
+        "prices-made-while-payments-wait",
+        "a day's prices are made when its first payment asks for them",
+        STORAGE + "routed.py",
+        "        costs.prepare(time.time_ns() // 1000)\n",
+        "",
+        ("tests/steering/test_bounds.py::test_prices_that_count_are_made_for_today_and_tomorrow",),
+    ),
 )

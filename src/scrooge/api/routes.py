@@ -236,7 +236,7 @@ ROUTES = (
     Route(method="GET", path="/v1/routing/tariffs", handler=routing.all_tariffs, scope=STEER, query=rb.PolicyFilter,
           answers={200: ra.RoutingTariffsList}, summary="List every version of the prices, newest first"),
     Route(method="POST", path="/v1/routing/switches", handler=routing.switch, scope=STEER_WRITE, body=rb.MakeSwitch,
-          answers={201: ra.RoutingSwitch}, problems=(e.UnknownConnectorAccount,),
+          answers={201: ra.RoutingSwitch}, problems=(e.UnknownConnectorAccount, e.TooManySwitches),
           summary="Switch an account, or some of its payments, by hand; replaces one for the same payments"),
     Route(method="GET", path="/v1/routing/switches", handler=routing.switches, scope=STEER, query=rb.SwitchFilter,
           answers={200: ra.RoutingSwitchList}, summary="List the switches that count, newest first"),

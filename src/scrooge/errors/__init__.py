@@ -86,6 +86,7 @@ from scrooge.errors.routing import (
     PolicyRefused,
     RoutingUnavailable,
     TariffsRefused,
+    TooManySwitches,
 )
 from scrooge.errors.service import (
     DatabaseUnavailable,
@@ -238,6 +239,7 @@ __all__ = [
     "TemplateMismatch",
     "TestCardInLiveMode",
     "TooManyEndpoints",
+    "TooManySwitches",
     "Unauthenticated",
     "UnknownBrand",
     "UnknownConnector",

@@ -17,6 +17,12 @@ class ActivePolicyChanged(Problem):
     status = 409
 
 
+class TooManySwitches(Problem):
+    """As many switches count for the merchant in this mode as there may be; end some first."""
+
+    status = 409
+
+
 class RoutingUnavailable(Problem):
     """This process cannot read the active routing policy: it is older than the policy. Nothing was sent."""
 

@@ -4,6 +4,7 @@ Each change is one transaction with its audit row, and this process knows it at 
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -20,6 +21,8 @@ from scrooge.storage import policies
 from scrooge.storage.access import find_caller
 from scrooge.storage.directory import note
 from scrooge.storage.policies import Desk, Version
+
+TURNS_MOST = 5  # checks beside others that change meanwhile
 
 
 class Diff(Struct, frozen=True):
@@ -53,10 +56,13 @@ async def read(s: Scrooge, desk: Desk, policy_id: str) -> Version:
 async def activate(s: Scrooge, desk: Desk, policy_id: str, expected: str | None, reason: str) -> Version:
     """Said twice, it is the same answer. Raises NotFound, ActivePolicyChanged, PolicyRefused."""
     version = await checked(s, desk, policy_id)
-    await s.routing.refresh()
-    await check_together(s, desk, version)
-    await turn(s, desk, version.caller_id, version.id, "activation", reason, expected=(expected,))
-    return await read(s, desk, policy_id)
+    for _ in range(TURNS_MOST):
+        await s.routing.refresh()
+        beside = await check_together(s, desk, version)
+        known = {caller: policy for caller, policy in beside.items() if caller != version.caller_id}
+        if await turn(s, desk, version.caller_id, version.id, "activation", reason, expected=(expected,), beside=known):
+            return await read(s, desk, policy_id)
+    raise ActivePolicyChanged("other policies were activated again and again while this one was checked beside them")
 
 
 async def roll_back(s: Scrooge, desk: Desk, policy_id: str | None, caller: str | None, reason: str) -> Version | None:
@@ -110,9 +116,13 @@ async def compare(s: Scrooge, desk: Desk, policy_id: str, base_id: str | None) -
 @redone
 async def turn(
     s: Scrooge, desk: Desk, caller: str | None, to: str | None, kind: str, reason: str,
-    expected: tuple[str | None] | None = None,
-) -> None:  # fmt: skip
-    """The next line of the history, unless it would change nothing. Raises ActivePolicyChanged."""
+    expected: tuple[str | None] | None = None, beside: Mapping[str | None, str] | None = None,
+) -> bool:  # fmt: skip
+    """The next line of the history, unless it would change nothing. Raises ActivePolicyChanged.
+
+    `beside`: the others that it was checked with, by caller. False: they are not those that are active, and nothing was
+    changed.
+    """
     async with s.db.transaction() as connection:
         await policies.begin(connection)
         before = await policies.active(connection, desk, caller)
@@ -121,7 +131,16 @@ async def turn(
                 raise ActivePolicyChanged(
                     f"active is {before[0] or 'no policy'}", param="expect_active", active=before[0]
                 )
+            if beside is not None and beside != await others(connection, desk, caller):
+                return False
             await policies.activate(connection, desk, caller, to, before, kind, reason)
             detail = {"from": before[0], "to": to, "reason": reason}
             await note(connection, desk.author, f"routing_policy_{kind}", to or before[0] or "", detail)
     await s.routing.refresh()
+    return True
+
+
+async def others(connection: Any, desk: Desk, caller: str | None) -> dict[str | None, str]:
+    """The active policies of other scopes, as nobody can change them until this transaction ends."""
+    found = await policies.all_active(connection, desk)
+    return {whose: policy for whose, policy in found.items() if whose != caller}

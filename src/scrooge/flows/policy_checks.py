@@ -20,6 +20,7 @@ from scrooge.storage.access import find_caller
 from scrooge.storage.directory import ConnectorAccount
 from scrooge.storage.policies import Desk, Version
 
+SHOWN_MOST = 100  # findings in an answer
 PLACE = re.compile(r"(.*?)(?: - at (?:`key` in )?`\$\.?(.*)`)?", re.DOTALL)
 
 
@@ -37,12 +38,13 @@ def parsed(document: Any, kind: type[Any] = Policy) -> Any:
 
 
 def refuse(findings: Iterable[Finding], kind: type[Any] = Policy) -> None:
-    """Raises PolicyRefused or TariffsRefused when there is a finding."""
-    told = [shown(f) for f in findings]
-    if not told:
+    """Raises PolicyRefused or TariffsRefused when there is a finding; of very many it shows the first."""
+    found = list(findings)
+    if not found:
         return
+    told = [shown(f) for f in found[:SHOWN_MOST]]
     problem, what = (PolicyRefused, "the policy") if kind is Policy else (TariffsRefused, "the prices")
-    more = f", and {len(told) - 1} more" if len(told) > 1 else ""
+    more = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
     place = f"{told[0]['place']}: " if told[0]["place"] else ""
     raise problem(f"{what} cannot be used: {place}{told[0]['problem']}{more}", findings=told)
 
@@ -96,11 +98,17 @@ async def check(s: Scrooge, desk: Desk, policy: Policy) -> str | None:
     return caller
 
 
-async def check_together(s: Scrooge, desk: Desk, version: Version) -> None:
-    """The policy within the merchant's, or around those of callers, as they are active. Raises PolicyRefused."""
+async def check_together(s: Scrooge, desk: Desk, version: Version) -> dict[str | None, str]:
+    """The policy within the merchant's, or around those of callers, as they are active: those, by caller.
+
+    Raises PolicyRefused.
+    """
+    whose = desk.merchant, desk.livemode
+    active = {c: policy for (m, live, c), policy in s.routing.active.items() if (m, live) == whose}
+    mine = {c: p for (m, live, c), p in s.routing.compiled.items() if (m, live) == whose}
     own, everybodys = await compiled(s, version.policy), version.caller is None
-    mine = {c: p for (m, live, c), p in s.routing.compiled.items() if (m, live) == (desk.merchant, desk.livemode)}
     others = [p for c, p in mine.items() if p is not None and (c is None) is not everybodys]
     for other in others:
         pair = await (compiled(s, other.policy, own) if everybodys else compiled(s, own.policy, other))
         refuse(await findings(s, partial(stranded, pair)))
+    return active

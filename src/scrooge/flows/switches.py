@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from scrooge.errors import InvalidField, NotFound, UnknownConnectorAccount
+from scrooge.errors import InvalidField, NotFound, TooManySwitches, UnknownConnectorAccount
 from scrooge.flows.policy_checks import accounts, findings, names, parsed, refuse
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.postgres.database import redone
@@ -16,6 +16,8 @@ from scrooge.routing.when import faults as wrong
 from scrooge.storage import policies
 from scrooge.storage.directory import note
 from scrooge.storage.policies import Desk, Switch, Tariffs
+
+SWITCHES_MOST = 200  # that count, of a merchant in one mode: every payment looks through those of its accounts
 
 
 @redone
@@ -44,7 +46,10 @@ async def set_tariffs(s: Scrooge, desk: Desk, document: Any, notes: str) -> tupl
 async def switch(
     s: Scrooge, desk: Desk, account: str, state: str, when: Any, reason: str, expires_at: int | None
 ) -> Switch:
-    """Counts for new authorizations until it expires or is ended. Raises InvalidField, UnknownConnectorAccount."""
+    """Counts for new authorizations until it expires or is ended.
+
+    Raises InvalidField, UnknownConnectorAccount, TooManySwitches.
+    """
     found = next((a for a in await accounts(s, desk) if account in (a.id, a.name)), None)
     if found is None:
         raise UnknownConnectorAccount("no such connector account", param="connector_account")
@@ -59,6 +64,8 @@ async def switch(
     async with s.db.transaction() as connection:
         await policies.begin(connection)
         switch_id, replaced = await policies.switch(connection, desk, found.id, state, condition, reason, expires_at)
+        if await policies.switches_counting(connection, desk) > SWITCHES_MOST:
+            raise TooManySwitches(f"{SWITCHES_MOST} switches count already: end some first")
         detail = {"account": found.id, "state": state, "reason": reason, "replaces": replaced}
         await note(connection, desk.author, "routing_switched", switch_id, detail)
     await s.routing.refresh()

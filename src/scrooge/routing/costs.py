@@ -1,6 +1,6 @@
 """What a payment is expected to cost at each account, in billionths of a minor unit: integers, no floats. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from iso3166 import countries_by_alpha2
@@ -72,8 +72,11 @@ FREE = Price()
 
 
 class Row(Struct, frozen=True):
+    """A fee of an account, and the place of its condition among the table's."""
+
     account: str
     fee: Fee
+    condition: int
 
 
 class Table:
@@ -82,6 +85,9 @@ class Table:
     def __init__(self, rows: Sequence[Row], conditions: Sequence[When], accounts: frozenset[str]) -> None:
         self.rows, self.accounts = rows, accounts
         self.matcher = Matcher(conditions)
+        self.places: list[list[int]] = [[] for _ in conditions]  # of the rows with each condition
+        for place, row in enumerate(rows):
+            self.places[row.condition].append(place)
         self.kept: dict[tuple[str, int], Mapping[str, Price]] = {}
 
     def prices(self, facts: Facts) -> Mapping[str, Price]:
@@ -91,8 +97,10 @@ class Table:
         if found is None:
             if len(self.kept) >= KEPT:
                 self.kept.clear()
-            met = [row for i, row in enumerate(self.rows) if key[1] >> i & 1]
-            found = {a: price([r.fee for r in met if r.account == a], facts.currency) for a in self.accounts}
+            met: dict[str, list[Fee]] = {account: [] for account in self.accounts}
+            for place in sorted(place for i in ones(key[1]) for place in self.places[i]):
+                met[self.rows[place].account].append(self.rows[place].fee)
+            found = {account: price(fees, facts.currency) for account, fees in met.items()}
             self.kept[key] = found
         return found
 
@@ -114,16 +122,27 @@ class Costs:
     def prices(self, facts: Facts) -> Mapping[str, Price]:
         """What every account that has a tariff at that moment takes for such a payment."""
         today = facts.at // DAY
-        table = self.tables.get(today)
-        if table is None:
-            if len(self.tables) > 4:
-                self.tables.clear()
-            table = self.tables[today] = self.table(today)
-        return table.prices(facts)
+        return (self.tables.get(today) or self.made(today)).prices(facts)
+
+    def made(self, day: int) -> Table:
+        if len(self.tables) > 4:
+            self.tables.clear()
+        table = self.tables[day] = self.table(day)
+        return table
+
+    def ready(self, at: int) -> bool:
+        """Are the tables of this day and the next there?"""
+        return at // DAY in self.tables and at // DAY + 1 in self.tables
+
+    def prepare(self, at: int) -> None:
+        """Makes them, in a thread: of many prices that takes longer than a payment should wait."""
+        for day in (at // DAY, at // DAY + 1):
+            if day not in self.tables:
+                self.made(day)
 
     def table(self, today: int) -> Table:
         rows: list[Row] = []
-        conditions: list[When] = []
+        conditions: dict[When, int] = {}  # once each: accounts share schedules
         accounts = set()
         for tariff, (first, end) in self.spans:
             if not (first <= today and (end is None or today < end)):
@@ -132,9 +151,16 @@ class Costs:
             for fee in (*tariff.fees, *(f for name in tariff.schedules for f in self.schedules[name])):
                 condition = regional(fee, tariff)
                 if condition is not None:
-                    rows.append(Row(tariff.account, fee))
-                    conditions.append(condition)
-        return Table(rows, conditions, frozenset(accounts))
+                    rows.append(Row(tariff.account, fee, conditions.setdefault(condition, len(conditions))))
+        return Table(rows, tuple(conditions), frozenset(accounts))
+
+
+def ones(bits: int) -> Iterator[int]:
+    """The places of the bits that are set."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
 
 
 def price(fees: Sequence[Fee], currency: str) -> Price:

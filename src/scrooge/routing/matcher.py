@@ -6,7 +6,7 @@ two payments that are alike in all of them are alike to every condition, so a po
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, structs
@@ -72,16 +72,9 @@ def value_axis(word: Word, conditions: Sequence[When], everything: int) -> Axis 
     named = {i: given for i, c in enumerate(conditions) if (given := c.named(name)) is not None}
     if not named:
         return None
-    others = everything
-    for i, (_, taken) in named.items():
-        others &= ~(taken << i)  # A value that nobody names meets every condition that does not ask for some.
-    table: dict[str, int] = {}
-    for value in {v for values, _ in named.values() for v in values}:
-        bits = everything
-        for i, (values, taken) in named.items():
-            if (value in values) is not taken:
-                bits &= ~(1 << i)
-        table[value] = bits
+    # A value that nobody names meets every condition that does not ask for some; one that is named turns theirs.
+    others = everything & ~sum(taken << i for i, (_, taken) in named.items())
+    table = {value: others ^ bits for value, bits in naming(named).items()}
     atoms = [(bits, {name: value}) for value, bits in sorted(table.items())]
     another = unnamed(word, table)
     if another is not None:
@@ -91,6 +84,15 @@ def value_axis(word: Word, conditions: Sequence[When], everything: int) -> Axis 
         return table.get(getattr(facts, name), others)
 
     return Axis(read, distinct(atoms))
+
+
+def naming(named: Mapping[int, tuple[Collection[str], bool]]) -> dict[str, int]:
+    """For each value the bits of the conditions that name it, be it to take it or not."""
+    found: dict[str, int] = {}
+    for i, (values, _) in named.items():
+        for value in values:
+            found[value] = found.get(value, 0) | 1 << i
+    return found
 
 
 def unnamed(word: Word, table: dict[str, int]) -> str | None:
@@ -108,14 +110,16 @@ def prefix_axis(word: Word, conditions: Sequence[When], everything: int) -> Axis
     if not named:
         return None
 
-    def bits_of(digits: str) -> int:
-        bits = everything
-        for i, (prefixes, taken) in named.items():
-            if digits.startswith(prefixes) is not taken:
-                bits &= ~(1 << i)
-        return bits
+    base = everything & ~sum(taken << i for i, (_, taken) in named.items())
+    known = naming(named)
 
-    table = {prefix: bits_of(prefix) for values, _ in named.values() for prefix in values}
+    def bits_of(digits: str) -> int:
+        bits = 0
+        for length in range(len(digits) + 1):
+            bits |= known.get(digits[:length], 0)
+        return base ^ bits
+
+    table = {prefix: bits_of(prefix) for prefix in known}
     others = bits_of(UNKNOWN)
     lengths = sorted({len(prefix) for prefix in table}, reverse=True)
     atoms = [(others, {name: UNKNOWN})]
@@ -153,22 +157,30 @@ def money_axis(conditions: Sequence[When], everything: int) -> Axis | None:
     named = {v for c in conditions if (given := c.named("currency")) for v in given[0]}
     named |= {currency for ranges in spans for currency, _, _ in ranges}
 
+    def meets(i: int, currency: str, minor: int) -> bool:
+        given, wanted = conditions[i].named("currency"), conditions[i].amount
+        if given is not None and (currency in given[0]) is not given[1]:
+            return False
+        return wanted is None or any(currency == cur and low <= minor <= high for cur, low, high in spans[i])
+
     def bits_of(currency: str, minor: int) -> int:
-        bits = 0
-        for i, c in enumerate(conditions):
-            given = c.named("currency")
-            if given is not None and (currency in given[0]) is not given[1]:
-                continue
-            if c.amount is None or any(currency == cur and low <= minor <= high for cur, low, high in spans[i]):
-                bits |= 1 << i
-        return bits
+        return sum(1 << i for i in range(len(conditions)) if meets(i, currency, minor))
 
     table: dict[str, tuple[list[int], list[int]]] = {}
     atoms: list[tuple[int, Example]] = []
     for currency in sorted(named):
-        ends = [(low, high + 1) for ranges in spans for cur, low, high in ranges if cur == currency]
-        starts = sorted({1, *(edge for pair in ends for edge in pair if 1 < edge <= MINOR_MAX)})
-        masks = [bits_of(currency, start) for start in starts]
+        edges: dict[int, set[int]] = {1: set()}  # where something changes, and for which conditions
+        for i, ranges in enumerate(spans):
+            for edge in (edge for cur, low, high in ranges if cur == currency for edge in (low, high + 1)):
+                if 1 < edge <= MINOR_MAX:
+                    edges.setdefault(edge, set()).add(i)
+        starts = sorted(edges)
+        masks = [bits_of(currency, 1)]
+        for start in starts[1:]:
+            bits = masks[-1]
+            for i in edges[start]:
+                bits = bits & ~(1 << i) | meets(i, currency, start) << i
+            masks.append(bits)
         table[currency] = starts, masks
         atoms += [(bits, {"currency": currency, "minor": start}) for start, bits in zip(starts, masks, strict=True)]
     others = bits_of(UNKNOWN, 1)

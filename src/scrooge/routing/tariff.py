@@ -17,6 +17,9 @@ Percent = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,2})(\.[0-9]{1,7})?$")]
 Sum = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?$")]
 
 
+FEES_MOST = 50_000  # in all: of so many a day's table takes a third of a second
+
+
 class Fee(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """`rate` in percent of the amount, `fixed` in major units by payment currency ("0.10"); `least` and `most` bound
     their sum. `region`: where the card's issuer is, seen from the account. `on`: what is paid for; a PSP that takes its
@@ -91,6 +94,10 @@ def days(day: str) -> int:
 def faults(prices: Prices) -> Iterator[str]:
     """What does not hold together: the place, and what is wrong there."""
     names = [s.name for s in prices.schedules]
+    fees = {s.name: len(s.fees) for s in prices.schedules}
+    if sum(len(t.fees) + sum(fees.get(name, 0) for name in t.schedules) for t in prices.tariffs) > FEES_MOST:
+        yield f"tariffs: more than {FEES_MOST:,} fees, those of schedules counted for each tariff that shares them"
+        return
     for name in sorted({n for n in names if names.count(n) > 1}):
         yield f"schedules: {name!r} is there twice"
     for i, schedule in enumerate(prices.schedules):

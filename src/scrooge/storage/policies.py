@@ -146,6 +146,13 @@ async def active(connection: Any, desk: Desk, caller: str | None) -> tuple[str |
     return (None, 0) if row is None else (public("pol", row["policy_id"]), row["number"])
 
 
+async def all_active(connection: Any, desk: Desk) -> dict[str | None, str]:
+    """The active policies by caller; None is everybody's."""
+    rows = await run(connection, Q["all_active"], hex_of(desk.merchant), desk.livemode)
+    found = {public("clr", r["caller_id"]): public("pol", r["policy_id"]) for r in rows}
+    return {caller: policy for caller, policy in found.items() if policy is not None}
+
+
 async def activate(
     connection: Any, desk: Desk, caller: str | None, policy: str | None, before: tuple[str | None, int], kind: str,
     reason: str,
@@ -220,6 +227,11 @@ async def switch(
         at_moment(expires_at), desk.author,
     )  # fmt: skip
     return switch_id, [public("swi", r["id"]) or "" for r in rows]
+
+
+async def switches_counting(connection: Any, desk: Desk) -> int:
+    row = await run(connection, Q["switches_counting"], hex_of(desk.merchant), desk.livemode)
+    return int(row["several"])
 
 
 async def end_switch(connection: Any, desk: Desk, switch_id: str) -> bool:

@@ -41,6 +41,12 @@ SELECT policy_id, number FROM routing_activations
  ORDER BY number DESC
  LIMIT 1;
 
+-- all_active :many
+SELECT DISTINCT ON (caller_id) caller_id, policy_id
+  FROM routing_activations
+ WHERE merchant_id = $1 AND livemode = $2
+ ORDER BY caller_id, number DESC;
+
 -- activate :none
 INSERT INTO routing_activations (merchant_id, livemode, caller_id, number, policy_id, previous_id, kind, author, reason)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
@@ -81,6 +87,11 @@ UPDATE routing_switches
    SET ended_at = now(), ended_by = $5
  WHERE merchant_id = $1 AND livemode = $2 AND connector_account_id = $3 AND condition = $4::jsonb AND ended_at IS NULL
 RETURNING id;
+
+-- switches_counting :one
+SELECT count(*) AS several
+  FROM routing_switches
+ WHERE merchant_id = $1 AND livemode = $2 AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > now());
 
 -- end_switch :one
 UPDATE routing_switches

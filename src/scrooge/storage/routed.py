@@ -6,6 +6,7 @@ goes on to count.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,15 @@ class Routing:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.refresh()
+                await self.prepare()
             except Exception as error:
                 log.warning("routing_not_read", error=type(error).__name__)
+
+    async def prepare(self) -> None:
+        """The prices of the day that begins next, before the first payment asks for them."""
+        at = time.time_ns() // 1000
+        for costs in [costs for costs in self.priced.values() if not costs.ready(at)]:
+            await asyncio.to_thread(costs.prepare, at)
 
     async def refresh(self) -> None:
         """Reads what changed since the last time. Raises DatabaseUnavailable."""
@@ -209,7 +217,9 @@ def costs_of(tariff_id: str, text: str, ids: Mapping[str, str]) -> Costs | None:
     try:
         prices = tariff.from_json(text)
         known = tuple(structs.replace(t, account=ids[t.account]) for t in prices.tariffs if t.account in ids)
-        return Costs(Prices(schedules=prices.schedules, tariffs=known), tariff_id)
+        costs = Costs(Prices(schedules=prices.schedules, tariffs=known), tariff_id)
+        costs.prepare(time.time_ns() // 1000)
+        return costs
     except (msgspec.MsgspecError, ValueError) as error:
         log.error("routing_tariffs_unreadable", tariffs=tariff_id, error=str(error))
         return None
