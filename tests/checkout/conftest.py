@@ -53,7 +53,7 @@ class Visit:
     async def checkout(self, shop_url: str, psp: str = "stripe") -> None:
         """From the shop's front to the card form."""
         await self.page.goto(shop_url)
-        await self.page.get_by_label(psp.capitalize()).check()
+        await self.page.get_by_label(psp[:1].upper() + psp[1:]).check()
         await self.page.get_by_role("button", name="To the checkout").click()
         await self.form.get_by_label("Card number").wait_for()
 

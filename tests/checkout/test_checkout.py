@@ -41,6 +41,18 @@ async def test_a_card_typed_into_the_form_pays_and_only_the_vault_ever_gets_the_
     assert [(t["operation"], t["outcome"], t["minor"]) for t in sales] == [("sale", "approved", 1299)]
 
 
+async def test_a_shopper_who_names_no_psp_goes_where_the_payment_is_routed(checkout: Checkout):
+    async with checkout.visit() as visit:
+        await visit.checkout(checkout.shop_url, "whichever Scrooge routes it to")
+        await visit.fill(VISA)
+        await visit.send()
+        await visit.heading("Thank you, it is paid")
+        payment = await checkout.payment(visit.page)
+        assert payment["connector_account"] in PSPS
+        assert payment["connector_account"].capitalize() in await visit.page.inner_text("dl")
+        clean(visit)
+
+
 BANK = {
     "success": ("Confirm the payment", "Thank you, it is paid", "captured"),
     "fail": ("Fail the authentication", "The card was declined", "declined"),

@@ -209,7 +209,7 @@ def checkout(shop: Shop, where: Addresses, folder: Path) -> Job:
     config = ShopConfig(
         host=where.host, port=where.shop_port, api_url=where.api_url, api_key=shop.keys["checkout"],
         vault_url=where.vault_url, vault_key=shop.vault_key, snippet=snippet(where.vault_url),
-        accounts=[contract.name for contract in shop.contracts.values()],
+        accounts=shop.psps,
     )  # fmt: skip
     file = folder / "checkout.json"
     write_private(file, config)

@@ -93,8 +93,7 @@ def noticed(during: list[tuple[float, bool, bool]]) -> float | None:
 
 async def make_policy(shop: Shop, http: aiohttp.ClientSession) -> None:
     """The merchant's policy: any of its PSPs, by what is expected of them. Once; a later start finds it active."""
-    names = [shop.contracts[psp].name for psp in ("stripe", "adyen")]
-    document = {"name": "demo", "accounts": {name: {} for name in names}, **POLICY}
+    document = {"name": "demo", "accounts": {name: {} for name in shop.psps}, **POLICY}
     made = await posted(shop, http, "policies", {"document": document})
     if made["state"] != "active":
         await posted(shop, http, f"policies/{made['id']}/activate", {"expect_active": None})

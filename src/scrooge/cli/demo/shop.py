@@ -58,6 +58,11 @@ class Shop(Struct):
     contracts: dict[str, Contract] = {}  # by connector
     instruments: dict[str, list[str]] = {}
 
+    @property
+    def psps(self) -> list[str]:
+        """The accounts that take payments; the token provider's does not."""
+        return [self.contracts[psp].name for psp in ("stripe", "adyen")]
+
 
 class Refused(Problem):
     """The demo asked for something that was refused: a bug, or data that something else changed."""

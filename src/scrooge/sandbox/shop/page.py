@@ -52,6 +52,9 @@ PAGE = """<!doctype html>
 """
 
 
+ROUTED = "any"  # instead of an account
+
+
 def page(title: str, content: str, *, head: str = "", kind: str = "") -> str:
     """`content` and `head` are HTML already."""
     shown = f' class="{kind}"' if kind else ""
@@ -59,15 +62,17 @@ def page(title: str, content: str, *, head: str = "", kind: str = "") -> str:
 
 
 def goods(accounts: list[str]) -> str:
+    """The way Scrooge would go comes first; the others are for seeing each PSP."""
     amounts = "\n".join(
         f'<label><input type="radio" name="amount" value="{value}"{" checked" if value == "12.99" else ""} required>'
         f"{name}<span>{value} {CURRENCY}</span></label>"
         for value, name in GOODS.items()
     )
+    choices = {ROUTED: "Whichever Scrooge routes it to", **{name: name.capitalize() for name in accounts}}
     psps = "\n".join(
         f'<label><input type="radio" name="account" value="{escape(name)}"{"" if i else " checked"} required>'
-        f"{escape(name.capitalize())}</label>"
-        for i, name in enumerate(accounts)
+        f"{escape(words)}</label>"
+        for i, (name, words) in enumerate(choices.items())
     )
     form = (
         f'<form method="post" action="/orders">\n<fieldset>\n<legend>Goods</legend>\n{amounts}\n</fieldset>\n'
@@ -91,13 +96,13 @@ def checkout(order_id: str, amount: str, session_url: str, snippet: str) -> str:
     return page("Checkout", content, head=head)
 
 
-def result(order_id: str, amount: str, account: str, status: str, bank: str | None) -> str:
+def result(order_id: str, amount: str, account: str | None, status: str, bank: str | None) -> str:
     """`bank`: where the payer goes on, if the bank still waits."""
     kind, title, text = ENDS.get(status, ("", status.replace("_", " ").capitalize(), "See the payment in Scrooge."))
     facts = {
         "Amount": f"{amount} {CURRENCY}",
         "Order": order_id,
-        "Paid through": account.capitalize(),
+        **({"Paid through": account.capitalize()} if account else {}),
         "Status": status.replace("_", " "),
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())

@@ -94,7 +94,7 @@ class Shop:
             "amount": {"value": order.amount, "currency": page.CURRENCY},
             "instrument": instrument,
             "customer": order.customer,
-            "connector_account": order.account,
+            **({} if order.account == page.ROUTED else {"connector_account": order.account}),
             "return_url": f"{origin}/orders/{order.id}",
         }
         payment = await self.ask("POST", f"{self.config.api_url}/v1/payments", self.config.api_key, body, order.id)
@@ -112,7 +112,7 @@ class Shop:
     async def buy(self, request: Request) -> Response:
         fields = dict(parse_qsl((await request.body()).decode(errors="replace")))
         amount, account = fields.get("amount", ""), fields.get("account", "")
-        if amount not in page.GOODS or account not in self.config.accounts:
+        if amount not in page.GOODS or account not in {page.ROUTED, *self.config.accounts}:
             return self.sorry("Choose what you would like, and how it is paid.", 422)
         try:
             order = await self.open(amount, account, origin_of(request))
@@ -130,7 +130,8 @@ class Shop:
             payment = await self.found(order)
         except Refused as no:
             return self.sorry(str(no), 502)
-        return self.shown(page.result(order.id, order.amount, order.account, payment["status"], bank_of(payment)))
+        account, status = payment["connector_account"], payment["status"]
+        return self.shown(page.result(order.id, order.amount, account, status, bank_of(payment)))
 
     async def take(self, request: Request) -> Response:
         """The checkout's script brings the instrument; it is told where the browser goes next."""
