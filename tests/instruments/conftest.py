@@ -25,7 +25,7 @@ async def played() -> AsyncIterator[PlayedVault]:
 
 
 KEPT = ("instruments", "credentials", "network_tokens", "errands", "inbox", "cursors", "breaks", "payments", "attempts",
-        "connector_accounts")  # fmt: skip
+        "connector_accounts", "mandates")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

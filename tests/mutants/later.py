@@ -33,8 +33,8 @@ LATER = (
     ),
     Mutant(
         "retry-goes-anywhere", "a retry leaves the account that its payment asked for", RETRIES,
-        "route_of(s, principal, instrument, p.pinned, asked_again(p))",
-        "route_of(s, principal, instrument, None, asked_again(p))",
+        "route_of(s, principal, instrument, p.pinned, asked_again(p, mandate))",
+        "route_of(s, principal, instrument, None, asked_again(p, mandate))",
         (CHECKED + "a_retry_stays_at_the_account_that_its_payment_asked_for",),
     ),
     Mutant(

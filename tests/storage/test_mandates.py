@@ -2,13 +2,16 @@
 
 import asyncio
 import uuid
+from typing import Any
 
 import asyncpg
 import pytest
 from msgspec import structs
 from tests.storage.test_writer import caller, w  # noqa: F401 - fixtures
 
+from scrooge.domain.attempt import Attempt, Operation
 from scrooge.domain.mandate import Mandate, Revoked, Status, Terms, Use, consent_of
+from scrooge.domain.payment import Payment
 from scrooge.errors import DatabaseUnavailable
 from scrooge.ids import bucket_in, hex_of, new_id
 from scrooge.postgres.database import run
@@ -16,6 +19,8 @@ from scrooge.postgres.rows import encoded
 from scrooge.storage import mandates
 from scrooge.storage.mandates import Q
 from scrooge.storage.writer import Writer
+
+LEFT = Revoked("the payer left", "merchant")
 
 
 def agreed(caller: tuple[str, str], **more: object) -> Mandate:  # noqa: F811
@@ -25,10 +30,6 @@ def agreed(caller: tuple[str, str], **more: object) -> Mandate:  # noqa: F811
         network_transaction_id="0163", consent_at=1_700_000_000_000_000,
     )  # fmt: skip
     return structs.replace(known, **more)
-
-
-def withdrawn(m: Mandate, by: str = "merchant") -> Mandate:
-    return structs.replace(m, status=Status.REVOKED, revoked=Revoked("the payer left", by))
 
 
 async def test_what_was_agreed_is_read_back_for_many_at_once(w: Writer, caller: tuple[str, str]):  # noqa: F811
@@ -49,7 +50,7 @@ async def test_it_is_written_once_and_told_once(w: Writer, caller: tuple[str, st
 async def test_of_a_hundred_who_withdraw_it_one_did(w: Writer, caller: tuple[str, str], database_url: str):  # noqa: F811
     m = agreed(caller)
     await mandates.write(w.db, [m])
-    did = await asyncio.gather(*(mandates.revoke(w.db, [withdrawn(m)]) for _ in range(100)))
+    did = await asyncio.gather(*(mandates.revoke(w.db, [m], LEFT) for _ in range(100)))
     assert sorted(map(len, did)) == [0] * 99 + [1]
     assert await told(database_url, m) == ["mandate_activated", "mandate_revoked"]
     found = (await mandates.read_many(w.db, [m.id]))[m.id]
@@ -69,7 +70,7 @@ async def test_withdrawn_is_for_ever_and_what_was_agreed_cannot_be_changed(
             await connection.execute("UPDATE mandates SET max_minor = 999999 WHERE id = $1", hex_of(m.id))
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("DELETE FROM mandates WHERE id = $1", hex_of(m.id))
-        await mandates.revoke(w.db, [withdrawn(m)])
+        await mandates.revoke(w.db, [m], LEFT)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(
                 "UPDATE mandates SET status = 'active', revoked_at = NULL, revoked_because = NULL, revoked_by = NULL WHERE id = $1",
@@ -94,9 +95,9 @@ async def test_only_an_active_mandate_of_the_merchant_and_mode_will_do(w: Writer
     good, revoked, elsewhere = agreed(caller), agreed(caller), agreed((new_id("mer", 0), caller[1]))
     live, missing = agreed(caller, livemode=True), agreed(caller)
     await mandates.write(w.db, [good, revoked, elsewhere, live])
-    await mandates.revoke(w.db, [withdrawn(revoked, "issuer")])
+    await mandates.revoke(w.db, [revoked], LEFT)
     payments = {m.id: new_id("pay", 3) for m in (good, revoked, elsewhere, live, missing)}
-    rows = [row for m, p in payments.items() for row in mandates.wanted(p, caller[0], False, m)]
+    rows = [row for m, p in payments.items() for row in asking(caller, p, m)]
     async with w.db.transaction() as connection:
         found = await connection.fetch("SELECT without_mandate($1::jsonb) AS id", encoded(rows))
     refused = {row["id"].hex for row in found}
@@ -106,12 +107,12 @@ async def test_only_an_active_mandate_of_the_merchant_and_mode_will_do(w: Writer
 async def test_a_revocation_waits_for_who_is_recording_under_it(w: Writer, caller: tuple[str, str]):  # noqa: F811
     m = agreed(caller)
     await mandates.write(w.db, [m])
-    rows = mandates.wanted(new_id("pay", 3), caller[0], False, m.id)
+    rows = asking(caller, new_id("pay", 3), m.id)
     async with w.db.transaction() as connection:
         assert not await connection.fetch("SELECT without_mandate($1::jsonb)", encoded(rows))
         with pytest.raises(DatabaseUnavailable):
-            await run(w.repeatable, Q["revoke"], encoded([mandates.revoked_row(withdrawn(m))]))
-    assert await mandates.revoke(w.db, [withdrawn(m)]) == {m.id}
+            await run(w.repeatable, Q["revoke"], encoded([mandates.revoked_row(structs.replace(m, revoked=LEFT))]))
+    assert await mandates.revoke(w.db, [m], LEFT) == {m.id}
 
 
 async def test_a_customer_is_shown_their_own_newest_first_and_a_page_at_a_time(w: Writer, caller: tuple[str, str]):  # noqa: F811
@@ -122,6 +123,16 @@ async def test_a_customer_is_shown_their_own_newest_first_and_a_page_at_a_time(w
     assert [m.id for m in page] == newest[:2]
     rest, end = await mandates.of_customer(w.db, caller[0], "payer", False, place, 2)
     assert ([m.id for m in rest], end) == (newest[2:], None)
+
+
+def asking(caller: tuple[str, str], payment: str, mandate: str) -> list[dict[str, Any]]:  # noqa: F811
+    p = Payment(
+        id=payment, merchant=caller[0], caller=caller[1], reference="r", minor=1, currency="EUR", mandate=mandate
+    )
+    a = Attempt(
+        id=new_id("att", 3), number=1, operation=Operation.AUTHORIZE, minor=1, connector_account=new_id("con", 0)
+    )
+    return mandates.wanted_rows(p, a)
 
 
 async def told(database_url: str, m: Mandate) -> list[str]:

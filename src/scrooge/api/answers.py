@@ -159,7 +159,13 @@ class Routing(Answered, frozen=True, kw_only=True):
 
 
 class SavedFor(Answered, frozen=True, kw_only=True):
-    use: Annotated[str, Meta(extra_json_schema={"enum": ["subscription", "on_demand"]})]
+    use: Annotated[
+        str,
+        Meta(extra_json_schema={"enum": ["recurring", "unscheduled", "instalment", "subscription", "on_demand"]}),
+    ]
+    max: Amount | UnsetType = UNSET
+    interval: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
 
 
 class Payment(Answered, frozen=True, kw_only=True):
@@ -195,6 +201,7 @@ class Payment(Answered, frozen=True, kw_only=True):
     next_action: NextAction | UnsetType = UNSET
     save_for: SavedFor | UnsetType = UNSET
     incremental: bool | UnsetType = UNSET  # asked to be one whose authorization may be raised
+    mandate: str | UnsetType = UNSET  # under which it is made, or to which the payer agrees with it
     retry: Retry | UnsetType = UNSET
     attempts: list[Attempt] | UnsetType = UNSET
     timeline: list[Moved] | UnsetType = UNSET

@@ -40,9 +40,13 @@ class AmountAsked(Body, frozen=True, kw_only=True):
 
 
 class SaveFor(Body, frozen=True, kw_only=True):
-    """What the card is kept for: payments at fixed times, or whenever they are due."""
+    """What the payer agrees to: payments at fixed times, whenever they are due, or one purchase in parts, each of `max`
+    or less. `subscription` is `recurring`, `on_demand` is `unscheduled`."""
 
-    use: Literal["subscription", "on_demand"]
+    use: Literal["recurring", "unscheduled", "instalment", "subscription", "on_demand"]
+    max: AmountAsked | UnsetType = UNSET
+    interval: Literal["day", "week", "month", "quarter", "year"] | UnsetType = UNSET
+    description: Text | UnsetType = UNSET
 
 
 Instant = Annotated[
@@ -60,7 +64,14 @@ class Payer(Body, frozen=True, kw_only=True):
 class CreatePayment(Body, frozen=True, kw_only=True):
     reference: Reference
     amount: AmountAsked
-    instrument: InstrumentId
+    instrument: InstrumentId | UnsetType = UNSET  # or a mandate, which names one
+    mandate: Annotated[
+        Id | UnsetType,
+        Meta(
+            description="What the payer agreed to: says instrument, customer and that the merchant initiates it.",
+            examples=["man_01K9YH4V9GYB7T2D4Z8QW3M5N6"],
+        ),
+    ] = UNSET
     customer: Text | None = None
     initiator: Literal["customer", "merchant"] = "customer"
     purpose: Annotated[str, Meta(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")] | None = None

@@ -19,6 +19,8 @@ from scrooge.money import MINOR_MAX, exponent_of
 PARAMETERS = {
     "payment": ("^pay_[0-9A-HJKMNP-TV-Z]{26}$", "pay_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "instrument": ("^ins_[0-9A-HJKMNP-TV-Z]{26}$", "ins_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
+    "customer": ("^[^/\\u0000-\\u001f\\u007f]{1,128}$", "user-8123"),
+    "mandate": ("^man_[0-9A-HJKMNP-TV-Z]{26}$", "man_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "account": ("^[A-Za-z0-9_-]{1,64}$", "stripe_eu"),
     "webhook_endpoint": ("^whe_[0-9A-HJKMNP-TV-Z]{26}$", "whe_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "webhook_delivery": ("^whd_[0-9A-HJKMNP-TV-Z]{26}$", "whd_01K9YH4V9GYB7T2D4Z8QW3M5N6"),

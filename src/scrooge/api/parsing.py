@@ -48,16 +48,16 @@ def query_of(text: str, kind: type[B]) -> tuple[B, dict[str, str]]:
         raise refusal(str(error), kind) from None
 
 
-def money_of(amount: AmountAsked) -> Money:
+def money_of(amount: AmountAsked, where: str = "amount") -> Money:
     """Raises UnknownCurrency, AmountScaleMismatch, AmountMustBePositive, AmountOutOfRange, with `param`."""
     try:
         money = Money.parse(amount.value, amount.currency)
     except Problem as problem:
         wrong = "currency" if isinstance(problem, UnknownCurrency) else "value"
-        problem.param = f"amount.{wrong}"
+        problem.param = f"{where}.{wrong}"
         raise
     if money.minor == 0:
-        raise AmountMustBePositive("an amount is more than zero", param="amount.value")
+        raise AmountMustBePositive("an amount is more than zero", param=f"{where}.value")
     return money
 
 

@@ -1,16 +1,18 @@
 """Payments: create, read, list, authorize again, authenticate, ask the PSP now."""
 
 from datetime import UTC, datetime
+from typing import Any
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from scrooge.api import answers, bodies, pages, show
 from scrooge.api.call import Answer, Call
 from scrooge.api.facts import facts_of
 from scrooge.api.parsing import address_of, money_of
 from scrooge.api.timeline import expanded
+from scrooge.domain.mandate import Terms
 from scrooge.domain.payment import Payment, certain
-from scrooge.errors import InvalidField
+from scrooge.errors import InvalidField, MissingField
 from scrooge.flows import authorize, challenge, resolve, retries
 from scrooge.flows.authorize import Wanted
 from scrooge.ids import number_of
@@ -24,16 +26,35 @@ ASK_AGAIN_SECONDS = 5
 async def create(call: Call) -> Answer:
     body: bodies.CreatePayment = call.body
     wanted = Wanted(
-        reference=body.reference, amount=money_of(body.amount), instrument=body.instrument,
+        reference=body.reference, amount=money_of(body.amount), **paid_by(body),
         customer=body.customer, initiator=body.initiator, purpose=body.purpose, capture=body.capture,
         return_url=body.return_url, statement_descriptor=body.statement_descriptor,
         metadata=body.metadata, connector_account=body.connector_account,
-        save_for=body.save_for.use if body.save_for else None, retry_until=retry_until(body.retry_until),
+        save_for=body.save_for.use if body.save_for else None, save_terms=terms_of(body.save_for),
+        retry_until=retry_until(body.retry_until),
         incremental=body.incremental is True,
         **payer_of(body.payer),
     )  # fmt: skip
     p, replayed = await authorize.create(call.s, call.principal, wanted, call.key)
     return await answer_of(call, p, replayed)
+
+
+def paid_by(body: bodies.CreatePayment) -> dict[str, Any]:
+    """Raises MissingField."""
+    if body.instrument is UNSET and body.mandate is UNSET:
+        raise MissingField("an instrument, or a mandate, which names one", param="instrument")
+    return {"instrument": body.instrument or "", "mandate": body.mandate or None}
+
+
+def terms_of(asked: bodies.SaveFor | None) -> Terms | None:
+    """Raises the Problems of amounts."""
+    if asked is None:
+        return None
+    most = None if isinstance(asked.max, UnsetType) else money_of(asked.max, "save_for.max")
+    return Terms(
+        max_minor=most.minor if most else None, currency=most.currency if most else None,
+        period=asked.interval or None, description=asked.description or None,
+    )  # fmt: skip
 
 
 def retry_until(text: str | None) -> int | None:
@@ -57,7 +78,7 @@ async def authorize_again(call: Call) -> Answer:
     return await answer_of(call, p, replayed)
 
 
-def payer_of(payer: bodies.Payer | UnsetType) -> dict[str, str | None]:
+def payer_of(payer: bodies.Payer | UnsetType) -> dict[str, Any]:
     """Raises InvalidField."""
     return {} if isinstance(payer, UnsetType) else {"ip": address_of(payer.ip), "email": payer.email}
 

@@ -30,6 +30,7 @@ from scrooge.api import webhook_answers as wa
 from scrooge.api import webhook_bodies as wb
 from scrooge.api.batch_routes import BATCH_ROUTES
 from scrooge.api.call import Route
+from scrooge.api.mandate_routes import MANDATE_ROUTES, PAID_UNDER
 from scrooge.api.risk_routes import RISK_ROUTES
 
 READ, WRITE, REFUND = "payments:read", "payments:write", "refunds:write"
@@ -63,7 +64,7 @@ ROUTES = (
     # --- payments ---
     Route(method="POST", path="/v1/payments", handler=payments.create, scope=WRITE, body=b.CreatePayment,
           answers=PAYMENT, idempotent=True, problems=(*AMOUNT, *KEYED, *ROUTED, e.UnknownConnectorAccount,
-                                                   e.RetriesRefused),
+                                                   e.RetriesRefused, *PAID_UNDER),
           summary="Create a payment and authorize it; captures too, unless capture is manual"),
     Route(method="GET", path="/v1/payments", handler=payments.several, scope=READ, query=b.PaymentFilter,
           answers={200: a.PaymentList}, summary="List payments, newest first; a page may be shorter than limit"),
@@ -72,7 +73,8 @@ ROUTES = (
           summary="Read a payment; expand=attempts,timeline,journals,routing,risk"),
     Route(method="POST", path="/v1/payments/{payment}/authorizations", handler=payments.authorize_again,
           scope=WRITE, body=b.AuthorizePayment, answers=PAYMENT, idempotent=True,
-          problems=(*KEYED, *ROUTED, e.NoRoute, e.NotFound, e.AuthorizationLive, e.RiskBlocked),
+          problems=(*KEYED, *ROUTED, e.NoRoute, e.NotFound, e.AuthorizationLive, e.RiskBlocked,
+                    e.MandateRevoked),
           summary="Authorize again after a decline, a failure, a void or an expiry"),
     Route(method="POST", path="/v1/payments/{payment}/authentications", handler=payments.authenticate,
           scope=WRITE, body=b.AuthenticatePayment, answers=PAYMENT, idempotent=True,
@@ -118,6 +120,8 @@ ROUTES = (
           summary="Forget an instrument, here and wherever a credential of it is kept"),
     # --- batches ---
     *BATCH_ROUTES,
+    # --- mandates ---
+    *MANDATE_ROUTES,
     # --- events ---
     Route(method="GET", path="/v1/events", handler=events.feed, scope="events:read", query=b.EventFilter,
           answers={200: r.EventList}, summary="Read what happened, in order, each event once"),

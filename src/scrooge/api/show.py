@@ -9,6 +9,7 @@ from scrooge.api import answers
 from scrooge.api.retry_answers import Retry
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Decline
+from scrooge.domain.mandate import Terms, mandate_of
 from scrooge.domain.payment import Payment, authorization_of, certain, standing, status_of
 from scrooge.domain.recovery import Phase
 from scrooge.ids import retyped
@@ -83,7 +84,8 @@ def payment(p: Payment, facts: Facts) -> answers.Payment:
         attempt_count=len(p.attempts),
         return_url=p.return_url,
         statement_descriptor=p.statement_descriptor,
-        save_for=answers.SavedFor(use=p.save_for) if p.save_for else UNSET,
+        save_for=saved_for(p),
+        mandate=mandate(p),
         incremental=p.incremental or UNSET,
         metadata=p.metadata,
         created_at=instant(p.created_at),
@@ -92,6 +94,27 @@ def payment(p: Payment, facts: Facts) -> answers.Payment:
         retry=retry(p),
         next_action=next_action(authorization, facts),
     )
+
+
+def saved_for(p: Payment) -> answers.SavedFor | UnsetType:
+    if p.save_for is None:
+        return UNSET
+    t = p.save_terms or Terms()
+    return answers.SavedFor(
+        use=p.save_for,
+        max=UNSET if t.max_minor is None or t.currency is None else amount(t.max_minor, t.currency),
+        interval=t.period or UNSET,
+        description=t.description or UNSET,
+    )
+
+
+def mandate(p: Payment) -> str | UnsetType:
+    """Under which it is made; or to which the payer agrees with it, while it is not declined."""
+    if p.mandate is not None:
+        return p.mandate
+    a = authorization_of(p)
+    ended_badly = a is None or a.state in {State.DECLINED, State.REJECTED}
+    return UNSET if p.save_for is None or p.initiator != "customer" or ended_badly else mandate_of(p.id)
 
 
 def failure(p: Payment) -> answers.Failure | UnsetType:

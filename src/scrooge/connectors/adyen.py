@@ -230,6 +230,7 @@ ADYEN = Connector(
     forget=FORGET,
     authenticates=True,
     exemptions=EXEMPTIONS,
+    names_consent=True,
     replayed=answered_once,
     verify=verify,
     notifications=notifications,

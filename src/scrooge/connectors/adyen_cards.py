@@ -2,6 +2,7 @@
 
 from scrooge.connectors.connector import CardTemplate, Command, Json, TokenFill, TokenTemplate
 from scrooge.connectors.kit import card_fields, fill_of, token_fields, token_fill_of, token_of
+from scrooge.domain.mandate import USES, Use
 from scrooge.errors import InvalidField
 
 PAYMENTS = "/v72/payments"
@@ -39,6 +40,13 @@ NETWORK_TOKEN = TokenTemplate(
     kept=CARD.kept,
 )
 BRANDS = {"mastercard": "mc"}
+# https://docs.adyen.com/online-payments/tokenization: parts of one purchase follow a schedule, as a subscription does
+MODELS = {
+    None: "Subscription",
+    Use.RECURRING: "Subscription",
+    Use.INSTALMENT: "Subscription",
+    Use.UNSCHEDULED: "UnscheduledCardOnFile",
+}
 
 
 def instrument(command: Command) -> Json:
@@ -57,7 +65,7 @@ def instrument(command: Command) -> Json:
         method |= {place.removeprefix("paymentMethod."): put for place, put in card_fields(CARD, command)}
         if there:
             return {"paymentMethod": method, "shopperInteraction": "Ecommerce", **saving(command)}
-    model = "CardOnFile" if there else "Subscription"
+    model = "CardOnFile" if there else MODELS[command.use]
     return {"paymentMethod": method, "shopperInteraction": "ContAuth", "recurringProcessingModel": model}
 
 
@@ -72,7 +80,7 @@ def by_network_token(command: Command, token: TokenFill) -> Json:
     if token.cryptogram:
         model = {} if command.save else {"recurringProcessingModel": "CardOnFile"}
         return {**found, "shopperInteraction": "Ecommerce", **model, **saving(command)}
-    return {**found, "shopperInteraction": "ContAuth", "recurringProcessingModel": "Subscription"}
+    return {**found, "shopperInteraction": "ContAuth", "recurringProcessingModel": MODELS[command.use]}
 
 
 def saving(command: Command) -> Json:
@@ -81,5 +89,4 @@ def saving(command: Command) -> Json:
         return {}
     if not (command.psp_customer or command.customer):
         raise InvalidField("Adyen saves a card only for a customer", param="customer")
-    model = "Subscription" if command.save == "subscription" else "UnscheduledCardOnFile"
-    return {"storePaymentMethod": True, "recurringProcessingModel": model}
+    return {"storePaymentMethod": True, "recurringProcessingModel": MODELS[USES[command.save]]}

@@ -20,6 +20,7 @@ from scrooge.connectors.request import (
 )
 from scrooge.connectors.tokens import CardSeen, Cryptogram, Provisioned, TokenGone, TokenService
 from scrooge.domain.attempt import Operation
+from scrooge.domain.mandate import Use
 from scrooge.domain.outcome import Outcome
 from scrooge.errors import UnsupportedOperation
 from scrooge.money import Money
@@ -50,7 +51,8 @@ class Command(Struct, frozen=True, kw_only=True):
     vault_card: str | None = None  # the instrument whose card the vault fills in, where there is neither
     psp_customer: str | None = None  # the customer at this PSP, where the token belongs to one
     network_transaction_id: str | None = None  # of the first payment by the instrument
-    save: str | None = None  # "subscription" or "on_demand": what the PSP shall keep the card for
+    save: str | None = None  # a word of USES: what the PSP shall keep the card for
+    use: Use | None = None  # of the mandate under which a merchant asks
     customer: str | None = None
     initiator: str = "customer"  # or "merchant"
     return_url: str | None = None
@@ -183,6 +185,8 @@ class Connector(Struct, frozen=True, kw_only=True):
     increments_max: int | None = None  # how often one authorization may be raised; none: the PSP says no by itself
     authenticates: bool = False  # can its authorization be asked for with 3-D Secure?
     exemptions: Mapping[str, str] = {}  # from authentication that it can be told to ask for, and its words for them
+    # Does it tell the issuer, with a card or a network token, in which payment at another PSP the payer agreed?
+    names_consent: bool = False
     exempts_by_itself: bool = False  # it asks for exemptions unasked, and cannot be told which
     final_releases: bool = True  # does a final capture of a part release the rest by itself?
     # Takes back an authorization whose outcome nobody can find out any more, by our own reference or, once that is

@@ -44,6 +44,7 @@ from scrooge.connectors.stripe_replies import (
 )
 from scrooge.connectors.stripe_tokens import ADOPT, FORGET, LOOK
 from scrooge.domain.attempt import Operation
+from scrooge.domain.mandate import Use
 from scrooge.errors import AmountNotRepresentable, UnsupportedOperation
 from scrooge.money import Money
 
@@ -53,6 +54,8 @@ REFUNDS = "/v1/refunds"
 CREDENTIALS = {"api_key": True, "webhook_secret": False}
 # https://docs.stripe.com/get-started/account/statement-descriptors
 SUFFIX_MAX = 22
+# What the payer agreed to, where that is known: payments at fixed times, or whenever one is due.
+OFF_SESSION = {None: "true", Use.RECURRING: "recurring", Use.INSTALMENT: "recurring", Use.UNSCHEDULED: "one_off"}
 NOT_IN_SUFFIX = re.compile(r"[^ -~]|[<>\\'\"*]")
 
 
@@ -116,7 +119,7 @@ def authorize(command: Command) -> Request:
     if command.psp_customer:
         pairs.append(("customer", command.psp_customer))
     if command.initiator == "merchant":
-        pairs.append(("off_session", "true"))
+        pairs.append(("off_session", OFF_SESSION[command.use]))
     if command.initiator != "merchant" and command.return_url:
         pairs.append(("return_url", command.return_url))
     else:
@@ -247,6 +250,7 @@ STRIPE = Connector(
     authenticates=True,
     # https://docs.stripe.com/payments/3d-secure/strong-customer-authentication-exemptions
     exempts_by_itself=True,
+    names_consent=True,
     replayed=replayed,
     verify=verify,
     notifications=notifications,

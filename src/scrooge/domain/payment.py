@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from scrooge.domain.attempt import LIVE, OPEN, Attempt, Closed, Operation, State
+from scrooge.domain.mandate import Terms, Use
 from scrooge.domain.recovery import Phase, Retry
 from scrooge.errors import (
     AmountExceedsRoom,
@@ -54,7 +55,10 @@ class Payment(Struct, frozen=True, kw_only=True):
     statement_descriptor: str | None = None
     metadata: dict[str, str] = {}
     incremental: bool = False  # the PSP is told that the authorization may be raised
-    save_for: str | None = None  # "subscription" or "on_demand": what the PSP is to keep the instrument for
+    save_for: str | None = None  # a word of domain.mandate.USES: what the payer agrees the instrument is kept for
+    save_terms: Terms | None = None  # what else the payer agrees to
+    mandate: str | None = None  # under which a merchant's payment is made, and what that is for
+    mandate_use: Use | None = None
     failure: Failure | None = None  # of one that began without an attempt; it may have some since
     created_at: int = 0  # Unix microseconds
     deadline_at: int = 0  # Unix microseconds: until then the key answers "still running"

@@ -30,6 +30,7 @@ from scrooge.errors.operations import (
     SecondApproverRequired,
 )
 from scrooge.errors.payments import (
+    AmountOverMandate,
     AuthenticationRequired,
     AuthorizationCaptured,
     AuthorizationExpired,
@@ -41,6 +42,8 @@ from scrooge.errors.payments import (
     ContradictoryOutcome,
     IncrementInFlight,
     InstrumentNotOfCustomer,
+    MandatePending,
+    MandateRevoked,
     NameTaken,
     NoRoute,
     NothingToAuthenticate,
@@ -49,6 +52,7 @@ from scrooge.errors.payments import (
     UnknownConnector,
     UnknownConnectorAccount,
     UnknownInstrument,
+    UnknownMandate,
     UnsupportedOperation,
 )
 from scrooge.errors.problem import (
@@ -147,6 +151,7 @@ __all__ = [
     "AmountMustBePositive",
     "AmountNotRepresentable",
     "AmountOutOfRange",
+    "AmountOverMandate",
     "AmountScaleMismatch",
     "AttemptBusy",
     "AttemptNotInDoubt",
@@ -200,6 +205,8 @@ __all__ = [
     "LiveModeRefused",
     "MalformedId",
     "MalformedJson",
+    "MandatePending",
+    "MandateRevoked",
     "MethodNotAllowed",
     "MissingField",
     "ModeMismatch",
@@ -247,6 +254,7 @@ __all__ = [
     "UnknownCurrency",
     "UnknownField",
     "UnknownInstrument",
+    "UnknownMandate",
     "UnknownTemplate",
     "UnsupportedMediaType",
     "UnsupportedOperation",

@@ -71,6 +71,26 @@ class ReattemptRefused(Problem):
     """The schemes allow no other attempt with this card now; `rule` and `until` (null: for ever) say more."""
 
 
+class UnknownMandate(Problem):
+    """No such mandate for this merchant."""
+
+
+class MandatePending(Problem):
+    """The payment with which the payer agreed is not approved yet."""
+
+    status = 409
+
+
+class MandateRevoked(Problem):
+    """The payer does not agree any more; nothing is paid under the mandate again."""
+
+    status = 409
+
+
+class AmountOverMandate(Problem):
+    """More than the payer agreed that one payment may be (`max`), or in another currency."""
+
+
 class RetriesRefused(Problem):
     """Not a payment, or not a time, for which Scrooge tries again by itself: merchant-initiated, at most 60 days."""
 

@@ -59,6 +59,7 @@ async def attempted(
         network_token=instead,
         vault_card=instrument.id if instrument.vault else None,
         network_transaction_id=instrument.network_transaction_id,
+        use=p.mandate_use,
         return_url=f"{s.settings.base()}/return/{p.id}.{return_token}",
         authenticate=authenticate or (choice is not None and choice.ask == "challenge"),
         exemption=choice.exemption if choice is not None else "",

@@ -12,7 +12,6 @@ from scrooge.errors import (
     AuthorizationLive,
     DatabaseUnavailable,
     InstrumentNotOfCustomer,
-    InvalidField,
     MalformedId,
     ModeMismatch,
     NoRoute,
@@ -20,51 +19,26 @@ from scrooge.errors import (
     Problem,
     ReferenceExists,
     RequestInProgress,
-    RetriesRefused,
     RiskBlocked,
     UnknownInstrument,
 )
-from scrooge.flows import announce, cards
+from scrooge.flows import announce, cards, mandates
 from scrooge.flows.attempts import attempted
 from scrooge.flows.cascade import through
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import time_to_ask
 from scrooge.flows.renew import recorded_again
 from scrooge.flows.risking import Checked, blocked, checked, suspected, suspected_again
-from scrooge.flows.route import Asked, Routed, asked_again, looked_for, route_of
+from scrooge.flows.route import Routed, asked_again, looked_for, route_of
 from scrooge.flows.scrooge import Scrooge, now
+from scrooge.flows.wanted import Wanted, asked, check_incremental, check_retries, under
 from scrooge.ids import bucket_of, new_id
 from scrooge.metrics import FAILURES
-from scrooge.money import Money
-from scrooge.routing.calendar import DAY
 from scrooge.storage import payments
 from scrooge.storage.changes import Ended, Guard
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
 from scrooge.storage.low_value import LowValueUsedUp
-
-RETRY_DAYS_MAX = 60
-
-
-class Wanted(Struct, frozen=True, kw_only=True):
-    """What a caller asks for. `connector_account` (id or name), where given, is the only one to try."""
-
-    reference: str
-    amount: Money
-    instrument: str
-    customer: str | None = None
-    initiator: str = "customer"
-    purpose: str | None = None
-    capture: str = "automatic"
-    return_url: str | None = None
-    statement_descriptor: str | None = None
-    metadata: dict[str, str] = {}
-    connector_account: str | None = None
-    save_for: str | None = None
-    incremental: bool = False
-    retry_until: int | None = None  # Unix microseconds
-    ip: str | None = None  # the payer's, for the risk check alone; so is the next
-    email: str | None = None
 
 
 class Unsent(Struct, frozen=True):
@@ -92,9 +66,12 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
     """
     with ExitStack() as stack:
         try:
+            if wanted.mandate is not None:
+                wanted = under(wanted, await mandates.active(s, principal, wanted.mandate))
             check_retries(wanted)
             check_incremental(wanted)
             instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
+            instrument = mandates.paid_with(instrument, wanted.agreed)
             ready = await prepared(s, stack, principal, wanted, keyed, instrument)
         except Problem:
             before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
@@ -125,24 +102,6 @@ async def prepared(
         raise route.nowhere
     slot, account, behind = await s.limits.first(route.accounts, keyed.until)
     return Sending(risk, route, slot, account, behind)
-
-
-def check_retries(wanted: Wanted) -> None:
-    """Raises RetriesRefused: nobody is asked again whose payer has to come back, and none for ever."""
-    until = wanted.retry_until
-    if until is None:
-        return
-    if wanted.initiator != "merchant":
-        raise RetriesRefused("a payment of the customer is not tried again by itself: the payer has to come back",
-                             param="retry_until")  # fmt: skip
-    if not now() < until <= now() + RETRY_DAYS_MAX * DAY:
-        raise RetriesRefused(f"a moment from now on and at most {RETRY_DAYS_MAX} days away", param="retry_until")
-
-
-def check_incremental(wanted: Wanted) -> None:
-    """Raises InvalidField: what is captured at once cannot be raised any more."""
-    if wanted.incremental and wanted.capture != "manual":
-        raise InvalidField("only what is captured by hand can be raised: send capture manual", param="incremental")
 
 
 async def made(
@@ -178,8 +137,10 @@ def begun(principal: Principal, wanted: Wanted, instrument: Instrument) -> Payme
         customer=wanted.customer or instrument.customer, instrument=instrument.id,
         initiator=wanted.initiator, purpose=wanted.purpose, return_url=wanted.return_url,
         statement_descriptor=wanted.statement_descriptor, metadata=wanted.metadata, save_for=wanted.save_for,
+        save_terms=wanted.save_terms, mandate=wanted.mandate,
+        mandate_use=wanted.agreed.use if wanted.agreed else None, created_at=now(),
+        retry_until=wanted.retry_until,
         incremental=wanted.incremental,
-        created_at=now(), retry_until=wanted.retry_until,
     )  # fmt: skip
 
 
@@ -226,11 +187,13 @@ async def again(
     before = await earlier(s, principal, keyed)
     if before is not None:
         return before[0], True
+    mandate = await mandates.of_payment(s, principal, p)
     instrument = await instrument_of(s, principal, instrument_id or p.instrument or "", p.customer)
+    instrument = mandates.paid_with(instrument, mandate)
     with await checked(s, principal, suspected_again(p, ip, email), instrument, keyed.until) as risk:
         if risk.blocks:
             raise RiskBlocked("the risk check blocks it", reasons=risk.reasons())
-        route = await route_of(s, principal, instrument, None, asked_again(p))
+        route = await route_of(s, principal, instrument, None, asked_again(p, mandate))
         slot, account, behind = await s.limits.first(route.accounts, keyed.until)
         with slot:
             try:
@@ -246,11 +209,6 @@ async def again(
     before = await earlier(s, principal, keyed)
     assert before is not None
     return before[0], True
-
-
-def asked(wanted: Wanted) -> Asked:
-    money = wanted.amount
-    return Asked(minor=money.minor, currency=money.currency, initiator=wanted.initiator, purpose=wanted.purpose)
 
 
 async def existing(s: Scrooge, principal: Principal, reference: str, keyed: Keyed) -> Payment:

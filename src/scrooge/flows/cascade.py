@@ -9,7 +9,7 @@ from scrooge.crash import reach
 from scrooge.domain.attempt import Operation, State
 from scrooge.domain.payment import Payment
 from scrooge.domain.retry import Elsewhere, Stop
-from scrooge.errors import Problem, PspOverloaded, ReattemptRefused, SettingsError
+from scrooge.errors import MandateRevoked, Problem, PspOverloaded, ReattemptRefused, SettingsError
 from scrooge.flows.ask import account_of, ask
 from scrooge.flows.attempts import attempted
 from scrooge.flows.perform import NOT_KEPT, apply_or_unknown, latest, saved
@@ -103,8 +103,8 @@ async def elsewhere(
             return None
     except LowValueUsedUp:
         return await elsewhere(s, p, instrument, slot, step, always=always, used_up=True)
-    except ReattemptRefused as refused:
-        log.info("cascade_refused", payment=p.id, rule=refused.members["rule"])
+    except (ReattemptRefused, MandateRevoked) as refused:
+        log.info("cascade_refused", payment=p.id, rule=refused.members.get("rule", refused.code))
         await saved(s, p, structs.replace(because(p, refused.detail), accounts=(), answered=True))
         return None
     reach("cascade.after")

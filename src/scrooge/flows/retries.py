@@ -12,17 +12,20 @@ from msgspec import structs
 
 from scrooge.crash import reach
 from scrooge.domain.attempt import OPEN, Attempt, State
+from scrooge.domain.mandate import Mandate
 from scrooge.domain.payment import Payment, authorization_of
 from scrooge.domain.recovery import WAITING, Phase, Retry, over
 from scrooge.domain.retry import Stop
 from scrooge.errors import (
     AuthenticationRequired,
     DatabaseUnavailable,
+    MandateRevoked,
     NoRoute,
     Problem,
     ReattemptRefused,
     UnknownInstrument,
 )
+from scrooge.flows import mandates
 from scrooge.flows.authorize import instrument_of, visible
 from scrooge.flows.cascade import through
 from scrooge.flows.perform import keep
@@ -79,11 +82,15 @@ async def tried(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
     principal = Principal("", p.merchant, due.merchant, p.caller, name, frozenset(), p.livemode)
     instrument: Instrument | None = None
     try:
+        mandate = await mandates.of_payment(s, principal, p)
         instrument = await instrument_of(s, principal, p.instrument or "", p.customer)
+        instrument = mandates.paid_with(instrument, mandate)
         with await checked(s, principal, suspected_again(p, None, None), instrument, None) as risk:
             if risk.blocks:
                 return await instead(s, p, step, Stop(blocked_because(risk)))
-            await asked_for(s, principal, p, instrument, step, risk)
+            await asked_for(s, principal, p, instrument, step, risk, mandate)
+    except MandateRevoked:
+        return await instead(s, p, step, Stop("the mandate was revoked"))
     except UnknownInstrument:
         return await instead(s, p, step, Stop("the instrument was deleted"))
     except AuthenticationRequired as refused:  # Who has to be there is not, at no later moment either.
@@ -102,10 +109,11 @@ async def tried(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
 
 
 async def asked_for(
-    s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, step: Retry, risk: Checked
-) -> None:
+    s: Scrooge, principal: Principal, p: Payment, instrument: Instrument, step: Retry, risk: Checked,
+    mandate: Mandate | None,
+) -> None:  # fmt: skip
     """Routed anew, but nowhere else than to the account that the payment asked for; recorded, and sent."""
-    route = await route_of(s, principal, instrument, p.pinned, asked_again(p))
+    route = await route_of(s, principal, instrument, p.pinned, asked_again(p, mandate))
     slot, account, behind = await s.limits.first(route.accounts, None)
     with slot:
         recorded = await recorded_again(s, principal, p, instrument, None, route, account, behind, step, risk)

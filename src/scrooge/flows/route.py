@@ -10,6 +10,7 @@ from msgspec import Raw, Struct, structs
 
 from scrooge.connectors.connector import NetworkToken
 from scrooge.domain.attempt import Operation
+from scrooge.domain.mandate import Mandate
 from scrooge.domain.payment import Payment
 from scrooge.errors import AmountNotRepresentable, NoRoute, PspUnavailable, UnknownConnectorAccount
 from scrooge.flows.scrooge import Scrooge, now
@@ -36,6 +37,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     currency: str = UNKNOWN
     initiator: str = "customer"
     purpose: str | None = None
+    mandate: Mandate | None = None  # under which it is paid
 
 
 ANYTHING = Asked()
@@ -91,7 +93,7 @@ async def looked_for(
     if only is not None and pinned is None:
         raise UnknownConnectorAccount("no such connector account", param="connector_account")
     facts = facts_of(s, principal, instrument, asked)
-    known = await candidates(s, instrument, facts)
+    known = await candidates(s, instrument, facts, asked.mandate)
     policy = s.routing.policy(principal.merchant, principal.caller, principal.livemode)
     if policy is None:
         prices = s.routing.costs(principal.merchant, principal.livemode).prices(facts)
@@ -117,8 +119,8 @@ def facts_of(s: Scrooge, principal: Principal, instrument: Instrument, asked: As
     )  # fmt: skip
 
 
-def asked_again(p: Payment) -> Asked:
-    return Asked(minor=p.minor, currency=p.currency, initiator=p.initiator, purpose=p.purpose)
+def asked_again(p: Payment, mandate: Mandate | None = None) -> Asked:
+    return Asked(minor=p.minor, currency=p.currency, initiator=p.initiator, purpose=p.purpose, mandate=mandate)
 
 
 def given(
@@ -185,7 +187,9 @@ def nowhere(known: Sequence[Candidate], decision: Decision, instrument: Instrume
     return NoRoute(detail, param="instrument", considered=dict(decision.excluded))
 
 
-async def candidates(s: Scrooge, instrument: Instrument, facts: Facts) -> list[Candidate]:
+async def candidates(
+    s: Scrooge, instrument: Instrument, facts: Facts, mandate: Mandate | None = None
+) -> list[Candidate]:
     """The PSPs that have a token, in the order given; then, by age, those that take its network token, or to which the
     vault may send its card. Token providers take no payments, so they are none."""
     with_token = [await s.directory.account_by_id(c.connector_account) for c in instrument.credentials]
@@ -194,7 +198,7 @@ async def candidates(s: Scrooge, instrument: Instrument, facts: Facts) -> list[C
         named = {account.id for account, _ in known}
         others = [a for a in await s.directory.accounts(instrument.merchant) if a.id not in named]
         mine = [a for a in others if a.livemode is instrument.livemode and s.connectors[a.connector].endpoints]
-        known += [(a, obstacle(s, instrument, a)) for a in mine]
+        known += [(a, obstacle(s, instrument, a) or unnamed(s, instrument, a, mandate)) for a in mine]
     return [
         Candidate(
             account=a.id,
@@ -245,3 +249,15 @@ def obstacle(s: Scrooge, instrument: Instrument, account: ConnectorAccount) -> s
     if s.vault is None:
         return "no vault is set up"
     return None if "authorize" in s.connectors[account.connector].cards else "its connector takes no card numbers"
+
+
+def unnamed(s: Scrooge, instrument: Instrument, account: ConnectorAccount, mandate: Mandate | None) -> str | None:
+    """Why a payment under a mandate cannot go to an account that has no token: where the payer did not agree, the
+    issuer must be shown the payment in which they did."""
+    if mandate is None or account.id == mandate.connector_account:
+        return None
+    if not s.connectors[account.connector].names_consent:
+        return "its connector cannot name the payment in which the payer agreed"
+    if instrument.network_transaction_id is None:
+        return "the scheme's id of the payment in which the payer agreed is not known"
+    return None

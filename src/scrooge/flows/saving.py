@@ -1,4 +1,5 @@
-"""What an approved payment teaches its instrument, learned after it: a token to pay with again, a first payment's name.
+"""What an approved payment teaches its instrument, learned after it: a token to pay with again, a first payment's
+name, and that the payer agreed to more.
 
 Never lost: that an attempt teaches something is written when it is made, and that it is approved with what it brings,
 so the work is there from the moment the money is, whoever dies. It is taken in the transaction that learns from it.
@@ -10,12 +11,14 @@ Never in the way: nothing of it happens in the transactions that move money, and
 from typing import Any
 
 import structlog
+from msgspec import structs
 
 from scrooge.crash import reach
+from scrooge.domain.mandate import Mandate, Revoked, Status
 from scrooge.flows import network_tokens
 from scrooge.flows.scrooge import Scrooge
 from scrooge.metrics import SAVED
-from scrooge.storage import errands, saving
+from scrooge.storage import errands, mandates, saving
 from scrooge.storage.errands import FORGET_TOKEN, KEEP_TOKEN, Errand
 from scrooge.storage.saving import Held, Lesson
 
@@ -36,8 +39,19 @@ async def learn(s: Scrooge, payment: str, attempt: str) -> None:
             await token_learned(s, connection, lesson, held)
         if lesson.save_for is not None:
             await network_tokens.wanted(s, connection, held)
+        if lesson.mandate is not None:
+            await agreed(connection, lesson.mandate, held)
         reach("learn.written")
     reach("learn.after")
+
+
+async def agreed(connection: Any, m: Mandate, held: Held) -> None:
+    """Payments may be made under it from now on, unless there is nothing left to pay with."""
+    if not held.deleted:
+        await mandates.write(connection, [m])
+        return
+    await mandates.write(connection, [structs.replace(m, status=Status.PENDING)])
+    await mandates.revoke(connection, [m], Revoked("the instrument was deleted", "merchant"))
 
 
 async def token_learned(s: Scrooge, connection: Any, lesson: Lesson, held: Held) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import structlog
 
 from scrooge.connectors.connector import CardSeen, Notification
+from scrooge.domain.mandate import Revoked
 from scrooge.flows.card_news import NOTHING_NEWER, card_seen
 from scrooge.flows.saving import save
 from scrooge.flows.scrooge import Scrooge
 from scrooge.metrics import CARD_UPDATES, NOTIFICATIONS
-from scrooge.storage import errands, inbox, network_tokens, payments, saving
+from scrooge.storage import errands, inbox, instruments, mandates, network_tokens, payments, saving
 from scrooge.storage.errands import READ_NETWORK_TOKEN, READ_TOKEN, Errand
 from scrooge.storage.inbox import Unread
 
@@ -80,8 +81,19 @@ async def seen(s: Scrooge, errand: Errand, card: CardSeen | None) -> str:
         if card is None:
             dropped = await saving.drop_token(connection, *at)
             CARD_UPDATES.labels("closed").inc(dropped)
+            if dropped:
+                await without_means(connection, errand.instrument)
             return "the token is good for nothing any more"
         note = await card_seen(connection, held, card)
         if note != NOTHING_NEWER:
             await saving.mark_updated(connection, *at)
     return note
+
+
+async def without_means(connection: Any, instrument: str) -> None:
+    """What the payer agreed to ends with the last thing that could be paid with: it was ended at the PSP."""
+    left = (await instruments.read(connection, [instrument])).get(instrument)
+    if left is None or left.credentials or left.vault or (left.network_token and left.network_token.status == "active"):
+        return
+    gone = Revoked("the PSP ended the token, and there is nothing else to pay with", "psp")
+    await mandates.revoke(connection, await mandates.of_instrument(connection, instrument), gone)

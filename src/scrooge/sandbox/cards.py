@@ -54,6 +54,7 @@ DECLINES = {
         Decline("suspected_fraud", "59", "03", "Suspected fraud"),
         Decline("authentication_required", "1A", "", "Additional customer authentication required"),
         Decline("authentication_failed", "", "", "3-D Secure authentication failed"),
+        Decline("revoked", "R1", "", "Revocation of authorization order"),
         Decline("unmapped", "ZZ", "", "A reason nobody has documented yet"),
     )
 }
@@ -96,6 +97,7 @@ _ROWS = """
 4000009900000087 visa       expires                          sandbox_expires
 4000009900000129 visa       increment_declined               sandbox_incrementDeclined
 4000009900000095 visa       declined_at_first:insufficient_funds sandbox_fundsLater funds_later
+4000009900000129 visa       withdrawn:revoked                sandbox_revoked   revoked
 """
 
 _CODE_FAILS = "4000000000000101"

@@ -37,6 +37,8 @@ def decide(card: Card, ask: Ask) -> Verdict:
     outcome = card.outcome
     if outcome.startswith("declined_at_first") and ask.before:
         return Verdict("approved")
+    if outcome.startswith("withdrawn") and not ask.merchant_initiated:
+        return Verdict("challenge" if ask.wants_challenge and not ask.authenticated else "approved")
     if outcome.startswith("pending") and not ask.concluding:
         return Verdict("pending")
     if outcome == "pending_declined":

@@ -14,7 +14,7 @@ from scrooge.ids import bucket_in, new_id, new_number
 from scrooge.ledger.postings import Journal
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import at_moment, encoded, hex_of, key_of, public, uuid_of
-from scrooge.storage import low_value
+from scrooge.storage import low_value, mandates
 from scrooge.storage.retries import count_steps, step_rows
 from scrooge.storage.scheme_limits import Refused, end_rows, never_made, wanted_rows
 
@@ -91,7 +91,7 @@ async def create_each(db: Any, made: Sequence[Made]) -> dict[str, Refused | None
                 events.append(event_row(p, more, p.version))
             elif more is not None:
                 decisions.append(decision_row(attempt.id, p.id, more))
-        wanted += [*wanted_rows(p, attempt), *low_value.counted(p, attempt)]
+        wanted += [*wanted_rows(p, attempt), *low_value.counted(p, attempt), *mandates.wanted_rows(p, attempt)]
         unmade += never_made(p, attempt)
     return told(await run(db, Q["create"], *map(encoded, (payments, attempts, decisions, wanted, unmade, events))))
 
@@ -120,6 +120,7 @@ async def save_each(db: Any, changes: list[Change]) -> dict[str, Refused | None]
     payments, moved, added, journals, postings, events, decisions, steps = [], [], [], [], [], [], [], []
     wanted: list[dict[str, Any]] = []
     ended: list[dict[str, Any]] = []
+    revoked: list[dict[str, Any]] = []
     for c in changes:
         bucket, payment_id = key_of(c.after.id)
         payments.append(touched_row(c))
@@ -127,12 +128,13 @@ async def save_each(db: Any, changes: list[Change]) -> dict[str, Refused | None]
         for a in c.after.attempts:
             if a.id not in known:
                 added.append(added_row(c, a))
-                wanted += [*wanted_rows(c.after, a), *low_value.counted(c.after, a)]
+                wanted += [*wanted_rows(c.after, a), *low_value.counted(c.after, a), *mandates.wanted_rows(c.after, a)]
             elif differs(c, known[a.id], a):
                 moved.append(moved_row(c, a))
                 ended += [*end_rows(c.after, known[a.id], a), *low_value.authenticated(c.after, known[a.id], a)]
         decisions += [decision_row(attempt, c.after.id, decision) for attempt, decision in c.routed.items()]
         steps += step_rows(c.before, c.after)
+        revoked += mandates.withdrawn_rows(c.before, c.after)
         place = {"bucket": bucket, "payment_id": payment_id}
         owned = {**place, "merchant_id": uuid_of(c.after.merchant), "livemode": c.after.livemode}
         for journal in c.journals:
@@ -147,7 +149,7 @@ async def save_each(db: Any, changes: list[Change]) -> dict[str, Refused | None]
                      "currency": p.currency}
                 )  # fmt: skip
         events += in_order([event_row(c.after, e, c.before.version + 1) for e in c.events])
-    arguments = (payments, moved, added, journals, postings, events, decisions, wanted, ended, steps)
+    arguments = (payments, moved, added, journals, postings, events, decisions, wanted, ended, steps, revoked)
     found = told(await run(db, Q["save"], *map(encoded, arguments)))
     count_steps(changes, found)
     return found
@@ -178,6 +180,7 @@ def payment_row(p: Payment, guard: Guard) -> dict[str, Any]:
         "save_for": p.save_for, "created_at": at_moment(p.created_at), "key_bucket": guard.bucket, "key": guard.key,
         "fingerprint": guard.fingerprint.hex(), "answered": p.answered, "failure": p.failure,
         "retry_until": at_moment(p.retry_until), "pinned_account_id": uuid_of(p.pinned), "incremental": p.incremental,
+        "save_terms": p.save_terms, "mandate_id": uuid_of(p.mandate), "mandate_use": p.mandate_use,
     }  # fmt: skip
 
 
@@ -268,33 +271,17 @@ def request_row(request: Request) -> dict[str, Any]:
 
 
 async def open_break(
-    db: Any,
-    kind: str,
-    natural_key: str,
-    detail: dict[str, Any],
-    *,
-    payment: Payment | None = None,
-    attempt: str | None = None,
-    connector_account: str | None = None,
-    merchant: str | None = None,
+    db: Any, kind: str, natural_key: str, detail: dict[str, Any], *, payment: Payment | None = None,
+    attempt: str | None = None, connector_account: str | None = None, merchant: str | None = None,
     livemode: bool | None = None,
-) -> None:
+) -> None:  # fmt: skip
     """Keeps a contradiction for an operator; the same one told twice is one break.
 
     What is about a payment is its merchant's and of its mode; else they are said, or are the connector account's.
     """
     bucket = bucket_in(payment.id) if payment else 0
     await run(
-        db,
-        Q["open_break"],
-        bucket,
-        hex_of(new_id("brk", bucket)),
-        kind,
-        uuid_of(payment.merchant if payment else merchant),
-        uuid_of(payment.id) if payment else None,
-        uuid_of(attempt),
-        uuid_of(connector_account),
-        encoded(detail),
-        natural_key[:500],
-        payment.livemode if payment else livemode,
-    )
+        db, Q["open_break"], bucket, hex_of(new_id("brk", bucket)), kind,
+        uuid_of(payment.merchant if payment else merchant), uuid_of(payment.id) if payment else None, uuid_of(attempt),
+        uuid_of(connector_account), encoded(detail), natural_key[:500], payment.livemode if payment else livemode,
+    )  # fmt: skip

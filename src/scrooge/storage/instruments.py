@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
+from scrooge.domain.mandate import Mandate, Revoked
 from scrooge.ids import hex_of
 from scrooge.postgres.database import Database, load, run
 from scrooge.postgres.lane import Lane
 from scrooge.postgres.rows import key_of, microseconds, public
-from scrooge.storage import errands
+from scrooge.storage import errands, mandates
 from scrooge.storage.errands import FORGET_CARD, FORGET_NETWORK_TOKEN, FORGET_TOKEN, Errand
 
 Q = load(Path(__file__).with_suffix(".sql"))
@@ -93,6 +94,7 @@ class Reader:
 
     def __init__(self, db: Database) -> None:
         self.lane: Lane[str, Instrument] = Lane("instrument", db, read, lambda name: name, shared=True)
+        self.mandates: Lane[str, Mandate] = Lane("mandate", db, mandates.read_many, lambda name: name, shared=True)
         self.recent: OrderedDict[str, Instrument] = OrderedDict()  # without their credentials, for who shows them
 
     async def instrument(self, merchant: str, instrument_id: str) -> Instrument | None:
@@ -147,6 +149,8 @@ async def delete(connection: Any, merchant: str, instrument_id: str) -> bool:
         provider = public("con", token["connector_account_id"])
         due.append(Errand(kind=FORGET_NETWORK_TOKEN, connector_account=provider, psp_token=token["token"], **about))
     await errands.add(connection, due)
+    gone = Revoked("the instrument was deleted", "merchant")
+    await mandates.revoke(connection, await mandates.of_instrument(connection, instrument_id), gone)
     return True
 
 

@@ -4,9 +4,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
-from scrooge.domain.mandate import ACTIVATED, Mandate, Revoked, Status, Terms, Use
+from scrooge.domain.attempt import Attempt, Operation
+from scrooge.domain.mandate import ACTIVATED, USES, Mandate, Revoked, Status, Terms, Use, mandate_of
+from scrooge.domain.payment import Payment
+from scrooge.domain.withdrawal import withdrawn
 from scrooge.ids import bucket_in, hex_of, new_number
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import at_moment, encoded, key_of, microseconds, public, uuid_of
@@ -44,9 +48,11 @@ async def write(db: Any, several: Sequence[Mandate]) -> set[str]:
     return {public("man", row["id"]) or "" for row in await run(db, Q["write"], encoded(rows))}
 
 
-async def revoke(db: Any, several: Sequence[Mandate]) -> set[str]:
-    """Withdraws each, as its `revoked` says, with the event of it. Returns those that nobody had withdrawn."""
-    rows = [revoked_row(m) for m in several]
+async def revoke(db: Any, several: Sequence[Mandate], why: Revoked) -> set[str]:
+    """Withdraws each, with the event of it. Returns those that nobody had withdrawn."""
+    if not several:
+        return set()
+    rows = [revoked_row(structs.replace(m, status=Status.REVOKED, revoked=why)) for m in several]
     return {public("man", row["id"]) or "" for row in await run(db, Q["revoke"], encoded(rows))}
 
 
@@ -68,6 +74,24 @@ def revoked_row(m: Mandate) -> dict[str, Any]:
         "mandate_bucket": bucket, "mandate_id": number, "because": m.revoked.because, "who": m.revoked.by,
         "event_id": f"{new_number(bucket):032x}", "content": content_of(m),
     }  # fmt: skip
+
+
+def agreed(row: Any) -> Mandate | None:
+    """What the payer agreed to with a payment (a row of `teaches` in saving.sql); None: nothing, or who asked was not
+    the payer."""
+    if row["save_for"] is None or row["initiator"] != "customer":
+        return None
+    return Mandate(
+        id=mandate_of(public("pay", row["id"]) or ""),
+        merchant=public("mer", row["merchant_id"]) or "",
+        livemode=row["livemode"],
+        caller=public("clr", row["caller_id"]) or "",
+        customer=row["customer"],
+        instrument=public("ins", row["teaches"]) or "",
+        use=USES[row["save_for"]],
+        terms=msgspec.json.decode(row["save_terms"], type=Terms) if row["save_terms"] else Terms(),
+        consent_at=microseconds(row["created_at"]) or 0,
+    )
 
 
 def content_of(m: Mandate) -> dict[str, Any]:
@@ -101,9 +125,24 @@ def mandate_of_row(row: Any) -> Mandate:
     )
 
 
-def wanted(payment: str, merchant: str, livemode: bool, mandate: str | None) -> list[dict[str, Any]]:
-    """What a new attempt asks of the mandate under which it is made."""
-    if mandate is None:
+def wanted_rows(p: Payment, a: Attempt) -> list[dict[str, Any]]:
+    """What a new authorization asks of the mandate under which it is made."""
+    if p.mandate is None or a.operation is not Operation.AUTHORIZE or a.parent is not None:
         return []
-    whose = {"payment_id": hex_of(payment), "merchant_id": hex_of(merchant), "livemode": livemode}
-    return [{**whose, "mandate_bucket": bucket_in(mandate), "mandate_id": hex_of(mandate)}]
+    whose = {"payment_id": hex_of(p.id), "merchant_id": hex_of(p.merchant), "livemode": p.livemode}
+    return [{**whose, "mandate_bucket": bucket_in(p.mandate), "mandate_id": hex_of(p.mandate)}]
+
+
+def withdrawn_rows(before: Payment, after: Payment) -> list[dict[str, Any]]:
+    """What a change of a payment says of the mandate under which it was made."""
+    revoked = withdrawn(before, after)
+    if revoked is None:
+        return []
+    assert after.mandate is not None
+    assert after.mandate_use is not None
+    m = Mandate(
+        id=after.mandate, merchant=after.merchant, livemode=after.livemode, caller=after.caller,
+        customer=after.customer or "", instrument=after.instrument or "", use=after.mandate_use, status=Status.REVOKED,
+        revoked=revoked,
+    )  # fmt: skip
+    return [{**revoked_row(m), "payment_id": hex_of(after.id)}]

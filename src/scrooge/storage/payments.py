@@ -10,6 +10,7 @@ from msgspec import Struct
 from scrooge.connectors.connector import Fill, Request, TokenFill
 from scrooge.domain.attempt import Attempt, Authentication, Closed, Counted, Operation, State
 from scrooge.domain.fees import Fees
+from scrooge.domain.mandate import Terms, Use
 from scrooge.domain.outcome import NextAction
 from scrooge.domain.payment import Failure, Payment
 from scrooge.postgres.database import load, run
@@ -101,6 +102,9 @@ def payment_of(row: Any) -> Payment:
         metadata=msgspec.json.decode(row["metadata"]),
         save_for=row["save_for"],
         incremental=row["incremental"],
+        save_terms=msgspec.json.decode(row["save_terms"], type=Terms) if row["save_terms"] else None,
+        mandate=public("man", row["mandate_id"]),
+        mandate_use=Use(row["mandate_use"]) if row["mandate_use"] else None,
         failure=msgspec.json.decode(row["failure"], type=Failure) if row["failure"] else None,
         created_at=microseconds(row["created_at"]) or 0,
         deadline_at=microseconds(row["deadline_at"]) or 0,

@@ -12,28 +12,40 @@ WITH input AS (
            instrument_id uuid, initiator text, purpose text, return_url text, statement_descriptor text,
            metadata jsonb, save_for text, created_at timestamptz, key_bucket smallint, key text, fingerprint text,
            answered boolean, failure jsonb, retry_until timestamptz,
-           pinned_account_id uuid, incremental boolean)
+           pinned_account_id uuid, incremental boolean, save_terms jsonb,
+           mandate_id uuid, mandate_use text)
 ), unheard AS (
     SELECT *
       FROM input i
      WHERE (SELECT true FROM payment_references r
              WHERE r.bucket = i.bucket AND r.merchant_id = i.merchant_id AND r.caller_id = i.caller_id
                AND r.livemode = i.livemode AND r.reference = i.reference) IS NOT TRUE
+), withdrawn AS MATERIALIZED (
+    SELECT m AS payment_id
+      FROM without_mandate((
+           SELECT coalesce(jsonb_agg(w), '[]')
+             FROM jsonb_array_elements($4::jsonb) AS w
+            WHERE w->'mandate_id' IS NOT NULL AND ((w->>'payment_id')::uuid IN (SELECT id FROM unheard)) IS TRUE)) AS m
 ), used_up AS MATERIALIZED (
     SELECT u AS payment_id
       FROM admit_low_value((
            SELECT coalesce(jsonb_agg(w), '[]')
              FROM jsonb_array_elements($4::jsonb) AS w
-            WHERE w->'counts' IS NULL AND ((w->>'payment_id')::uuid IN (SELECT id FROM unheard)) IS TRUE)) AS u
+            WHERE w->'counts' IS NULL AND w->'mandate_id' IS NULL
+              AND ((w->>'payment_id')::uuid IN (SELECT id FROM unheard)) IS TRUE
+              AND ((w->>'payment_id')::uuid IN (SELECT payment_id FROM withdrawn)) IS NOT TRUE)) AS u
 ), refused AS MATERIALIZED (
     SELECT r.payment_id, r.rule, r.until
       FROM admit_attempts((
            SELECT coalesce(jsonb_agg(w), '[]')
              FROM jsonb_array_elements($4::jsonb) AS w
             WHERE w->'counts' IS NOT NULL AND ((w->>'payment_id')::uuid IN (SELECT id FROM unheard)) IS TRUE
+              AND ((w->>'payment_id')::uuid IN (SELECT payment_id FROM withdrawn)) IS NOT TRUE
               AND ((w->>'payment_id')::uuid IN (SELECT payment_id FROM used_up)) IS NOT TRUE)) AS r
      UNION ALL
     SELECT payment_id, 'low_value', NULL FROM used_up
+     UNION ALL
+    SELECT payment_id, 'mandate', NULL FROM withdrawn
 ), fresh AS (
     SELECT * FROM unheard WHERE (id IN (SELECT payment_id FROM refused)) IS NOT TRUE
 ), keyed AS (
@@ -51,10 +63,12 @@ WITH input AS (
     INSERT INTO payments (
            bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           save_for, created_at, answered, failure, retry_until, pinned_account_id, incremental)
+           save_for, created_at, answered, failure, retry_until, pinned_account_id, incremental, save_terms,
+           mandate_id, mandate_use)
     SELECT bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
-           save_for, created_at, answered, failure, retry_until, pinned_account_id, incremental
+           save_for, created_at, answered, failure, retry_until, pinned_account_id, incremental, save_terms,
+           mandate_id, mandate_use
       FROM fresh
      WHERE (id IN (SELECT payment_id FROM referenced)) IS TRUE
     RETURNING id
@@ -99,7 +113,7 @@ SELECT NULL, NULL, NULL FROM unmade WHERE ends < 0;  -- No row: it is named so t
 -- save :many
 -- ($1 payments, $2 changed attempts, $3 new attempts, $4 journals, $5 postings, $6 events, $7 decisions, $8 what new
 -- authorizations ask of the schemes' counters, $9 what ends of others give back to them, $10 steps of what follows
--- declines: JSON arrays)
+-- declines, $11 mandates that issuers withdraw: JSON arrays)
 -- Everything one change does, or none of it: the version each payment had when it was read decides. Returns
 -- the payments that were written, and those whose new attempt a scheme's rule refuses, with the rule, of which nothing
 -- is written; one that is absent was changed by somebody else meanwhile. (`IS TRUE` keeps
@@ -112,21 +126,32 @@ WITH free AS (
            deadline_at timestamptz, instrument_id uuid)
       JOIN payments p ON p.bucket = r.bucket AND p.id = r.id AND p.version = r.version
        FOR UPDATE OF p SKIP LOCKED
+), withdrawn AS MATERIALIZED (
+    SELECT m AS payment_id
+      FROM without_mandate((
+           SELECT coalesce(jsonb_agg(w), '[]')
+             FROM jsonb_array_elements($8::jsonb) AS w
+            WHERE w->'mandate_id' IS NOT NULL AND ((w->>'payment_id')::uuid IN (SELECT id FROM free)) IS TRUE)) AS m
 ), used_up AS MATERIALIZED (
     SELECT u AS payment_id
       FROM admit_low_value((
            SELECT coalesce(jsonb_agg(w), '[]')
              FROM jsonb_array_elements($8::jsonb) AS w
-            WHERE w->'counts' IS NULL AND ((w->>'payment_id')::uuid IN (SELECT id FROM free)) IS TRUE)) AS u
+            WHERE w->'counts' IS NULL AND w->'mandate_id' IS NULL
+              AND ((w->>'payment_id')::uuid IN (SELECT id FROM free)) IS TRUE
+              AND ((w->>'payment_id')::uuid IN (SELECT payment_id FROM withdrawn)) IS NOT TRUE)) AS u
 ), refused AS MATERIALIZED (
     SELECT v.payment_id, v.rule, v.until
       FROM admit_attempts((
            SELECT coalesce(jsonb_agg(w), '[]')
              FROM jsonb_array_elements($8::jsonb) AS w
             WHERE w->'counts' IS NOT NULL AND ((w->>'payment_id')::uuid IN (SELECT id FROM free)) IS TRUE
+              AND ((w->>'payment_id')::uuid IN (SELECT payment_id FROM withdrawn)) IS NOT TRUE
               AND ((w->>'payment_id')::uuid IN (SELECT payment_id FROM used_up)) IS NOT TRUE)) AS v
      UNION ALL
     SELECT payment_id, 'low_value', NULL FROM used_up
+     UNION ALL
+    SELECT payment_id, 'mandate', NULL FROM withdrawn
 ), touched AS (
     UPDATE payments p
        SET status = r.status, version = r.version + 1, answered = r.answered, accounts = r.accounts,
@@ -215,6 +240,11 @@ WITH free AS (
            number smallint, round smallint, retry_at timestamptz, because text, decline text, arm text,
            propensity double precision, timetable text, attempt_id uuid, due_in double precision)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
+), revoked AS MATERIALIZED (
+    SELECT revoke_mandates((
+           SELECT coalesce(jsonb_agg(w), '[]')
+             FROM jsonb_array_elements($11::jsonb) AS w
+            WHERE ((w->>'payment_id')::uuid IN (SELECT id FROM touched)) IS TRUE)) AS id
 ), ended AS MATERIALIZED (
     SELECT end_attempts((
            SELECT coalesce(jsonb_agg(e), '[]')
@@ -230,7 +260,9 @@ SELECT id, NULL::text AS rule, NULL::bigint AS until FROM touched
  UNION ALL
 SELECT payment_id, rule, until FROM refused
  UNION ALL
-SELECT NULL, NULL, NULL FROM ended WHERE ends < 0  -- No row: it is named so that it is done.
+SELECT NULL, NULL, NULL FROM revoked WHERE id IS NULL  -- No row: it is named so that it is done, as are these.
+ UNION ALL
+SELECT NULL, NULL, NULL FROM ended WHERE ends < 0
  UNION ALL
 SELECT NULL, NULL, NULL FROM begun_anew WHERE ends < 0;
 

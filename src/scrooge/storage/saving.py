@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from scrooge.domain.mandate import Mandate
 from scrooge.ids import hex_of
 from scrooge.postgres.database import Database, load, run
 from scrooge.postgres.rows import key_of, public
+from scrooge.storage import mandates
 
 Q = load(Path(__file__).with_suffix(".sql"))
 
@@ -23,6 +25,7 @@ class Lesson(Struct, frozen=True):
     psp_token: str | None
     psp_customer: str | None
     network_transaction_id: str | None
+    mandate: Mandate | None = None  # which the payer agreed to
 
 
 class Held(Struct, frozen=True):
@@ -54,15 +57,22 @@ async def take(connection: Any, payment: str, attempt: str) -> Lesson | None:
     row = await run(connection, Q["take"], *key) if about is not None and about["teaches"] is not None else None
     if row is None:
         return None
+    account = public("con", row["connector_account_id"]) or ""
+    mandate = mandates.agreed(about)
+    if mandate is not None:
+        mandate = structs.replace(
+            mandate, connector_account=account, network_transaction_id=row["network_transaction_id"]
+        )
     return Lesson(
         payment,
         attempt,
         public("ins", about["teaches"]) or "",
         about["save_for"],
-        public("con", row["connector_account_id"]) or "",
+        account,
         row["psp_token"],
         row["psp_customer"],
         row["network_transaction_id"],
+        mandate,
     )
 
 

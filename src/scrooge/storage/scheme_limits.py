@@ -9,13 +9,15 @@ from msgspec import Struct, structs
 
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.payment import Payment
-from scrooge.errors import ReattemptRefused
+from scrooge.errors import MandateRevoked, ReattemptRefused
 from scrooge.ids import bucket_of, hex_of
 from scrooge.postgres.rows import instant
 from scrooge.routing.schemes import rules as schemes
 from scrooge.routing.schemes.rules import Rules, load
 from scrooge.routing.schemes.told import ends, wanted
 from scrooge.storage.low_value import LOW_VALUE, LowValueUsedUp
+
+MANDATE = "mandate"  # it is not active any more
 
 
 class Refused(Struct, frozen=True):
@@ -24,9 +26,11 @@ class Refused(Struct, frozen=True):
     rule: str
     until: int | None
 
-    def problem(self) -> ReattemptRefused | LowValueUsedUp:
+    def problem(self) -> ReattemptRefused | LowValueUsedUp | MandateRevoked:
         if self.rule == LOW_VALUE:
             return LowValueUsedUp()
+        if self.rule == MANDATE:
+            return MandateRevoked("the mandate was revoked", param="mandate")
         until = None if self.until is None else instant(self.until)
         when = "for ever" if until is None else f"until {until}"
         detail = f"the schemes' rule {self.rule} refuses another attempt with this card {when}"

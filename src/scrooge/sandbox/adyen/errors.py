@@ -53,6 +53,7 @@ _WORDS = {
     "suspected_fraud": ("FRAUD", "20"),
     "authentication_required": ("Authentication required", "38"),
     "authentication_failed": ("3D Not Authenticated", "11"),
+    "revoked": ("Revocation Of Auth", "26"),
     "unmapped": ("Reason of tomorrow", "990"),
 }
 _ADVICE = {

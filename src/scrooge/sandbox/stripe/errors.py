@@ -58,6 +58,7 @@ _WORDS = {
     "limit_exceeded": ("card_declined", "card_velocity_exceeded", "was declined."),
     "restricted_card": ("card_declined", "restricted_card", "was declined."),
     "suspected_fraud": ("card_declined", "fraudulent", "was declined."),
+    "revoked": ("card_declined", "revocation_of_authorization", "was declined."),
     "unmapped": ("card_declined", "reason_of_tomorrow", "was declined."),
 }
 _SENTENCES = {
