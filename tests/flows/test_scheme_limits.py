@@ -12,7 +12,11 @@ from tests.world import World
 
 from scrooge.ids import hex_of
 
+# Cards of their own, for a PSP says of each of its tokens which card it is, and a card is counted whoever pays with it.
 DECLINED = {"stripe": "pm_card_visa_chargeDeclined", "adyen": "stored_do_not_honor"}
+POOR = {"stripe": "pm_card_visa_chargeDeclinedInsufficientFunds", "adyen": "stored_insufficient_funds"}
+VELOCITY = "pm_card_visa_chargeDeclinedVelocityLimitExceeded"
+EXPIRED = "pm_card_chargeDeclinedExpiredCard"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,7 @@ async def card(world: World, **tokens: str) -> str:
 
 
 async def test_past_the_limit_nothing_is_recorded_and_the_rule_is_named(world: World, limited: str):
-    instrument = await card(world, stripe=DECLINED["stripe"])
+    instrument = await card(world, stripe=EXPIRED)
     keys = [uuid.uuid4().hex for _ in range(7)]
     said = [await world.pay(instrument=instrument, at=limited, idempotency=k, reference=k) for k in keys]
     assert [p["status"] for _, p in said] == ["declined"] * 7
@@ -74,7 +78,7 @@ async def test_a_soft_decline_is_asked_again_with_3_d_secure_if_the_payer_is_the
 
 async def test_two_hundred_at_once_and_a_process_killed_among_them_stay_within_the_limit(world: World):
     """Judged by what is in the tables of attempts, not by the counters."""
-    instrument = await card(world, stripe=DECLINED["stripe"])
+    instrument = await card(world, stripe=VELOCITY)
     url = world.start_beside("doomed", SCROOGE_SCHEME_LIMITS="all")
     beside = world.start_beside("survivor", SCROOGE_SCHEME_LIMITS="all")
 
@@ -98,3 +102,28 @@ async def test_two_hundred_at_once_and_a_process_killed_among_them_stay_within_t
     assert await owner.fetchval(counted, hex_of(instrument)) == 7
     await owner.close()
     world.kill("survivor")
+
+
+async def heard(world: World, instrument: str) -> None:
+    """Until the database knows what the PSP calls its card."""
+    owner = await asyncpg.connect(world.database_url)
+    async with asyncio.timeout(30):
+        while not await owner.fetchval(
+            "SELECT card_fingerprint FROM credentials WHERE instrument_id = $1", hex_of(instrument)
+        ):
+            await asyncio.sleep(0.05)
+    await owner.close()
+
+
+@pytest.mark.parametrize("psp", ["stripe", "adyen"])
+async def test_a_card_that_was_saved_twice_has_one_limit(world: World, limited: str, psp: str):
+    """A second token of the same card: the PSP says so with its first answer, and the seven declines are those of both."""
+    first, second = [await card(world, **{psp: POOR[psp]}) for _ in range(2)]
+    for instrument, times in ((first, 4), (second, 3)):
+        said = [(await world.pay(instrument=instrument, at=limited))[1] for _ in range(times - 1)]
+        await heard(world, instrument)
+        said.append((await world.pay(instrument=instrument, at=limited))[1])
+        assert [p["status"] for p in said] == ["declined"] * times
+    for instrument in (first, second):
+        status, problem = await world.pay(instrument=instrument, at=limited)
+        assert (status, problem["code"], problem["rule"]) == (422, "reattempt_refused", "other-day")

@@ -4,6 +4,8 @@ from tests.mutants.mutant import Mutant
 
 FLOWS, STORAGE = "src/scrooge/flows/", "src/scrooge/storage/"
 FORGETTING, REATTEMPTS = STORAGE + "migrations/0016_forgetting.sql", STORAGE + "migrations/0028_reattempts.sql"
+NAMES, NAMED = STORAGE + "migrations/0030_card_fingerprints.sql", ("tests/storage/test_card_names.py",)
+SAVED_TWICE = ("tests/flows/test_scheme_limits.py::test_a_card_that_was_saved_twice_has_one_limit",)
 ROUTED, COUNTED = ("tests/flows/test_routed.py",), ("tests/storage/test_scheme_limits.py",)
 FORGOTTEN, UNMAPPED = ("tests/storage/test_forgetting.py",), ("tests/flows/test_unmapped.py",)
 VOLUMES, HELD = ("tests/flows/test_volumes.py",), ("tests/flows/test_counted.py",)
@@ -48,6 +50,23 @@ KEEPING = (
         "UPDATE scheme_counters c\n   SET times = w.times, declined_at = NULL,",
         "UPDATE scheme_counters c\n   SET times = w.times[:0], declined_at = NULL,",
         ("tests/storage/test_reattempts_migration.py",),
+    ),
+    Mutant(
+        "each-token-its-own-limit", "what a PSP calls a card is heard, and counts for nothing", FLOWS + "attempts.py",
+        "account.connector, at, also)", "account.connector, at)", SAVED_TWICE,
+    ),
+    Mutant(
+        "name-begins-anew", "what was counted before a card's name was known is forgotten under that name",
+        STORAGE + "fingerprints.py", "for name in h.names]", "for name in ()]", NAMED,
+    ),
+    Mutant(
+        "name-overwrites-a-count", "a name is put to a card while somebody counts under it, and the count is lost",
+        NAMES, "          ORDER BY c.bucket, c.merchant_id, c.livemode, c.card, c.scope\n            FOR UPDATE;\n", "          ;\n",
+        NAMED,
+    ),
+    Mutant(
+        "shredded-card-begins-anew", "a card that the vault calls otherwise has nothing counted any more",
+        STORAGE + "cards.py", "[names_of(row) for row in changed]", "[]", NAMED,
     ),
     Mutant(
         "live-is-not-counted", "the schemes' limits hold test mode and leave real money alone", FLOWS + "attempts.py",

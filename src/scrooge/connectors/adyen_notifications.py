@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from scrooge.connectors.adyen_replies import declined, money, stored
+from scrooge.connectors.adyen_replies import card_alias, declined, money, stored
 from scrooge.connectors.connector import Headers, Json, Notification
 from scrooge.connectors.kit import optional, same, words
 from scrooge.domain.attempt import Operation
@@ -92,6 +92,7 @@ def authorized(item: Json) -> Outcome:
         network_transaction_id=optional(extra.get("networkTxReference")),
         psp_token=token,
         psp_customer=shopper,
+        card_fingerprint=card_alias(extra),
     )
 
 

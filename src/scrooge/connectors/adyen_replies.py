@@ -10,6 +10,7 @@ from scrooge.connectors.kit import (
     KeyConflict,
     StillRunning,
     UnreadableReply,
+    card_fingerprint,
     money_of,
     optional,
     web_address,
@@ -156,7 +157,13 @@ def approved(reply: Json, partial: bool) -> Approved:
         token,
         shopper,
         {name: value for name, value in found.items() if isinstance(value, str)},
+        card_fingerprint=card_alias(extra),
     )
+
+
+def card_alias(extra: Json) -> str | None:
+    """Adyen's name for the card number, where the merchant account says that replies shall have it."""
+    return card_fingerprint(extra.get("alias")) if extra.get("aliasType") in {None, "Default"} else None
 
 
 def stored(extra: Json) -> tuple[str | None, str | None]:
@@ -197,6 +204,7 @@ def declined(found: Json, reason: str) -> Declined:
         issuer,
         code_part(extra.get("merchantAdviceCode")),
         optional(found.get("pspReference")),
+        card_alias(extra),
     )
 
 

@@ -1,7 +1,7 @@
 """Stripe's reasons for a decline. Mapping a new one is one line here and one case in the tests."""
 
 from scrooge.connectors.connector import Json
-from scrooge.connectors.kit import optional, words
+from scrooge.connectors.kit import card_fingerprint, optional, words
 from scrooge.domain.declines import Decline
 from scrooge.domain.outcome import Declined
 
@@ -72,6 +72,8 @@ def declined(error: Json, intent: Json | None) -> Declined:
     charge = intent.get("latest_charge")
     issuer = (charge.get("outcome") or {}) if isinstance(charge, dict) else {}
     code = error.get("decline_code") or error["code"]
+    method = error.get("payment_method")
+    method = method if isinstance(method, dict) else {}
     return Declined(
         DECLINES.get(code, Decline.UNMAPPED),
         code,
@@ -84,4 +86,5 @@ def declined(error: Json, intent: Json | None) -> Declined:
             or issuer.get("advice_code")
         ),
         optional(intent.get("id")),
+        card_fingerprint((method.get("card") or {}).get("fingerprint")),
     )

@@ -8,6 +8,7 @@ from scrooge.connectors.kit import (
     KeyConflict,
     StillRunning,
     UnreadableReply,
+    card_fingerprint,
     moment,
     money_of,
     optional,
@@ -114,6 +115,7 @@ def approved(intent: Json, amount: Money | None) -> Approved:
         psp_customer=optional(intent.get("customer")) if intent.get("setup_future_usage") else None,
         checks=checks(card),
         expires_at=moment(card.get("capture_before")) if by_hand(intent) else None,
+        card_fingerprint=card_fingerprint(card.get("fingerprint")),
     )
 
 

@@ -67,13 +67,16 @@ LIVE = OPEN | {S.APPROVED, S.REVERSING}
 
 
 class Counted(Struct, frozen=True):
-    """As what an authorization was counted against the schemes' limits. `at`: when, Unix microseconds."""
+    """As what an authorization was counted against the schemes' limits. `at`: when, Unix microseconds; `also`: what its
+    card is called beside `card`, where it counts, too.
+    """
 
     card: str
     brand: str
     region: str
     acquirer: str
     at: int
+    also: tuple[str, ...] = ()
 
 
 class Unauthenticated(Struct, frozen=True):

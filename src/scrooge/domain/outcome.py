@@ -36,6 +36,7 @@ class Approved(Struct, frozen=True, tag=True):
     psp_customer: str | None = None  # who may use the token again; without one nobody may as yet
     checks: dict[str, str] = {}  # cvc, avs_line, avs_postal_code, three_d_secure: as the PSP words them
     expires_at: int | None = None  # Unix seconds: an uncaptured authorization lapses then
+    card_fingerprint: str | None = None  # the same for a card number, however often the PSP keeps it; a digest
 
 
 class Pending(Struct, frozen=True, tag=True):
@@ -60,6 +61,7 @@ class Declined(Struct, frozen=True, tag=True):
     network_code: str | None = None  # the issuer's ISO 8583 response code, like "51"
     advice_code: str | None = None  # the scheme's merchant advice code, like "02"
     psp_reference: str | None = None
+    card_fingerprint: str | None = None  # as of an approval
 
 
 class Rejected(Struct, frozen=True, tag=True):

@@ -10,11 +10,11 @@ from scrooge.domain.payment import Payment, decide
 from scrooge.flows.ask import SECOND, command_of
 from scrooge.flows.authentication import authentication
 from scrooge.flows.fees import fees_of
+from scrooge.flows.fingerprints import names_of
 from scrooge.flows.perform import GRACE
 from scrooge.flows.route import network_token_at
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import bucket_in, new_id
-from scrooge.routing.schemes.rules import card_key
 from scrooge.storage.directory import ConnectorAccount
 from scrooge.storage.instruments import Instrument
 
@@ -50,6 +50,8 @@ async def attempted(
         authentication=choice,
     )  # fmt: skip
     attempt: Attempt = p.attempts[-1]
+    if token is not None:
+        s.learning.fingerprints.ask(p, attempt, instrument, account, token)
     command = command_of(
         p,
         attempt,
@@ -73,8 +75,8 @@ def counted(s: Scrooge, p: Payment, instrument: Instrument, account: ConnectorAc
     """As what the attempt counts against the schemes' limits. No scheme hears of test mode, unless settings say so."""
     if not p.livemode and s.settings.scheme_limits != "all":
         return None
-    card = card_key(instrument.fingerprint, None, account.connector, instrument.id)
-    return Counted(card, instrument.brand or "", "", account.connector, at)
+    card, also = names_of(instrument)
+    return Counted(card, instrument.brand or "", "", account.connector, at, also)
 
 
 def teaches(p: Payment, instrument: Instrument) -> bool:

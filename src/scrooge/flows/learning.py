@@ -19,6 +19,7 @@ from scrooge.connectors.send import Health as Told
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.payment import Payment
+from scrooge.flows.fingerprints import Fingerprints
 from scrooge.flows.unmapped import Unmapped
 from scrooge.flows.volumes import Volumes
 from scrooge.routing.costs import Costs
@@ -72,6 +73,7 @@ class Learning:
         self.approved_by: OrderedDict[str, str] = OrderedDict()
         self.unread: deque[Lesson] = deque(maxlen=UNREAD_MOST)
         self.unmapped = Unmapped()
+        self.fingerprints = Fingerprints()
         self.volumes = Volumes()
         self.began = asyncio.Event()  # an account has become unwell: others should know
 

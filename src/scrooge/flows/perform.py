@@ -69,6 +69,7 @@ async def apply(
             if not breaks_of(known, after) and await s.writer.save(await change_of(s, known, after)):
                 reach("apply.after")
                 s.learning.taught(known, after)
+                s.learning.fingerprints.hear(attempt_id, outcome)
                 s.risk.taught(known, after)
                 return structs.replace(after, version=known.version + 1)
         return await apply_locked(s, known.id, known.attempt(attempt_id), outcome, answered, alone, epoch)
@@ -102,6 +103,7 @@ async def apply_locked(
         kept = await keep(s, connection, current, after)
     reach("apply.after")
     s.learning.taught(current, kept)
+    s.learning.fingerprints.hear(attempt.id, outcome)
     s.risk.taught(current, kept)
     return kept
 

@@ -72,6 +72,7 @@ class Remembering:
     async def lessons(self) -> None:
         """Writes first, so that what is read back has our own in it."""
         await self.learning.unmapped.tell(self.db)
+        await self.learning.fingerprints.tell(self.db)
         await self.learning.volumes.exchange(self.db)
         for whose, known in self.learning.known.items():
             self.pending.extend((whose, d, known.estimates.settings) for d in known.estimates.export())

@@ -8,6 +8,8 @@ from msgspec import Meta, Struct
 from scrooge.ids import number_of
 from scrooge.postgres.database import Database, load, run
 from scrooge.postgres.rows import encoded, hex_of, key_of, public
+from scrooge.routing.schemes.rules import card_key
+from scrooge.storage import fingerprints
 
 Q = load(Path(__file__).with_suffix(".sql"))
 FEED = "vault_changes"
@@ -53,8 +55,18 @@ async def hear(connection: Any, cards: list[Card], before: str, after: str) -> l
     if await run(connection, Q["move"], FEED, before, after) is None:
         return None
     latest = {card.id: card for card in cards}  # One page may tell of a card several times; in order.
-    rows = await run(connection, Q["hear"], encoded([row_of(card) for card in latest.values()]))
+    page = encoded([row_of(card) for card in latest.values()])
+    changed = await run(connection, Q["renamed"], page)
+    rows = await run(connection, Q["hear"], page)
+    await fingerprints.rename(connection, [names_of(row) for row in changed])
     return [public("ins", row["id"]) or "" for row in rows]
+
+
+def names_of(row: Any) -> dict[str, Any]:
+    """Under a new key the vault calls the card otherwise; a card that was shredded has no name but its instrument's."""
+    instrument = public("ins", row["id"]) or ""
+    before, after = (card_key(name, None, "", instrument) for name in (row["before"], row["after"]))
+    return fingerprints.renamed(public("mer", row["merchant_id"]) or "", row["livemode"], before, after)
 
 
 def row_of(card: Card) -> dict[str, Any]:

@@ -44,6 +44,14 @@ WITH told AS (
 )
 SELECT bucket, id FROM written WHERE card_status = 'deleted' AND deleted_at IS NULL;
 
+-- renamed :many
+-- ($1 as for hear) Cards that the vault called otherwise until now.
+SELECT i.id, i.merchant_id, i.livemode, i.fingerprint AS before, r.fingerprint AS after
+  FROM jsonb_to_recordset($1::jsonb) AS r(bucket smallint, id uuid, merchant_id uuid, livemode boolean, fingerprint text)
+  JOIN instruments i ON i.bucket = r.bucket AND i.id = r.id
+ WHERE i.vault AND i.merchant_id = r.merchant_id AND i.livemode = r.livemode
+   AND i.fingerprint IS NOT NULL AND i.fingerprint IS DISTINCT FROM r.fingerprint;
+
 -- position :one
 SELECT position FROM cursors WHERE name = $1;
 

@@ -27,6 +27,7 @@ class Credential(Struct, frozen=True):
     psp_token: str
     psp_customer: str | None = None
     source: str = "given"  # by the caller; or "saved" when the PSP returned it, or "updated" by the PSP
+    card_fingerprint: str | None = None  # the card number's at that connector, digested; None: not heard yet
 
 
 class NetworkToken(Struct, frozen=True):
@@ -167,7 +168,13 @@ def instrument_of(row: Any) -> Instrument:
         last4=row["last4"],
         exp=row["exp"],
         credentials=tuple(
-            Credential(public("con", k["connector_account"]) or "", k["psp_token"], k["psp_customer"], k["source"])
+            Credential(
+                public("con", k["connector_account"]) or "",
+                k["psp_token"],
+                k["psp_customer"],
+                k["source"],
+                k["card_fingerprint"],
+            )
             for k in keys
         ),
         vault=row["vault"] and row["card_status"] == "active",

@@ -10,7 +10,8 @@ VALUES ($1, $2, $3, $4, $5, $6);
 -- ($1 buckets, $2 ids)
 SELECT i.*,
        (SELECT jsonb_agg(jsonb_build_object('connector_account', c.connector_account_id, 'psp_token', c.psp_token,
-                                            'psp_customer', c.psp_customer, 'source', c.source) ORDER BY c.position)
+                                            'psp_customer', c.psp_customer, 'source', c.source,
+                                            'card_fingerprint', c.card_fingerprint) ORDER BY c.position)
           FROM credentials c
          WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys,
        (SELECT jsonb_build_object('connector_account', t.connector_account_id, 'token', t.token, 'status', t.status,
@@ -25,7 +26,8 @@ SELECT i.*,
 -- ($4 ids before, $5 rows) Newest first.
 SELECT i.*,
        (SELECT jsonb_agg(jsonb_build_object('connector_account', c.connector_account_id, 'psp_token', c.psp_token,
-                                            'psp_customer', c.psp_customer, 'source', c.source) ORDER BY c.position)
+                                            'psp_customer', c.psp_customer, 'source', c.source,
+                                            'card_fingerprint', c.card_fingerprint) ORDER BY c.position)
           FROM credentials c
          WHERE c.bucket = i.bucket AND c.instrument_id = i.id)::text AS keys,
        (SELECT jsonb_build_object('connector_account', t.connector_account_id, 'token', t.token, 'status', t.status,

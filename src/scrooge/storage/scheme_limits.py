@@ -59,27 +59,37 @@ def judged(p: Payment, a: Attempt) -> schemes.Attempt:
     )
 
 
-def place(p: Payment, a: Attempt) -> dict[str, Any]:
+def place(p: Payment, a: Attempt, card: str) -> dict[str, Any]:
     """Whose counters: a card's with one merchant, in one mode, under the bucket of both."""
     assert a.counted is not None
-    bucket, card = bucket_of(p.merchant, a.counted.card), a.counted.card
     whose = {"payment_id": hex_of(p.id), "merchant_id": hex_of(p.merchant), "livemode": p.livemode}
-    return {**whose, "bucket": bucket, "card": card, "at": a.counted.at}
+    return {**whose, **named(p.merchant, card), "at": a.counted.at}
+
+
+def named(merchant: str, card: str) -> dict[str, Any]:
+    return {"bucket": bucket_of(merchant, card), "card": card}
+
+
+def places(p: Payment, a: Attempt) -> list[dict[str, Any]]:
+    """Of everything that its card is called."""
+    return [place(p, a, card) for card in (a.counted.card, *a.counted.also)] if a.counted is not None else []
 
 
 def wanted_rows(p: Payment, a: Attempt) -> list[dict[str, Any]]:
     """What a new authorization asks of the counters."""
     if a.counted is None:
         return []
-    told = wanted(rules(), judged(p, a))
-    return [{**place(p, a), "counts": told.counts, "limits": told.limits, "stops": told.stops}]
+    told, card = wanted(rules(), judged(p, a)), a.counted.card
+    row = {**place(p, a, card), "counts": told.counts, "limits": told.limits, "stops": told.stops}
+    return [{**row, "also": [named(p.merchant, name) for name in a.counted.also]} if a.counted.also else row]
 
 
 def never_made(p: Payment, a: Attempt) -> list[dict[str, Any]]:
     """What is given back of an attempt that was counted and then not recorded after all."""
     if a.counted is None:
         return []
-    return [{**place(p, a), **structs.asdict(end)} for end in ends(rules(), judged(p, a), "rejected")]
+    found = ends(rules(), judged(p, a), "rejected")
+    return [{**where, **structs.asdict(end)} for where in places(p, a) for end in found]
 
 
 def end_rows(p: Payment, before: Attempt, after: Attempt) -> list[dict[str, Any]]:
@@ -91,7 +101,7 @@ def end_rows(p: Payment, before: Attempt, after: Attempt) -> list[dict[str, Any]
     found = ends(rules(), judged(p, after), outcome, after.network_code, after.advice_code, answered)
     if before.state is State.REJECTED:  # It was taken back then, and would be taken from another now.
         found = tuple(end for end in found if not end.back)
-    return [{**place(p, after), **structs.asdict(end)} for end in found]
+    return [{**where, **structs.asdict(end)} for where in places(p, after) for end in found]
 
 
 def ended_as(before: Attempt, after: Attempt) -> str | None:

@@ -22,6 +22,7 @@ from scrooge.money import Money
 
 from .adyen_news import FORGERIES, NOTICES, STORIES, signed
 from .adyen_words import (
+    ALIAS,
     AUTHORIZE,
     BACK,
     CAPTURE,
@@ -84,11 +85,12 @@ REPLIES = (
     reply(I.APPROVED, "approved with all facts", AUTHORIZE,
           payment("Authorised", amount=amount(), additionalData={
               "networkTxReference": "736000000000017", "cvcResult": "1 Matches",
+              "alias": "H167852639363479", "aliasType": "Default",
               "avsResult": "4 AVS not supported for this card type", "threeDAuthenticated": "true",
               "tokenization.storedPaymentMethodId": "M5N7TQ4TG5PFWR50",
               "refusalReasonRaw": "AUTHORISED"}),
           Approved("AUTH1", EUROS, network_transaction_id="736000000000017",
-                   psp_token="M5N7TQ4TG5PFWR50",
+                   psp_token="M5N7TQ4TG5PFWR50", card_fingerprint=ALIAS,
                    checks={"cvc": "1 Matches", "avs": "4 AVS not supported for this card type",
                            "three_d_secure": "true"})),
     reply(I.APPROVED, "an older name of the token", AUTHORIZE,

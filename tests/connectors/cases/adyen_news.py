@@ -13,7 +13,7 @@ from scrooge.domain.declines import Decline
 from scrooge.domain.outcome import Approved, Declined, Rejected, ReversalKind, Reversed, Unknown
 from scrooge.money import Money
 
-from .adyen_words import HMAC_KEY, amount
+from .adyen_words import ALIAS, HMAC_KEY, amount
 from .case import NOW, Headers, Notice, Story
 
 SIGNED = "pspReference originalReference merchantAccountCode merchantReference"
@@ -81,11 +81,11 @@ NOTICES = (
            Approved("AUTH1", Money(1299, "EUR")), **PARENT),
     notice("an approval with the facts of later payments",
            {**AUTHORIZED, "additionalData": {
-               "networkTxReference": "MCC123456789012",
+               "networkTxReference": "MCC123456789012", "alias": "H167852639363479", "aliasType": "Default",
                "tokenization.storedPaymentMethodId": "M5N7TQ4TG5PFWR50"}},
            Operation.AUTHORIZE,
            Approved("AUTH1", Money(1299, "EUR"), network_transaction_id="MCC123456789012",
-                    psp_token="M5N7TQ4TG5PFWR50"), **PARENT),
+                    psp_token="M5N7TQ4TG5PFWR50", card_fingerprint=ALIAS), **PARENT),
     notice("an approval in hundredths of a peso", {**AUTHORIZED, "amount": amount(129900, "CLP")},
            Operation.AUTHORIZE, Approved("AUTH1", Money(1299, "CLP")), **PARENT),
     notice("a decline in words",

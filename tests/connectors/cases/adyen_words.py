@@ -9,6 +9,7 @@ from scrooge.domain.attempt import Operation
 from scrooge.money import Money
 
 # The key of Adyen's own example of a signature.
+ALIAS = "0c3612bcdad793ce16a656ed31faf8d7"  # of H167852639363479: the half of its SHA-256
 HMAC_KEY = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"
 CREDENTIALS = {"api_key": "AQEyhmfxK4rMbhZEw0m_test", "hmac_key": HMAC_KEY}
 

@@ -41,7 +41,9 @@ CARD = {
     "three_d_secure": {"result": "authenticated"},
     "network_transaction_id": "736000000000017",
     "capture_before": 1_790_600_000,
+    "fingerprint": "AOB934RVNwzk6xtn",
 }
+CARD_FINGERPRINT = "b01c8f1c419b7b04c8346e7072dedd37"  # the half of its SHA-256
 CHECKS = {"cvc": "pass", "avs_postal_code": "fail", "three_d_secure": "authenticated"}
 APPROVED = Approved(
     "pi_1",
@@ -50,6 +52,7 @@ APPROVED = Approved(
     psp_token="pm_1",
     checks=CHECKS,
     expires_at=1_790_600_000,
+    card_fingerprint=CARD_FINGERPRINT,
 )
 
 

@@ -1,5 +1,6 @@
 """/payments and /payments/details: authorizations, captured at once unless asked otherwise."""
 
+import hashlib
 from typing import Any
 
 from msgspec import structs
@@ -171,6 +172,8 @@ def _more(world: World, payment: Payment, verdict: Verdict) -> dict[str, str]:
     """additionalData of an answer and of its notification."""
     auth = world.state.need(Authorization, payment.id)
     more = {
+        "alias": f"H{hashlib.sha256(payment.number.encode()).hexdigest()[:15]}",
+        "aliasType": "Default",
         "cardSummary": payment.number[-4:],
         "cardBin": payment.number[:6],
         "expiryDate": f"{payment.month}/{payment.year}",

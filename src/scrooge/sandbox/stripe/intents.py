@@ -12,10 +12,10 @@ from ..issuer import Ask, Verdict, no
 from ..records import Authorization, Challenge, Token
 from ..world import World, token
 from . import form as f
-from .documents import Document, intent_document
+from .documents import Document, intent_document, method_document
 from .errors import Refused, decline_error
 from .events import announce
-from .methods import method_from, usable_method
+from .methods import find_method, method_from, usable_method
 from .records import Charge, Intent, Who
 
 _AMOUNT_MAX = 99_999_999
@@ -204,6 +204,8 @@ def _declined(world: World, who: Who, intent: Intent, verdict: Verdict, *, raisi
     error: dict[str, Any] = decline_error(verdict.decline)
     if intent.charge:
         error["charge"] = intent.charge
+    if intent.payment_method:
+        error["payment_method"] = method_document(find_method(world, intent.payment_method))
     intent = structs.replace(intent, status="requires_payment_method", error=error)
     world.state.put(intent)
     document = intent_document(world, intent)
