@@ -50,8 +50,9 @@ PREFIXES = frozenset(
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U
 PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 # Python's own digits of base 32; every other ASCII character becomes one that `int` refuses.
-TO_PYTHON = dict.fromkeys(range(128), "!")
-TO_PYTHON |= str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")
+TO_PYTHON = bytes(
+    b"0123456789abcdefghijklmnopqrstuv"[ALPHABET.find(chr(c))] if chr(c) in ALPHABET else 33 for c in range(256)
+)
 
 
 def bucket_of(*parts: str) -> int:
@@ -104,7 +105,7 @@ def read_number(public: str, prefix: str | None = None) -> int:
     if len(text) != 26 or not text.isascii() or kind not in PREFIXES or (prefix is not None and kind != prefix):
         raise MalformedId(f"{public[:40]!r} is not an id of this kind")
     try:
-        number = int(text.translate(TO_PYTHON), 32)
+        number = int(text.encode().translate(TO_PYTHON), 32)
     except ValueError:
         raise MalformedId(f"{public[:40]!r} is not an id of this kind") from None
     if number >> 128:

@@ -62,6 +62,9 @@ async def test_every_wrong_line_is_told_with_its_number_and_rule_and_stops_no_ot
         (line(good, "t", retry_until="tomorrow"), "invalid_field"),
         (line(good, "u", retry_until=None), None),
         (b"[]\n", "invalid_field"),
+        (line(good, "x").replace(b'"x"', b'"x\ty"'), "malformed_json"),
+        (line(good, "y").replace(b'"y"', b'"y\x7f"'), "invalid_field"),
+        (line(good, ""), "invalid_field"),
         (line(good, "v", value="99999999999999999.00"), "amount_out_of_range"),
     ]
     batch = (await desk.batch())["id"]

@@ -6,7 +6,6 @@ from typing import Literal
 from msgspec import UNSET
 
 from scrooge.api import batch_answers as ba
-from scrooge.api.batch_progress import Progress
 from scrooge.api.show import Facts, decline, instant_if
 from scrooge.domain.attempt import State
 from scrooge.domain.batch import ENDED, Status
@@ -14,6 +13,7 @@ from scrooge.domain.payment import Payment, authorization_of, certain, status_of
 from scrooge.postgres.rows import instant
 from scrooge.storage.batch_lines import Found
 from scrooge.storage.batches import Acted, Batch
+from scrooge.storage.chunks import Progress
 
 
 def batch(b: Batch, p: Progress, caller: str, accounts: dict[str, str], at: int) -> ba.Batch:
@@ -67,9 +67,14 @@ def act(a: Acted) -> ba.BatchAct:
     return ba.BatchAct(act=a.act, status=a.status, author=a.author, because=a.because, created_at=instant(a.created_at))
 
 
-def ended(lines: Sequence[Found], status: Status) -> Sequence[Found]:
-    """Those before the first that has not ended; of a batch that has, all."""
-    if status in ENDED:
+def settled(b: Batch, p: Progress) -> bool:
+    """The batch has ended, and so has what was on its way then: a queued line has no payment, and gets none."""
+    return b.status in ENDED and not p.open
+
+
+def ended(lines: Sequence[Found], over: bool) -> Sequence[Found]:
+    """Those before the first that has not ended; of a batch that is over, all."""
+    if over:
         return lines
     return lines[: next((n for n, found in enumerate(lines) if found.state == "queued"), len(lines))]
 

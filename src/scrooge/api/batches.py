@@ -10,7 +10,6 @@ from scrooge.api import batch_bodies as bb
 from scrooge.api import batch_lines as lines_as_sent
 from scrooge.api import batch_show as show
 from scrooge.api import pages
-from scrooge.api.batch_progress import Progress, progress
 from scrooge.api.call import Answer, Call
 from scrooge.api.facts import facts_of
 from scrooge.api.payments import headers_of, moment_of, retry_until
@@ -20,6 +19,7 @@ from scrooge.flows.batches import desk, upload
 from scrooge.flows.scrooge import now
 from scrooge.storage import batch_lines, batches
 from scrooge.storage.batches import Batch, Draft, Pacing
+from scrooge.storage.chunks import Progress, progress
 
 NDJSON = "application/x-ndjson"
 LINES_A_PAGE = 500
@@ -110,19 +110,19 @@ async def changed(call: Call, act: Act) -> Answer:
 async def results(call: Call) -> Answer:
     query: bb.AfterLine = call.query
     batch = await desk.visible(call.s, call.principal, call.path["batch"])
-    return Answer(200, media_type=NDJSON, parts=results_of(call, batch, line_of(query)))
+    over = show.settled(batch, await sent(call, batch))
+    return Answer(200, media_type=NDJSON, parts=results_of(call, batch, line_of(query), over))
 
 
 def line_of(query: bb.AfterLine) -> int:
     return min(int(query.after), LINES_MAX)  # There is none behind that.
 
 
-async def results_of(call: Call, batch: Batch, after: int) -> AsyncIterator[bytes]:
+async def results_of(call: Call, batch: Batch, after: int, over: bool) -> AsyncIterator[bytes]:
     db = call.s.db
     while True:
-        # Read after the batch's status: of one that had ended, no line was on its way then.
         found = await batch_lines.taken(db, batch.id, after, LINES_A_PAGE)
-        told = show.ended(found, batch.status)
+        told = show.ended(found, over)
         payments = await batch_lines.payments_of(db, told)
         facts = await facts_of(call, list(payments.values()), cards=False)
         rows = [show.result(line, payments.get(line.payment or ""), facts) for line in told]
@@ -147,11 +147,14 @@ async def errors_of(call: Call, batch: Batch, after: int) -> AsyncIterator[bytes
         after = found[-1].line
 
 
+async def sent(call: Call, batch: Batch) -> Progress:
+    return Progress() if batch.started_at is None else await progress(call.s.db, batch.id)
+
+
 async def shown(call: Call, batch: Batch) -> ba.Batch:
     directory = call.s.directory
     names = {}
     for account_id in batch.pacing.per_connector:
         account = await directory.known(account_id)
         names[account_id] = account.name if account else account_id
-    sent = await progress(call.s.db, batch.id) if batch.started_at is not None else Progress()
-    return show.batch(batch, sent, await directory.caller_name(batch.caller), names, now())
+    return show.batch(batch, await sent(call, batch), await directory.caller_name(batch.caller), names, now())

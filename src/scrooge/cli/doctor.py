@@ -30,7 +30,9 @@ from scrooge.vault.settings import load as load_vault
 OLDEST_POSTGRESQL = 150_000
 CLOCK_SKEW_SECONDS = 2.0
 SETTINGS = tuple(variable(name) for name in Settings.__struct_fields__)
-NO_SETTINGS = (lifeline.VARIABLE, "SCROOGE_CRASH_POINT", "SCROOGE_TEST_DATABASE_URL")  # ours, for other uses
+# Ours, for other uses.
+NO_SETTINGS = (lifeline.VARIABLE, "SCROOGE_CRASH_POINT", "SCROOGE_TEST_DATABASE_URL", "SCROOGE_API_URL",
+               "SCROOGE_API_KEY")  # fmt: skip
 OF_OTHERS = ("SCROOGE_VAULT_", "SCROOGE_API_", "SCROOGE_SECRET_")  # programs beside this one
 
 

@@ -82,6 +82,13 @@ class Found(Struct, frozen=True):
 def text_of(where: str, number: int, found: Line | Wrong) -> str:
     r"""A row for COPY, in PostgreSQL's text format; `where` is "bucket\tbatch"."""
     if isinstance(found, Line):
+        if found.retry_until is None and found.metadata is None:
+            names = f"{found.reference}\t{found.custom_id}"
+            if "\\" not in names:  # The one of nearly all.
+                return (
+                    f"{where}\t{number}\tqueued\t{names}\t{found.minor}\t{found.currency}\t{found.mandate:032x}"
+                    "\t\\N\t\\N\t\\N\n"
+                )
         until = "\\N" if found.retry_until is None else instant(found.retry_until)
         more = "\\N" if found.metadata is None else escaped(msgspec.json.encode(found.metadata).decode())
         return (

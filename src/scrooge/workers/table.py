@@ -18,6 +18,7 @@ from scrooge.flows.scrooge import Scrooge
 from scrooge.storage import errands, inbox, retries, saving, unmapped, work
 from scrooge.workers.ask import Asking
 from scrooge.workers.forgetting import Counters, forget_keys, forget_lessons
+from scrooge.workers.intake import end_validation, forget_batch_lines
 from scrooge.workers.webhooks import forget_webhooks, replay_events, send_webhooks, show_webhooks, spread_events
 
 log = structlog.get_logger()
@@ -143,4 +144,6 @@ JOBS = (
     Job("forget_counters", 10.0, Counters().turn),
     Job("forget_lessons", 600.0, forget_lessons),
     Job("forget_webhooks", 600.0, forget_webhooks),
+    Job("end_validation", 5.0, end_validation),
+    Job("forget_batch_lines", 600.0, forget_batch_lines),
 )

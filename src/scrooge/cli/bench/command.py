@@ -41,6 +41,10 @@ Payments = Annotated[
 Vault = Annotated[bool, typer.Option("--vault", help="Instead: the card vault alone, and what it adds to a payment.")]
 Cards = Annotated[int | None, typer.Option(min=1, max=8_000_000, help="With --vault: also with so many cards kept.")]
 Routing = Annotated[bool, typer.Option("--routing", help="Instead: routing decisions alone, in this process.")]
+BatchIntake = Annotated[
+    int | None,
+    typer.Option(min=1, max=5_000_000, help="Instead: upload a batch of so many lines, and have it checked."),
+]
 DataDir = Annotated[Path, typer.Option(help="Where a directory for the run is made and removed.")]
 
 
@@ -59,6 +63,7 @@ def bench(
     vault: Vault = False,
     cards: Cards = None,
     routing: Routing = False,
+    batch_intake: BatchIntake = None,
     data_dir: DataDir = Path(".scrooge"),
     as_json: Json = False,
 ) -> None:
@@ -80,15 +85,22 @@ def bench(
     )  # fmt: skip
     try:
         with server(settings, data_dir.expanduser(), clients) as where:
+            if batch_intake is not None:
+                taken_in(where, batch_intake, as_json)
+                return
             found = vaults_run()(where, options, say) if vault else run(where, options, say)
     except (CrewError, LimitError) as error:
         say(f"scrooge: {error}")
         raise typer.Exit(FAILED) from None
+    judge(found, "audit" if vault else "money", as_json)
+
+
+def judge(found: dict[str, Any], what: str, as_json: bool) -> None:
+    """A fast wrong number is not a number."""
     if as_json:
         document(found)
     else:
         show(found)
-    what = "audit" if vault else "money"
     if not found["ok"]:
         say(f"the {what} is NOT right: these figures mean nothing")
         raise typer.Exit(FOUND_PROBLEMS)
@@ -104,6 +116,21 @@ def decisions(seconds: float, as_json: bool) -> None:
         document(found)
     else:
         table(("routing", "median"), [(key, told(value)) for key, value in found.items() if key != "machine"])
+
+
+def taken_in(where: Server, lines: int, as_json: bool) -> None:
+    """Nothing is sent by it, so there is no money to look at."""
+    from scrooge.cli.bench.intake import run
+
+    found = run(where, lines, say)
+    if as_json:
+        document(found)
+    else:
+        names = ("lines_per_second", "seconds", "repeated_lines_per_second", "cpu_us_per_line", "rss_mb")
+        table(("batch intake", "measured"), [(name, told(found[name])) for name in names])
+    if not found["ok"]:
+        say("lines are missing or refused: these figures mean nothing")
+        raise typer.Exit(FOUND_PROBLEMS)
 
 
 def vaults_run() -> Callable[[Server, Options, Callable[[str], None]], dict[str, Any]]:

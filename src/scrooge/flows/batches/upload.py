@@ -6,7 +6,7 @@ there is compared and not taken twice.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from scrooge.crash import reach
 from scrooge.domain.batch import LINE_MAX, LINES_MAX, Act, Status
@@ -23,8 +23,8 @@ A_SLICE = 250  # lines that are read before others on this process have their tu
 INPUT_MAX = 2_000_000_000  # bytes
 PIECES_A_READ = 500
 WORKER = "worker"
-Read = Callable[[bytes], Line | Wrong]
-TOO_LONG = Wrong("line_too_long", f"the longest line is {LINE_MAX} bytes")
+Read = Callable[[bytes, Sequence[bytes]], list[Line | Wrong]]
+TOO_LONG = b"x" * (LINE_MAX + 1)  # stands for one of which the bytes are not kept
 
 
 async def upload(
@@ -122,20 +122,18 @@ class Intake:
         """Whole lines."""
         if self.skipping:
             end = content.index(b"\n") + 1
-            self.gathered.add(content[:end], (TOO_LONG,))
+            self.gathered.add(content[:end], self.read(b"", (TOO_LONG,)))
             content, self.skipping = content[end:], False
         while content:
             *lines, rest = content.split(b"\n", A_SLICE)
-            self.gathered.add(content[: len(content) - len(rest)], [self.line(raw) for raw in lines])
+            part = content[: len(content) - len(rest)]
+            self.gathered.add(part, self.read(part, lines))
             content = rest
             if self.gathered.next_line > LINES_MAX + 1:
                 raise InputTooLarge(f"a batch has at most {LINES_MAX} lines")
             if len(self.gathered.rows) >= PIECE:
                 await self.write()
             await asyncio.sleep(0)  # Somebody may be paying meanwhile.
-
-    def line(self, raw: bytes) -> Line | Wrong:
-        return TOO_LONG if len(raw) > LINE_MAX else self.read(raw)
 
     async def write(self) -> None:
         """Begins to keep what was gathered, once what was before it is kept."""
@@ -168,19 +166,18 @@ class Intake:
     async def end(self, *, whole: bool) -> Batch:
         """The body came to its end; only of a whole input is what has no line's end a line."""
         if whole and self.skipping:
-            self.gathered.add(b"", (TOO_LONG,))
+            self.gathered.add(b"", self.read(b"", (TOO_LONG,)))
         elif whole and self.rest:
-            self.gathered.add(self.rest, (self.line(self.rest),))
+            self.gathered.add(self.rest, self.read(self.rest, (self.rest,)))
         if whole or not self.skipping:
             await self.write()
         await self.written()
         batch = await batches.read(self.s.db, self.batch.id) or self.batch
-        if not whole or batch.status is not Status.DRAFT:
-            return batch
-        if not batch.lines:
-            raise InvalidField("the input has no line")
-        closed, _ = await batches.move(self.s.db, batch, Act.CLOSE, WORKER)
-        return await settle(self.s, closed)
+        if whole and batch.status is Status.DRAFT:
+            if not batch.lines:
+                raise InvalidField("the input has no line")
+            batch, _ = await batches.move(self.s.db, batch, Act.CLOSE, WORKER)
+        return await settle(self.s, batch)
 
 
 async def settle(s: Scrooge, batch: Batch) -> Batch:
