@@ -44,6 +44,17 @@ PRICES = Prices(
 )
 VERSION = "tar_00000000000000000000000001"
 COSTS = Costs(PRICES, VERSION)
+OTHER, NONE_HERE = "tar_00000000000000000000000002", "tar_00000000000000000000000003"
+DEARER = (
+    Fee(component="interchange", name="all", rate="3", refunded=True),
+    Fee(component="markup", name="acquirer", rate="1", fixed={"EUR": "0.10"}, refunded=True),
+    Fee(component="scheme", name="every attempt", fixed={"EUR": "0.05"}, on="attempt"),
+)
+VERSIONS = {
+    VERSION: COSTS,
+    OTHER: Costs(Prices(tariffs=(Tariff(account="con_1", valid_from="2026-01-01", fees=DEARER),)), OTHER),
+    NONE_HERE: Costs(Prices(tariffs=(Tariff(account="con_9", valid_from="2026-01-01", fees=NEW),)), NONE_HERE),
+}
 DECLINED = oc.Declined(Decline.DO_NOT_HONOR, "05")
 WORDS = {
     "approved": oc.Approved("psp"),
@@ -231,7 +242,7 @@ def test_halves_go_to_the_even_side():
 
 moves = st.lists(
     st.tuples(st.sampled_from(["authorize", "sale", "capture", "refund", "void", "return", *WORDS]),
-              st.integers(1, 9_000), st.one_of(st.just(0), st.integers(1, 6))),
+              st.integers(1, 9_000), st.one_of(st.just(0), st.integers(1, 6)), st.sampled_from([*VERSIONS])),
     max_size=25,
 )  # fmt: skip
 
@@ -244,12 +255,12 @@ moves = st.lists(
 )
 def test_whatever_happens_the_books_hold_what_the_attempts_owe(begun: list[str], steps, late: Late):
     """Each journal balances and is there once; expenses are owed; nothing comes back that was not paid; and the audit,
-    which tells all again by the recorded version, agrees."""
+    which tells all again by the recorded version, agrees, however often the prices change."""
     p, books, journals = a_payment(9_999), {}, set()
-    for word, amount, which in [*((word, 5_000, 0) for word in begun), *steps]:
+    for word, amount, which, version in [*((word, 5_000, 0, VERSION) for word in begun), *steps]:
         n = (which or len(p.attempts)) if word in WORDS else len(p.attempts) + 1
         try:
-            after = moved(p, word, amount, n, late)
+            after = moved(p, word, amount, n, late, VERSIONS[version])
         except (Problem, ValueError):
             continue
         for a in after.attempts:
@@ -271,19 +282,26 @@ def test_whatever_happens_the_books_hold_what_the_attempts_owe(begun: list[str],
         }
         assert all(v >= 0 for v in owed.values())
         assert books.get("liabilities.fee_accrual.adyen", 0) == -sum(owed.values())
-        assert wrong_fees(p, {VERSION: COSTS}) is None
+        assert wrong_fees(p, VERSIONS) is None
         assert priced(p, p, COSTS, AT + 1) == p
 
 
-def moved(p: Payment, word: str, amount: int, n: int, late: Late) -> Payment:
+def moved(p: Payment, word: str, amount: int, n: int, late: Late, costs: Costs) -> Payment:
     if word in WORDS:
-        return told(p, n, WORDS[word], late=late)
+        return told(p, n, WORDS[word], costs, late=late)
     if word == "return":
         waiting = next((a for a in p.attempts if a.state == "reversing"), None)
         found = giving_back(p, waiting, 10**15, id=f"att_{n}") if waiting is not None else None
         return found or p
     operation = A if word == "sale" else Operation(word)
     return asked(p, operation, None if operation is A else amount, sale=word == "sale")
+
+
+def test_a_success_after_a_refusal_that_nobody_can_price_any_more_is_no_finding():
+    p = told(asked(a_payment(), A, sale=True), 1, DECLINED)
+    p = told(p, 1, WORDS["approved"], VERSIONS[NONE_HERE], late=Late.KEEP)
+    assert (minor(p, 1), p.attempts[0].fees and p.attempts[0].fees.missing) == ({"scheme": 2}, ("no tariff",))
+    assert wrong_fees(p, VERSIONS) is None
 
 
 def test_the_audit_tells_a_fee_that_is_not_what_its_version_says():

@@ -10,9 +10,11 @@ from scrooge.domain.fees import Fees
 from scrooge.domain.payment import Payment
 from scrooge.postgres.database import Query, run
 from scrooge.postgres.rows import hex_of, public
-from scrooge.routing.accruals import APPROVED, added, at_price, rounded, stands
+from scrooge.routing.accruals import APPROVED, TOO_MUCH, UNPRICED, added, at_price, rounded, stands
 from scrooge.routing.costs import Costs
 from scrooge.storage.routed import costs_of
+
+UNTOLD = ((UNPRICED,), (TOO_MUCH,))  # A success after a refusal, where there is no price any more: the refusal's stays.
 
 
 class Versions:
@@ -38,7 +40,7 @@ class Versions:
 def wrong_fees(p: Payment, versions: Mapping[str, Costs | None]) -> str | None:
     """What is wrong with a payment's fees, in a sentence."""
     for a in p.attempts:
-        if a.fees is None or not a.fees.tariffs:
+        if a.fees is None or not a.fees.tariffs or a.fees.missing in UNTOLD:
             continue
         costs = versions.get(a.fees.tariffs)
         if costs is None:
