@@ -1,13 +1,15 @@
 """What the risk rules see, what they say, and that a rule that watches decides nothing."""
 
+from ipaddress import ip_network
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from scrooge.risk.check import Suspect, asks, check
+from scrooge.risk.check import Suspect, asks, check, is_listed
 from scrooge.risk.recent import MINUTE, Recent
-from scrooge.risk.rules import STRICTNESS, Document, RuleRefused, read, shipped
+from scrooge.risk.rules import STRICTNESS, Document, Listed, RuleRefused, read, shipped
 
 NOW = 1_795_305_600_000_000
 WHO = Suspect(merchant="mer", at=NOW, card="c1", customer="cus", iin="411111", ip="192.0.2.7", country="DE")
@@ -159,3 +161,18 @@ def test_a_rule_that_cannot_be_meant_is_refused_with_its_place(rule: str, why: s
 def test_two_rules_do_not_share_a_name():
     with pytest.raises(RuleRefused, match=r"rule\[1\]"):
         document(velocity("attempts", 3), velocity("attempts", 4))
+
+
+@given(
+    st.lists(st.one_of(st.ip_addresses(), st.tuples(st.ip_addresses(), st.integers(0, 128))), min_size=1, max_size=8),
+    st.ip_addresses(),
+)
+def test_an_address_is_on_a_list_if_it_is_in_one_of_its_networks(values, asked):
+    """Looked up at once, however long the list is, with the answer of looking at each."""
+    texts = [
+        str(ip_network((v[0], min(v[1], v[0].max_prefixlen)), strict=False)) if isinstance(v, tuple) else str(v)
+        for v in values
+    ]
+    rule = Listed(name="l", of="ip", values=frozenset(texts), does="block")
+    for address in (asked, *(v[0] if isinstance(v, tuple) else v for v in values)):
+        assert is_listed(rule, str(address)) is any(address in ip_network(text) for text in texts)

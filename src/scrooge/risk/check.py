@@ -124,7 +124,8 @@ def is_listed(rule: Listed, value: str) -> bool:
             address = ip_address(value)
         except ValueError:
             return False
-        return any(address in found for found in networks(rule.values))
+        version, number = address.version, int(address)
+        return any(v == version and number >> bits in known for (v, bits), known in networks(rule.values).items())
     return value.casefold() in folded(rule.values)
 
 
