@@ -53,4 +53,12 @@ FEES = (
         "    except LookupError:",
         TESTS,
     ),
+    Mutant(
+        "report-forgets-what-came-back",
+        "fees that came back with a refund are still in the report",
+        "src/scrooge/storage/accrued.sql",
+        "WHERE j.effect IN ('fees_accrued', 'fees_reversed')",
+        "WHERE j.effect IN ('fees_accrued')",
+        ("tests/cli/test_routing_costs.py::test_what_was_captured_and_what_it_is_expected_to_cost_are_in_one_line",),
+    ),
 )

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from scrooge.cli.output import Json, document, say, table
+from scrooge.cli.risk.explain import explain
 from scrooge.cli.routing.desk import Live, Merchant, at_desk, findings_told, id_of, read_file
 from scrooge.errors import SettingsError
 from scrooge.flows import risk_policies as flow
@@ -136,3 +137,6 @@ def shown(p: Version) -> dict[str, Any]:
         "author": p.author, "notes": p.notes, "created_at": instant(p.created_at),
         "activated_at": instant(p.activated_at) if p.activated_at else None,
     }  # fmt: skip
+
+
+app.command()(explain)

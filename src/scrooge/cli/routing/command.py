@@ -3,6 +3,7 @@
 import typer
 
 from scrooge.cli.routing import policies, steer
+from scrooge.cli.routing.costs import costs
 from scrooge.cli.routing.declines import declines
 from scrooge.cli.routing.trial import trial
 
@@ -19,5 +20,6 @@ app.command()(steer.switch)
 app.command()(steer.switches)
 app.command()(steer.unswitch)
 app.command()(steer.tariffs)
+app.command()(costs)
 app.command()(declines)
 app.command()(trial)
