@@ -82,6 +82,7 @@ def twin_of(public: str, name: str) -> str:
     return encode(public.partition("_")[0], high | 0x2 << 62 | (random >> 12) << 10 | number % BUCKETS)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def encode(prefix: str, number: int) -> str:
     """The public form of a 128-bit number."""
     n = number

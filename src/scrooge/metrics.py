@@ -102,6 +102,11 @@ ERRANDS_OPEN = Gauge(
     multiprocess_mode="max",
 )  # fmt: skip
 OLDEST_ERRAND = Gauge("scrooge_oldest_errand_seconds", "Age of the oldest errand not done", multiprocess_mode="max")
+BATCH_LINES = Counter("scrooge_batch_lines_total", "Lines of batches by how they ended", ["end"])
+BATCHES = Gauge("scrooge_batches", "Batches at work", ["status"], multiprocess_mode="max")
+BATCH_LINES_LEFT = Gauge(
+    "scrooge_batch_lines_left", "Lines of batches at work that have not ended", multiprocess_mode="max"
+)
 RETRIES = Counter("scrooge_retries_total", "Later retries, by the step that was taken", ["step"])
 RETRIES_WAITING = Gauge(
     "scrooge_retries_waiting", "Payments that are to be tried again: scheduled, and whose time has come", ["state"],

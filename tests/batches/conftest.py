@@ -34,8 +34,7 @@ class Desk(Struct, frozen=True):
 
     async def revoke(self, mandate: str) -> None:
         found = (await mandates.read_many(self.api.s.db, [mandate]))[mandate]
-        gone = {**{f: getattr(found, f) for f in found.__struct_fields__}, "revoked": Revoked("asked", "merchant")}
-        await mandates.revoke(self.api.s.db, [Mandate(**gone)])
+        await mandates.revoke(self.api.s.db, [found], Revoked("asked", "merchant"))
 
     async def ask(self, method: str, path: str, *parts: bytes, **more: Any) -> Got:
         more.setdefault("idempotency_key", uuid.uuid4().hex)

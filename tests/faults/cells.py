@@ -23,7 +23,8 @@ SHARED = ("send.before", "send.written", "send.after", "apply.before", "apply.af
 # Not of the road that money takes: tests/instruments dies there, tests/vault/test_moving.py, and tests/flows/test_retries_raced.py.
 BESIDE = frozenset({"forget.before", "forget.written", "forget.after", "errand.claimed", "errand.done",
                     "learn.written", "learn.after", "move.before", "move.after", "move.recorded",
-                    "retry.claimed", "intake.before", "intake.after", "intake.checked"})  # fmt: skip
+                    "retry.claimed", "intake.before", "intake.after", "intake.checked", "batch.claimed", "batch.ended",
+                    "batch.noted", "batch.counted"})  # fmt: skip
 OF_PAYMENTS = tuple(point for point in crash.POINTS if point not in BESIDE)
 POINTS = (*OF_PAYMENTS, *(f"worker {point}" for point in SHARED))
 DIMENSIONS = {

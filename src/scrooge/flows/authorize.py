@@ -1,5 +1,6 @@
 """Create a payment and authorize it: route, perform, and go elsewhere on a decline that allows it."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 
 from msgspec import Raw, Struct, structs
@@ -40,6 +41,8 @@ from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
 from scrooge.storage.low_value import LowValueUsedUp
 
+Pace = Callable[[Instrument, Sequence[str], float | None], Awaitable[tuple[Slot, str, tuple[str, ...]]]]
+
 
 class Unsent(Struct, frozen=True):
     """Nobody will be asked for it, and why."""
@@ -59,8 +62,10 @@ class Sending(Struct, frozen=True):
     behind: tuple[str, ...]
 
 
-async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed) -> tuple[Payment, bool]:
-    """The payment, and whether it is the answer to an earlier request with the same key.
+async def create(
+    s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed, pace: Pace | None = None
+) -> tuple[Payment, bool]:
+    """The payment, and whether it is the answer to an earlier request with the same key. `pace`: who gives a slot.
 
     Raises the Problems of what cannot be asked; never one for what a PSP answers.
     """
@@ -72,7 +77,7 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
             check_incremental(wanted)
             instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
             instrument = mandates.paid_with(instrument, wanted.agreed)
-            ready = await prepared(s, stack, principal, wanted, keyed, instrument)
+            ready = await prepared(s, stack, principal, wanted, keyed, instrument, pace)
         except Problem:
             before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
             if before is None:
@@ -85,8 +90,9 @@ async def create(s: Scrooge, principal: Principal, wanted: Wanted, keyed: Keyed)
 
 
 async def prepared(
-    s: Scrooge, stack: ExitStack, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument
-) -> Unsent | Sending:
+    s: Scrooge, stack: ExitStack, principal: Principal, wanted: Wanted, keyed: Keyed, instrument: Instrument,
+    pace: Pace | None,
+) -> Unsent | Sending:  # fmt: skip
     """Only looks, so that whatever goes wrong, nothing was done. The risk check ends with the stack."""
     risk = stack.enter_context(await checked(s, principal, suspected(wanted), instrument, keyed.until))
     if risk.blocks:
@@ -100,7 +106,8 @@ async def prepared(
         return Unsent(why, route.unsent(risk.kept), route.pinned)
     if route.nowhere is not None:
         raise route.nowhere
-    slot, account, behind = await s.limits.first(route.accounts, keyed.until)
+    paced = pace(instrument, route.accounts, keyed.until) if pace is not None else None
+    slot, account, behind = await (paced or s.limits.first(route.accounts, keyed.until))
     return Sending(risk, route, slot, account, behind)
 
 

@@ -16,6 +16,7 @@ from scrooge.flows.retries import run as retry
 from scrooge.flows.saving import learn
 from scrooge.flows.scrooge import Scrooge
 from scrooge.storage import errands, inbox, retries, saving, unmapped, work
+from scrooge.workers import batches
 from scrooge.workers.ask import Asking
 from scrooge.workers.forgetting import Counters, forget_keys, forget_lessons
 from scrooge.workers.intake import end_validation, forget_batch_lines
@@ -112,6 +113,7 @@ async def show_retries(s: Scrooge, spawn: Spawn) -> int:
 
 
 AGING = Aging()
+BATCHES = batches.Batches()
 
 
 async def show_doubts(s: Scrooge, spawn: Spawn) -> int:
@@ -135,6 +137,10 @@ JOBS = (
     Job("show_errands", 5.0, show_errands),
     Job("try_again", 0.5, try_again),
     Job("show_retries", 5.0, show_retries),
+    Job("run_batches", 0.5, BATCHES.turn),
+    Job("settle_batches", 2.0, BATCHES.settle),
+    Job("recount_batches", 1.0, batches.recount),
+    Job("show_batches", 5.0, batches.show),
     Job("show_backlog", 5.0, show_backlog),
     Job("show_doubts", 5.0, show_doubts),
     Job("break_overdue", 30.0, break_overdue),

@@ -38,6 +38,10 @@ Grow = Annotated[
 Payments = Annotated[
     int | None, typer.Option(min=1, help="Instead: so many payments in one go, and the memory of serve.")
 ]
+Batch = Annotated[
+    int | None,
+    typer.Option(min=1000, help="Instead: so many renewals as one batch, alone and beside people who pay."),
+]
 Vault = Annotated[bool, typer.Option("--vault", help="Instead: the card vault alone, and what it adds to a payment.")]
 Cards = Annotated[int | None, typer.Option(min=1, max=8_000_000, help="With --vault: also with so many cards kept.")]
 Routing = Annotated[bool, typer.Option("--routing", help="Instead: routing decisions alone, in this process.")]
@@ -60,6 +64,7 @@ def bench(
     profile: Profile = None,
     grow: Grow = None,
     payments: Payments = None,
+    batch: Batch = None,
     vault: Vault = False,
     cards: Cards = None,
     routing: Routing = False,
@@ -80,7 +85,7 @@ def bench(
     psps = ("minimal", "sandbox") if psp is None else (str(psp),)
     options = Options(
         seconds=seconds, rounds=rounds, clients=clients, workers=workers, psps=psps, latency_ms=latency_ms,
-        rate=rate, brief=brief, grow=grow, payments=payments, cards=cards,
+        rate=rate, brief=brief, grow=grow, payments=payments, batch=batch, cards=cards,
         profile=None if profile is None else str(profile.resolve()),
     )  # fmt: skip
     try:
@@ -146,7 +151,7 @@ def show(found: dict[str, Any]) -> None:
     if "hop" in found:
         sections |= {f"hop, {name}": section for name, section in found["hop"].items()}
     sections |= {f"{one['payments_before']:,} payments": one for one in found.get("curve", [])}
-    if found["options"]["payments"]:
+    if found["options"]["payments"] or found["options"]["batch"]:
         sections["one run"] = found
     for name, section in sections.items():
         rows = [(key, told(section[key])) for key in SHOWN if key in section]
@@ -158,7 +163,7 @@ SHOWN = (
     "payments_per_second", "spread", "limit_per_second", "ratio_to_limit", "latency_ms", "overhead_ms",
     "cpu_ms_per_payment", "commits_per_payment", "wal_kb_per_payment", "errors", "rss_mb", "settled_seconds",
     "bytes_per_payment", "per_second", "cpu_ms", "commits_each", "wal_kb_each", "added_ms", "direct", "by_vault",
-    "rate", "cards", "seconds", "kb_each", "tokenize", "fill",
+    "rate", "cards", "payments", "worker_rss_mb", "p99_ratio", "seconds", "kb_each", "tokenize", "fill",
 )  # fmt: skip
 
 

@@ -17,4 +17,5 @@ class Options(Struct, frozen=True, kw_only=True):
     profile: str | None = None  # the folder for where the time goes
     grow: int | None = None  # payments in the tables at the end of the curve
     payments: int | None = None  # of the run that watches memory
+    batch: int | None = None  # renewals of the run that measures a batch
     cards: int | None = None  # that the vault keeps before it is measured again

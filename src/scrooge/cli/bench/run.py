@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from scrooge.cli.bench import limit, machine, profile, server
+from scrooge.cli.bench.batch import renewals
 from scrooge.cli.bench.long import curve, memory
 from scrooge.cli.bench.options import Options
 from scrooge.cli.bench.result import LimitRound, Round, limit_summary, per_payment, summary
@@ -40,6 +41,8 @@ class Bench:
             return {**told, **await curve(self.where, self.setup("minimal"), o, o.grow, self.say)}
         if o.payments is not None:
             return {**told, **await memory(self.where, self.setup("minimal"), o, o.payments, self.say)}
+        if o.batch is not None:
+            return {**told, **await renewals(self.where, self.setup(o.psps[0]), o, o.batch, self.say)}
         for psp in o.psps:
             sections[psp] = await (self.minimal() if psp == "minimal" else self.sandbox())
         first = sections[o.psps[0]]

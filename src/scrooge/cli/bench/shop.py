@@ -22,6 +22,10 @@ class Shop(Struct, frozen=True):
     instruments: list[str]
 
 
+def payer_name(number: int) -> str:
+    return f"payer-{number:03d}"
+
+
 async def sell(url: str) -> tuple[Seller, str]:
     """A merchant and a caller, and the caller's key."""
     async with opened(url) as db:
@@ -66,7 +70,7 @@ async def open_shop(url: str, api_url: str, psp_url: str, *, notified: bool) -> 
 
         async def payer(number: int) -> str:
             body = {
-                "customer": f"payer-{number:03d}",
+                "customer": payer_name(number),
                 "card": {"brand": "visa", "iin": "424242", "last4": "4242", "exp": "2034-12"},
                 "credentials": [{"connector_account": "stripe", "psp_token": "pm_card_visa"}],
             }

@@ -1,0 +1,101 @@
+"""One line of a batch on the road of every payment: made once, whoever begins it and however often.
+
+Its key is made of its batch and its number, so that who begins it again finds what came of it; its reference is the
+guard against everybody else.
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
+
+import structlog
+from msgspec import Struct
+
+from scrooge.domain.payment import Payment, authorization_of
+from scrooge.errors import Problem, ReferenceExists, RequestInProgress
+from scrooge.flows.authorize import Pace, create
+from scrooge.flows.keys import Keyed
+from scrooge.flows.scrooge import Scrooge
+from scrooge.flows.wanted import Wanted
+from scrooge.ids import bucket_of
+from scrooge.storage import chunks
+from scrooge.storage.batches import Batch
+from scrooge.storage.chunks import Chunk, End, Line
+from scrooge.storage.directory import Principal
+
+log = structlog.get_logger()
+BETWEEN = "\u00b7"  # No caller's key has it: those are printable ASCII.
+SOON_SECONDS = 1.0
+
+
+class Later(Exception):
+    """Nothing was recorded, and nothing is wrong with the line: `at` (monotonic seconds) is when to begin it again."""
+
+    def __init__(self, at: float, *, down: str | None = None) -> None:
+        super().__init__(at)
+        self.at, self.down = at, down  # `down`: why nobody takes a payment now
+
+
+class Told(Struct, frozen=True):
+    """How a line ended, and at which account its payment was left to be unsure or refused there."""
+
+    end: End
+    payment: Payment | None = None
+
+
+def key_of_line(batch: str, line: int) -> str:
+    return f"{batch}{BETWEEN}{line}"
+
+
+async def known(s: Scrooge, batch: Batch, lines: Sequence[Line]) -> dict[int, End]:
+    """Lines that have a payment already: their own, or another of that reference, which is never charged again."""
+    wanted = []
+    for line in lines:
+        key = key_of_line(batch.id, line.number)
+        bucket = bucket_of(batch.merchant, batch.caller, line.reference)
+        wanted.append((line.number, bucket, line.reference, bucket_of(batch.caller, key), key))
+    found = await chunks.known(s.db, batch, wanted)
+    return {n: End(n, payment, existing=not ours) for n, (payment, ours) in found.items()}
+
+
+async def sent(s: Scrooge, who: Principal, batch: Batch, line: Line, until: float, pace: Pace) -> Told:
+    """The line's payment, asked for at a PSP if it was not before. `until` (monotonic seconds): the lease on it.
+
+    Raises Later.
+    """
+    wanted = Wanted(
+        reference=line.reference, amount=line.amount, mandate=line.mandate, metadata=line.metadata,
+        statement_descriptor=batch.descriptor, retry_until=line.retry_until or batch.retry_until,
+    )  # fmt: skip
+    said = f"{line.reference} {line.amount.minor} {line.amount.currency} {line.mandate}"
+    keyed = Keyed(key_of_line(batch.id, line.number), hashlib.sha256(said.encode()).digest(), until)
+    try:
+        payment, _ = await create(s, who, wanted, keyed, pace)
+    except (ReferenceExists, RequestInProgress):
+        before = (await known(s, batch, [line])).get(line.number)
+        if before is None:  # Whoever had it has given it up between our two looks.
+            raise Later(time.monotonic() + SOON_SECONDS) from None
+        return Told(before)
+    except Problem as problem:
+        if problem.status == 503:
+            wait = float(problem.members.get("retry_after") or SOON_SECONDS)
+            raise Later(time.monotonic() + wait, down=problem.code) from None
+        log.info("line_refused", batch=batch.id, line=line.number, reason=problem.code)
+        error = {"rule": problem.code, "detail": problem.detail, "param": problem.param}
+        return Told(End(line.number, error=error))
+    return Told(End(line.number, payment.id), payment)
+
+
+def asked_at(p: Payment) -> str | None:
+    """The account that was asked last."""
+    a = authorization_of(p)
+    return a.connector_account if a is not None else None
+
+
+async def settled(s: Scrooge, batch: Batch, chunk: Chunk) -> None:
+    """A chunk that was begun of a batch that has ended: what has a payment by us is told, the rest was left."""
+    lines = await chunks.lines(s.db, chunk)
+    ends = [end for end in (await known(s, batch, lines)).values() if not end.existing]
+    if ends:
+        await chunks.ended(s.db, batch.id, ends)
+    await chunks.recount(s.db, batch.id, chunk.number, done=True)
