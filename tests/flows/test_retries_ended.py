@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from tests.flows.test_retries import POOR, card, its_time_comes, renewal
+from tests.flows.test_mandates import agreed, renew
+from tests.flows.test_retries import POOR, card, its_time_comes, money_arrives, renewal
 from tests.flows.test_retries_raced import read
 from tests.world import World
 
@@ -104,3 +105,17 @@ async def test_nothing_is_planned_for_a_moment_at_which_it_would_be_over(world: 
         step = recovery.planned(s, structs.replace(found, retry_until=at + minutes * MINUTE)).retry
         assert step is not None
         assert step.at is None or step.at <= at + (minutes - 5) * MINUTE, minutes
+
+
+async def test_what_was_declined_under_a_mandate_is_taken_from_no_other_card(world: World, sql):
+    """The payer agreed for one; that the other is his, too, is no consent."""
+    first = await agreed(world)
+    await money_arrives(sql, first["instrument"]["id"], POOR["stripe"])
+    _, p = await renew(world, first["mandate"])
+    assert p["status"] == "declined"
+    path = f"/v1/payments/{p['id']}/authorizations"
+    status, refused = await world.post(path, {"instrument": await card(world, stripe="pm_card_mastercard")})
+    assert (status, refused["code"], refused["param"]) == (422, "invalid_field", "instrument")
+    await money_arrives(sql, first["instrument"]["id"])
+    status, p = await world.post(path, {"instrument": first["instrument"]["id"]})
+    assert (status, p["status"], p["attempt_count"]) == (201, "captured", 2)

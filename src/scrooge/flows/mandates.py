@@ -12,6 +12,7 @@ from scrooge.domain.mandate import USES, Mandate, Revoked, Status, Terms, consen
 from scrooge.domain.payment import Payment, authorization_of
 from scrooge.errors import (
     AmountOverMandate,
+    InvalidField,
     MalformedId,
     MandatePending,
     MandateRevoked,
@@ -64,8 +65,15 @@ async def of_payment(s: Scrooge, principal: Principal, p: Payment) -> Mandate | 
 
 
 def paid_with(instrument: Instrument, m: Mandate | None) -> Instrument:
-    """The mandate's instrument, with the scheme's id of the payment in which the payer agreed."""
-    if m is None or instrument.id != m.instrument or m.network_transaction_id is None:
+    """The mandate's instrument, with the scheme's id of the payment in which the payer agreed.
+
+    Raises InvalidField for any other: the payer agreed to nothing for that.
+    """
+    if m is None:
+        return instrument
+    if instrument.id != m.instrument:
+        raise InvalidField("the mandate is for another instrument", param="instrument")
+    if m.network_transaction_id is None:
         return instrument
     return structs.replace(instrument, network_transaction_id=m.network_transaction_id)
 
