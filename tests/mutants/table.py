@@ -19,6 +19,7 @@ from tests.mutants.nowhere import NOWHERE
 from tests.mutants.operators import OPERATORS
 from tests.mutants.outside import OUTSIDE
 from tests.mutants.reattempts import REATTEMPTS
+from tests.mutants.renewals import RENEWALS
 from tests.mutants.risk import RISK
 from tests.mutants.steering import STEERING
 from tests.mutants.storage import STORAGE
@@ -46,4 +47,5 @@ MUTANTS = (
     *LATER,
     *RISK,
     *INCREMENTS,
+    *RENEWALS,
 )
