@@ -1,6 +1,7 @@
 """The OpenAPI document is valid, complete, and true: a fuzzer that believes it finds nothing wrong."""
 
 import re
+import uuid
 from html import escape
 from typing import Any
 
@@ -147,8 +148,9 @@ def checks() -> list[Any]:
 async def real(world: World) -> dict[str, str]:
     """Objects that exist, of the fuzzer's own: it would never guess their ids, and it spoils them."""
     _, payment = await world.pay("adyen", capture="manual", value="100.00")
+    name = f"fuzzed-{uuid.uuid4().hex[:8]}"  # Tests that another worker took away may have made it twice.
     spare = {
-        "name": "fuzzed", "connector": "stripe", "merchant_account": "acct_fuzzed", "mode": "test",
+        "name": name, "connector": "stripe", "merchant_account": "acct_fuzzed", "mode": "test",
         "credentials": {"api_key": "sk_test_fuzzed"}, "base_url": f"{world.sandbox_url}/stripe",
     }  # fmt: skip
     status, _ = await world.post("/v1/connector-accounts", spare)
@@ -156,7 +158,7 @@ async def real(world: World) -> dict[str, str]:
     credentials = [{"connector_account": "stripe", "psp_token": "pm_card_visa"}]
     _, instrument = await world.post("/v1/instruments", {"customer": "fuzzed", "credentials": credentials})
     return {
-        "payment": payment["id"], "instrument": instrument["id"], "account": "fuzzed",
+        "payment": payment["id"], "instrument": instrument["id"], "account": name,
         "ledger_account": "memo.authorized:EUR",
     }  # fmt: skip
 

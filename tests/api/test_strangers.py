@@ -16,6 +16,7 @@ from tests.world import World
 RULE = {"name": "all", "type": "list", "of": "ip", "values": ["198.18.0.1"], "does": "review"}
 BODIES: dict[str, dict[str, Any]] = {
     "refunds": {"reference": "x"},
+    "increments": {"amount": {"value": "1.00", "currency": "EUR"}},
     "replay": {"from": "2026-01-01T00:00:00Z"},
     "activate": {"expect_active": None},
     "decisions": {"attempt": "att_x", "outcome": "declined", "evidence": "said by phone"},
@@ -38,6 +39,7 @@ async def strangers(world: World) -> AsyncIterator[Strangers]:
         "risk_policy": ("/v1/risk/policies", {"document": {"name": "watching", "rules": [RULE]}}),
         "switch": ("/v1/routing/switches", {"connector_account": "stripe", "state": "drain", "reason": "tests",
                                             "when": {"currency": ["ISK"]}, "expires_in_seconds": 60}),
+        "batch": ("/v1/batches", {"name": f"b-{uuid.uuid4().hex[:8]}"}),
         "webhook_endpoint": ("/v1/webhook-endpoints", {"url": "https://shop.example/hooks", "events": ["*"]}),
     }  # fmt: skip
     ids = {"payment": declined["id"], "instrument": await world.instrument(stripe="pm_card_visa"),

@@ -31,7 +31,16 @@ from scrooge.storage.changes import Change, Guard, create
 from scrooge.storage.writer import Made, Writer, open_writer
 
 RULES = load()
-NOW = time.time_ns() // 1000  # The database counts by its own clock.
+NOW = 0
+
+
+@pytest.fixture(autouse=True)
+def now() -> None:
+    """The database counts by its own clock, and this file may have been read long before its tests."""
+    global NOW
+    NOW = time.time_ns() // 1000
+
+
 REQUEST = Request("POST", "/v1/payment_intents", b"amount=500")
 
 
