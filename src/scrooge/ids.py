@@ -20,6 +20,7 @@ PREFIXES = frozenset(
         "voi",
         "ref",
         "inc",
+        "ver",
         "ins",
         "evt",
         "jrn",

@@ -69,6 +69,7 @@ PARAMS = {
     "/v1/payment_intents/pi_1/capture": stripe.params.PaymentIntentCaptureParams,
     "/v1/payment_intents/pi_1/cancel": stripe.params.PaymentIntentCancelParams,
     "/v1/payment_intents/pi_1/increment_authorization": stripe.params.PaymentIntentIncrementAuthorizationParams,
+    "/v1/setup_intents": stripe.params.SetupIntentCreateParams,
     "/v1/refunds": stripe.params.RefundCreateParams,
 }
 

@@ -24,7 +24,8 @@ def announced() -> set[str | None]:
     for operation, sale in [(operation, sale) for operation, ways in WAYS.items() for sale in ways]:
         first = operation is Operation.AUTHORIZE
         a = structs.replace(ATTEMPT, operation=operation, sale=sale)
-        states = [state for state in State if first or state not in OF_AUTHORIZATIONS]
+        asks = {State.ACTION_REQUIRED} if operation is Operation.VERIFY else set()
+        states = [state for state in State if first or state not in OF_AUTHORIZATIONS - asks]
         for before, after, closed in product(states, states, (None, Closed.EXPIRED) if first else (None,)):
             found.add(event_of(structs.replace(a, state=before), structs.replace(a, state=after, closed=closed)))
     return found - {None}

@@ -332,3 +332,18 @@ def test_a_sale_whose_capture_failed_before_we_heard_of_its_approval_stays_faile
 def test_a_doubt_that_was_settled_is_not_told_any_more():
     p = told(told(asked(a_payment(), A), oc.Unknown("timeout")), oc.Approved("psp"))
     assert p.attempts[0].reason is None
+
+
+def test_a_card_is_verified_once_and_holds_nothing():
+    p = asked(a_payment(0), Operation.VERIFY)
+    assert status_of(p) == "processing"
+    with pytest.raises(AuthorizationLive):
+        asked(p, Operation.VERIFY)
+    verified = told(p, oc.Approved("psp"))
+    assert (standing(verified).authorized, live(verified)) == (0, verified.attempts[0])
+    for operation in (A, C, V, R, I):
+        with pytest.raises(Problem):
+            asked(verified, operation, 1)
+    assert status_of(told(p, DECLINED)) == "declined"
+    with pytest.raises(AuthorizationLive):
+        asked(a_payment(), Operation.VERIFY)

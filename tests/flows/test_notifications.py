@@ -14,7 +14,7 @@ from scrooge.connectors.connector import Notification
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.outcome import Approved, Rejected, Reversed, Unknown
 from scrooge.domain.payment import Payment
-from scrooge.flows.receive import candidates, mine, pick, told
+from scrooge.flows.receive import candidates, mine, of_verification, pick, told
 from scrooge.ids import hex_of
 from scrooge.money import Money
 from scrooge.storage.directory import ConnectorAccount
@@ -71,6 +71,13 @@ def test_the_capture_half_of_a_sale_is_news_only_when_it_fails():
     assert told(p, SALE, ACCOUNT, news) is None
     for outcome in (Rejected("refused"), Reversed("failed")):
         assert isinstance(told(p, SALE, ACCOUNT, structs.replace(news, outcome=outcome)), Reversed)
+
+
+def test_news_of_an_authorization_for_nothing_is_the_verifications():
+    verification = structs.replace(attempt(1, A, None, state=State.UNKNOWN), operation=Operation.VERIFY, minor=0)
+    news = of_verification([verification], note(A, reference=f"{PAY}-1", psp_reference="PSP1"))
+    assert pick([verification], news) is verification
+    assert of_verification([AUTHORIZED], note(A)).operation is A
 
 
 def test_a_void_we_did_not_ask_for_ends_the_authorization():

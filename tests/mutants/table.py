@@ -23,6 +23,7 @@ from tests.mutants.renewals import RENEWALS
 from tests.mutants.risk import RISK
 from tests.mutants.steering import STEERING
 from tests.mutants.storage import STORAGE
+from tests.mutants.verifications import VERIFICATIONS
 
 MUTANTS = (
     *CORE,
@@ -48,4 +49,5 @@ MUTANTS = (
     *RISK,
     *INCREMENTS,
     *RENEWALS,
+    *VERIFICATIONS,
 )

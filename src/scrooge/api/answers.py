@@ -101,7 +101,7 @@ class Attempt(Answered, frozen=True, kw_only=True):
     id: str
     object: Literal["attempt"]
     number: int
-    operation: Literal["authorize", "capture", "void", "refund", "increment"]
+    operation: Literal["authorize", "capture", "void", "refund", "increment", "verify"]
     connector_account: str
     status: AttemptStatus
     amount: Amount

@@ -109,7 +109,7 @@ async def several(call: Call) -> Answer:
     facts = await facts_of(call, found)
     cursor = pages.cursor_of(call, [place]) if place else None
     document = answers.PaymentList(
-        data=[show.payment(p, facts) for p in found],
+        data=[show.payment(p, facts) for p in found if p.minor],  # A verification is no payment.
         **pages.listed(call, cursor, more=cursor is not None),
     )
     return Answer(200, document, pages.link(call, cursor))

@@ -15,6 +15,7 @@ from scrooge.api import (
     payments,
     routing,
     routing_declines,
+    verifications,
     webhooks,
 )
 from scrooge.api import answers as a
@@ -122,6 +123,13 @@ ROUTES = (
     *BATCH_ROUTES,
     # --- mandates ---
     *MANDATE_ROUTES,
+    Route(method="POST", path="/v1/instruments/{instrument}/verifications", handler=verifications.create, scope=WRITE,
+          body=verifications.VerifyInstrument, idempotent=True,
+          answers={201: verifications.Verification, 202: verifications.Verification},
+          problems=(*KEYED, *ROUTED, e.NoRoute, e.UnknownConnectorAccount, e.UnknownCurrency, e.UnsupportedOperation),
+          summary="Ask the issuer whether a card can be paid with, for nothing"),
+    Route(method="GET", path="/v1/verifications/{verification}", handler=verifications.read, scope=READ,
+          answers={200: verifications.Verification}, problems=(e.NotFound,), summary="Read a verification"),
     # --- events ---
     Route(method="GET", path="/v1/events", handler=events.feed, scope="events:read", query=b.EventFilter,
           answers={200: r.EventList}, summary="Read what happened, in order, each event once"),

@@ -221,6 +221,8 @@ ADYEN = Connector(
         Operation.VOID: Endpoint(release, read_modification),
         Operation.REFUND: Endpoint(give_back, read_modification),
         Operation.INCREMENT: Endpoint(add, read_modification),
+        # A zero-value authorization. https://docs.adyen.com/online-payments/tokenization
+        Operation.VERIFY: Endpoint(authorize, read_payment),
     },
     continuation=Endpoint(proceed, read_details),
     inquiries={},
@@ -253,6 +255,7 @@ ADYEN = Connector(
             Operation.VOID: DAY,
             Operation.REFUND: 3 * DAY,
             Operation.INCREMENT: HOUR,
+            Operation.VERIFY: HOUR,
         },
     ),
     multi_capture=True,

@@ -42,6 +42,7 @@ from scrooge.connectors.stripe_replies import (
     read_void,
     void,
 )
+from scrooge.connectors.stripe_setups import ENDED, FOUND, VERIFIED, either
 from scrooge.connectors.stripe_tokens import ADOPT, FORGET, LOOK
 from scrooge.domain.attempt import Operation
 from scrooge.domain.mandate import Use
@@ -233,16 +234,18 @@ STRIPE = Connector(
         Operation.VOID: Endpoint(release, read_void),
         Operation.REFUND: Endpoint(give_back, read_refund),
         Operation.INCREMENT: Endpoint(add, read_increment),
+        Operation.VERIFY: VERIFIED,
     },
-    continuation=Endpoint(retrieve, asking(found_authorization)),
+    continuation=either(Endpoint(retrieve, asking(found_authorization)), FOUND),
     inquiries={
         Operation.AUTHORIZE: Endpoint(find_authorization, asking(found_authorization)),
         Operation.CAPTURE: Endpoint(read_parent, asking(capture)),
         Operation.VOID: Endpoint(read_parent, asking(void)),
         Operation.REFUND: Endpoint(find_refund, asking(found_refund)),
         Operation.INCREMENT: Endpoint(read_parent, asking(increment)),
+        Operation.VERIFY: FOUND,
     },
-    abandon=Endpoint(end, read_abandoned),
+    abandon=either(Endpoint(end, read_abandoned), ENDED),
     adopt=ADOPT,
     look=LOOK,
     forget=FORGET,
@@ -270,6 +273,7 @@ STRIPE = Connector(
             Operation.VOID: HOUR,
             Operation.REFUND: 10 * DAY,
             Operation.INCREMENT: HOUR,
+            Operation.VERIFY: HOUR,
         },
     ),
 )

@@ -25,6 +25,7 @@ from scrooge.connectors.stripe_replies import (
     money,
     refund,
 )
+from scrooge.connectors.stripe_setups import verification
 from scrooge.domain.attempt import Operation
 from scrooge.domain.outcome import Approved, ReversalKind, Reversed
 
@@ -159,7 +160,20 @@ def of_refund(blank: Notification, found: Json) -> Notification:
     )
 
 
+def of_verification(blank: Notification, setup: Json) -> Notification:
+    return structs.replace(
+        blank,
+        operation=Operation.VERIFY,
+        outcome=verification(setup),
+        reference=note(setup, "reference"),
+        psp_reference=setup["id"],
+    )
+
+
 EVENTS = {
+    "setup_intent.succeeded": of_verification,
+    "setup_intent.setup_failed": of_verification,
+    "setup_intent.canceled": of_verification,
     "payment_intent.succeeded": of_success,
     "payment_intent.amount_capturable_updated": of_capturable,
     "payment_intent.payment_failed": of_authorization,

@@ -25,6 +25,7 @@ class Operation(StrEnum):
     VOID = "void"
     REFUND = "refund"
     INCREMENT = "increment"
+    VERIFY = "verify"  # of a card, for nothing
 
 
 class State(StrEnum):

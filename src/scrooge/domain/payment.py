@@ -139,7 +139,7 @@ def raised(p: Payment, authorization: Attempt) -> int | None:
 
 def authorization_of(p: Payment) -> Attempt | None:
     """The last attempt to authorize; the only one that can be live. A second success of one is none of ours."""
-    found = [a for a in p.attempts if a.operation is O.AUTHORIZE and a.parent is None]
+    found = [a for a in p.attempts if a.operation in {O.AUTHORIZE, O.VERIFY} and a.parent is None]
     return found[-1] if found else None
 
 
@@ -172,6 +172,7 @@ ROOM: dict[Operation, Callable[[Payment], int]] = {
     O.VOID: lambda p: standing(p).uncaptured - standing(p).held,
     O.REFUND: lambda p: standing(p).captured - standing(p).refunded - standing(p).held_refund,
     O.INCREMENT: lambda p: MINOR_MAX - standing(p).authorized,
+    O.VERIFY: lambda p: 0,
 }
 
 
@@ -183,6 +184,10 @@ def decide(p: Payment, operation: Operation, minor: int | None, **facts: Any) ->
     AuthorizationExpired, AuthorizationCaptured, CaptureInFlight, IncrementInFlight, AmountExceedsRoom,
     AmountOutOfRange.
     """
+    if operation is O.VERIFY:
+        if p.minor or p.attempts:
+            raise AuthorizationLive("a card is verified once, for nothing")
+        return p.adding(Attempt(operation=operation, minor=0, **facts))
     authorization = authorization_of(p)
     if operation is O.AUTHORIZE:
         if live(p) or captured_before(p):

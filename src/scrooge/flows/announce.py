@@ -39,7 +39,7 @@ def content_of(p: Payment, a: Attempt, account: str) -> dict[str, object]:
     public = {"capture": "cap", "void": "voi", "refund": "ref", "increment": "inc"}.get(a.operation)
     return {
         "operation": a.operation,
-        "id": retyped(a.id, public) if public else a.id,
+        "id": retyped(p.id, "ver") if not p.minor else retyped(a.id, public) if public else a.id,
         "state": a.state,
         "amount": {"value": p.money(a.money).value, "currency": p.currency},
         "reference": a.caller_reference,

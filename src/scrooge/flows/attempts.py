@@ -35,37 +35,34 @@ async def attempted(
     instead = network_token_at(s, instrument, account) if token is None else None
     number, sent_at = len(p.attempts) + 1, now()
     return_token = secrets.token_hex(16)
-    choice = authentication(
+    verifies = p.minor == 0  # Which moves no money: no law, scheme or tariff counts it.
+    choice = None if verifies else authentication(
         s, p, instrument, account, sent_at, by_network_token=instead is not None, low_risk=low_risk, used_up=used_up
-    )
+    )  # fmt: skip
     if authenticate and choice is not None and choice.exemption:  # What is kept says what is asked for.
         why = f"{choice.because}; but the payer is to be asked all the same"
         choice = structs.replace(choice, ask="challenge", exemption="", liability="issuer", because=why)
     p = decide(
-        p, Operation.AUTHORIZE, None, id=new_id("att", bucket_in(p.id)), number=number,
-        connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
+        p, Operation.VERIFY if verifies else Operation.AUTHORIZE, None, id=new_id("att", bucket_in(p.id)),
+        number=number, connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
         return_token=return_token, sent_at=sent_at,
         teaches=instrument.id if teaches(p, instrument) else None,
-        counted=counted(s, p, instrument, account, sent_at), fees=await fees_of(s, p, instrument),
+        counted=None if verifies else counted(s, p, instrument, account, sent_at),
+        fees=None if verifies else await fees_of(s, p, instrument),
         authentication=choice,
     )  # fmt: skip
     attempt: Attempt = p.attempts[-1]
     if token is not None:
         s.learning.fingerprints.ask(p, attempt, instrument, account, token)
     command = command_of(
-        p,
-        attempt,
-        account,
-        psp_token=token.psp_token if token else None,
-        psp_customer=token.psp_customer if token else None,
-        network_token=instead,
+        p, attempt, account, psp_token=token.psp_token if token else None,
+        psp_customer=token.psp_customer if token else None, network_token=instead,
         vault_card=instrument.id if instrument.vault else None,
-        network_transaction_id=instrument.network_transaction_id,
-        use=p.mandate_use,
+        network_transaction_id=instrument.network_transaction_id, use=p.mandate_use,
         return_url=f"{s.settings.base()}/return/{p.id}.{return_token}",
         authenticate=authenticate or (choice is not None and choice.ask == "challenge"),
         exemption=choice.exemption if choice is not None else "",
-    )
+    )  # fmt: skip
     request = render(s.directory.wire(account).connector, command)
     deadline = sent_at + s.settings.psp_timeout_seconds * SECOND + GRACE
     return structs.replace(p, deadline_at=deadline), request

@@ -57,6 +57,6 @@ def running(payment: Payment, attempt_id: str | None) -> bool:
     if attempt_id is None:
         return not payment.answered
     attempt = payment.attempt(attempt_id)
-    if attempt.operation is Operation.AUTHORIZE:
+    if attempt.operation in {Operation.AUTHORIZE, Operation.VERIFY}:
         return not payment.answered
     return attempt.state is State.SENT

@@ -169,10 +169,19 @@ async def match(s: Scrooge, account_id: str, n: Notification) -> tuple[Payment, 
         p = await payments.read(s.db, payment_id)
         if p is None:
             continue
-        attempt = pick([a for a in p.attempts if a.connector_account == account_id], n)
+        attempts = [a for a in p.attempts if a.connector_account == account_id]
+        news = of_verification(attempts, n)
+        attempt = pick(attempts, news)
         if attempt is not None:
-            return p, attempt, told(p, attempt, account, n)
+            return p, attempt, told(p, attempt, account, news)
     return None
+
+
+def of_verification(attempts: list[Attempt], n: Notification) -> Notification:
+    """A PSP that verifies by an authorization for nothing tells of one."""
+    if n.operation is Operation.AUTHORIZE and any(a.operation is Operation.VERIFY for a in attempts):
+        return structs.replace(n, operation=Operation.VERIFY)
+    return n
 
 
 async def candidates(s: Scrooge, account_id: str, n: Notification) -> list[str]:

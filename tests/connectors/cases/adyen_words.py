@@ -39,6 +39,8 @@ INCREMENT = structs.replace(
     CAPTURE, operation=Operation.INCREMENT, amount=Money(1799, "EUR"), increase=Money(500, "EUR"), reference="pay_1-5"
 )
 
+VERIFY = structs.replace(AUTHORIZE, operation=Operation.VERIFY, amount=Money(0, "EUR"))
+
 
 def amount(value: int = 1299, currency: str = "EUR") -> dict[str, Any]:
     return {"value": value, "currency": currency}

@@ -13,6 +13,7 @@ from scrooge.money import Money
 from .case import Ask, Cases, Item, Reply, declines_in
 from .stripe_increments import INCREMENT, INCREMENT_REPLIES
 from .stripe_news import FORGERIES, NOTICES, STORIES, signed
+from .stripe_setups import SETUP_REPLIES, VERIFY
 from .stripe_words import (
     APPROVED,
     AUTHORIZE,
@@ -279,13 +280,14 @@ REPLIES = (
           error("rate_limit_error"), Unknown("the cancellation was refused with HTTP 429"),
           status=429, ask=Ask.ABANDON),
     *INCREMENT_REPLIES,
+    *SETUP_REPLIES,
 )  # fmt: skip
 
 STRIPE_CASES = Cases(
     connector=STRIPE,
     credentials=CREDENTIALS,
     authorize=AUTHORIZE,
-    commands={c.operation: c for c in (AUTHORIZE, CAPTURE, VOID, REFUND, INCREMENT)},
+    commands={c.operation: c for c in (AUTHORIZE, CAPTURE, VOID, REFUND, INCREMENT, VERIFY)},
     replies=REPLIES,
     declines=STRIPE_DECLINES,
     declined=declined,

@@ -10,7 +10,7 @@ from ..cards import find_card
 from ..issuer import Ask, no
 from ..records import Authorization, Challenge
 from ..world import World
-from . import intents, refunds
+from . import intents, refunds, setups
 from .documents import charge_document, intent_document
 from .events import announce
 from .methods import find_method
@@ -23,6 +23,8 @@ def _who(intent: Intent) -> Who:
 
 def challenged(world: World, challenge: Challenge) -> str:
     """Once the payer has answered the payment goes on by itself; where the browser goes next."""
+    if challenge.payment.startswith("seti_"):
+        return setups.challenged(world, challenge)
     intent = world.state.need(Intent, challenge.payment)
     if challenge.answer and intent.status == "requires_action" and intent.challenge == challenge.id:
         intent = _authenticated(world, intent, challenge.answer == "success")

@@ -9,7 +9,7 @@ import msgspec
 
 from ..wire import Call, Dialect, Reply
 from ..world import World
-from . import captures, increments, intents, lookups, methods, refunds
+from . import captures, increments, intents, lookups, methods, refunds, setups
 from . import form as f
 from .documents import API_VERSION, Document
 from .errors import Refused
@@ -56,6 +56,14 @@ ROUTES: dict[tuple[str, ...], Route] = {
     ("POST", "payment_intents", "*", "increment_authorization"): _route(
         increments.increment, "amount metadata description statement_descriptor application_fee_amount transfer_data"
     ),
+    ("POST", "setup_intents"): _route(
+        setups.create,
+        "automatic_payment_methods confirm customer metadata payment_method return_url usage payment_method_options"
+        " payment_method_types mandate_data description",
+    ),
+    ("GET", "setup_intents"): _route(setups.listed, "customer payment_method" + _PAGE),
+    ("GET", "setup_intents", "*"): _route(setups.read, "client_secret"),
+    ("POST", "setup_intents", "*", "cancel"): _route(setups.cancel, "cancellation_reason"),
     ("POST", "refunds"): _route(
         refunds.create,
         "amount charge payment_intent reason metadata refund_application_fee reverse_transfer instructions_email",
@@ -144,7 +152,7 @@ def fingerprint(call: Call) -> bytes:
 
 def moves_money(call: Call) -> bool:
     """Payment intents and refunds, by POST."""
-    return call.method == "POST" and call.path.startswith(("/v1/payment_intents", "/v1/refunds"))
+    return call.method == "POST" and call.path.startswith(("/v1/payment_intents", "/v1/setup_intents", "/v1/refunds"))
 
 
 def registers(call: Call) -> bool:

@@ -57,6 +57,28 @@ class Intent(Record, frozen=True, kw_only=True):
         return (("intents", self.account), *pairs)
 
 
+class Setup(Record, frozen=True, kw_only=True):
+    """A SetupIntent: a card that is verified, and no money."""
+
+    account: str
+    platform: str
+    origin: str
+    created: int
+    status: Status
+    usage: str
+    payment_method: str
+    customer: str | None = None
+    return_url: str | None = None
+    metadata: dict[str, str]
+    challenge: str | None = None
+    error: dict[str, Any] | None = None
+    cancellation_reason: str | None = None
+
+    def index_keys(self) -> tuple[tuple[str, ...], ...]:
+        """By account."""
+        return (("setups", self.account),)
+
+
 class Charge(Record, frozen=True, kw_only=True):
     """One try to charge a card; `id` is also its authorization's."""
 
@@ -134,4 +156,4 @@ class Event(Record, frozen=True, kw_only=True):
         return (("events", self.account),)
 
 
-KINDS = (Intent, Charge, Refund, Customer, Endpoint, Event)
+KINDS = (Intent, Setup, Charge, Refund, Customer, Endpoint, Event)

@@ -103,6 +103,7 @@ SELECT count(*) OVER () AS total, a.reference, a.operation, a.minor, a.currency
   LEFT JOIN attempts first
     ON first.bucket = parent.bucket AND first.payment_id = parent.payment_id AND first.id = parent.parent_id
  WHERE a.state = 'approved' AND coalesce(a.concluded_at, a.sent_at) < $2
+   AND a.operation <> 'verify'  -- It moves nothing, so there is nothing to tell.
    AND NOT EXISTS (
        SELECT FROM truth t
         WHERE t.reference = a.reference AND t.outcome = 'approved'
