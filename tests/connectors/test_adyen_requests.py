@@ -8,6 +8,7 @@ from msgspec import structs
 
 from scrooge.connectors.adyen import ADYEN
 from scrooge.connectors.connector import Command, render
+from scrooge.domain.mandate import Use
 from scrooge.errors import InvalidField
 
 from .cases import adyen_words as aw
@@ -45,6 +46,22 @@ def test_a_merchants_own_payment_is_a_subscription_at_adyen() -> None:
     found = document(structs.replace(aw.AUTHORIZE, initiator="merchant", return_url=None))
     assert found["recurringProcessingModel"] == "Subscription"
     assert found["returnUrl"].startswith("https://scrooge.invalid/")
+
+
+@pytest.mark.parametrize(
+    ("use", "model"),
+    [
+        (Use.RECURRING, "Subscription"),
+        (Use.INSTALMENT, "Subscription"),
+        (Use.UNSCHEDULED, "UnscheduledCardOnFile"),
+    ],
+)
+def test_adyen_is_told_what_the_payer_agrees_to_and_what_they_agreed_to(use: Use, model: str) -> None:
+    later = document(structs.replace(aw.AUTHORIZE, initiator="merchant", use=use))
+    assert (later["shopperInteraction"], later["recurringProcessingModel"]) == ("ContAuth", model)
+    first = document(structs.replace(aw.AUTHORIZE, psp_token=None, vault_card="ins_1", save=str(use)))
+    assert (first["storePaymentMethod"], first["recurringProcessingModel"]) == (True, model)
+    assert first["shopperInteraction"] == "Ecommerce"
 
 
 def test_adyens_shopper_is_the_one_the_token_belongs_to() -> None:

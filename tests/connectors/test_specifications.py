@@ -20,6 +20,7 @@ from scrooge.connectors.adyen import ADYEN
 from scrooge.connectors.connector import Command, Connector, Request, render
 from scrooge.connectors.stripe import STRIPE, VERSION
 from scrooge.domain.attempt import Operation
+from scrooge.domain.mandate import USES, Use
 
 from .cards import filled
 from .cases.adyen import ADYEN_CASES
@@ -76,7 +77,8 @@ PARAMS = {
 
 def variants(command: Command) -> Iterator[Command]:
     yield command
-    yield structs.replace(command, initiator="merchant")
+    for use in (None, *Use):
+        yield structs.replace(command, initiator="merchant", use=use)
     yield structs.replace(command, incremental=True)
     yield structs.replace(command, return_url=None, psp_customer="cus_1")
     yield structs.replace(command, statement_descriptor="EXAMPLE*PREMIUM")
@@ -85,7 +87,7 @@ def variants(command: Command) -> Iterator[Command]:
 def by_card(connector: Connector, sale: Command) -> list[Request]:
     """As the PSP gets them, with the card that the vault put in."""
     command = structs.replace(sale, psp_token=None, vault_card="ins_1")
-    saved = [structs.replace(command, save=use) for use in ("subscription", "on_demand")]
+    saved = [structs.replace(command, save=use) for use in USES]
     again = structs.replace(command, initiator="merchant", network_transaction_id="736000000000017")
     sent = [render(connector, v) for c in (command, *saved, again) for v in variants(c)]
     return [filled(request, connector.cards["authorize"]) for request in sent]

@@ -8,6 +8,7 @@ from msgspec import structs
 from scrooge.connectors.connector import Request, render
 from scrooge.connectors.stripe import STRIPE, VERSION
 from scrooge.domain.attempt import Operation
+from scrooge.domain.mandate import Use
 from scrooge.errors import UnsupportedOperation
 
 from .cases import stripe_words as sw
@@ -44,6 +45,18 @@ def test_a_merchants_own_payment_is_off_session_and_sends_nobody_anywhere() -> N
     assert found["off_session"] == "true"
     assert found["automatic_payment_methods[allow_redirects]"] == "never"
     assert "return_url" not in found
+
+
+@pytest.mark.parametrize(
+    ("use", "off_session"),
+    [(Use.RECURRING, "recurring"), (Use.INSTALMENT, "recurring"), (Use.UNSCHEDULED, "one_off")],
+)
+def test_stripe_is_told_what_the_payer_agreed_to(use: Use, off_session: str) -> None:
+    assert (
+        fields(render(STRIPE, structs.replace(sw.AUTHORIZE, initiator="merchant", use=use)))["off_session"]
+        == off_session
+    )
+    assert "off_session" not in fields(render(STRIPE, structs.replace(sw.AUTHORIZE, use=use)))
 
 
 def test_without_an_address_to_return_to_an_authentication_is_a_decline() -> None:

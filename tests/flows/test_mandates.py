@@ -123,6 +123,17 @@ async def test_nothing_is_agreed_with_a_payment_that_is_declined(world: World):
     assert (status, refused["code"]) == (422, "unknown_mandate")
 
 
+async def test_nobody_agrees_for_the_payer(world: World):
+    """A payment that the merchant initiates may still ask the PSP to keep the card; it is no consent."""
+    p = await agreed(world, initiator="merchant")
+    assert "mandate" not in p
+    mandate = "man_" + p["id"].removeprefix("pay_")
+    assert (await world.get(f"/v1/mandates/{mandate}"))[0] == 404
+    await asyncio.sleep(1)  # A worker has learned from it by then; nothing is to come of that.
+    assert (await world.get(f"/v1/mandates/{mandate}"))[0] == 404
+    assert (await renew(world, mandate))[1]["code"] == "unknown_mandate"
+
+
 async def test_while_the_payer_is_away_to_authenticate_nothing_is_paid_and_it_can_be_withdrawn(world: World):
     p = await agreed(world, token="pm_card_authenticationRequired", return_url="https://shop.example/back")
     assert p["status"] == "requires_action"

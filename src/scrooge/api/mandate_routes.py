@@ -10,7 +10,7 @@ READ, WRITE, MANDATE = "instruments:read", "instruments:write", "/v1/mandates/{m
 # fmt: off
 MANDATE_ROUTES = (
     Route(method="GET", path="/v1/customers/{customer}/mandates", handler=mandates.of_customer, scope=READ,
-          query=a.MandatePage, answers={200: a.MandateList},
+          query=a.MandatePage, answers={200: a.MandateList}, problems=(e.NotFound,),
           summary="List what a customer agreed to, newest first"),
     Route(method="GET", path=MANDATE, handler=mandates.read, scope=READ, answers={200: a.Mandate},
           problems=(e.NotFound,), summary="Read a mandate"),

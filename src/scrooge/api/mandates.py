@@ -1,5 +1,6 @@
 """Mandates: what payers agreed to, for which payments, and that it ends."""
 
+import re
 from typing import Literal
 
 from msgspec import UNSET
@@ -9,6 +10,7 @@ from scrooge.api import pages
 from scrooge.api.call import Answer, Call
 from scrooge.api.show import amount
 from scrooge.domain.mandate import Mandate, Revoked, consent_of
+from scrooge.errors import NotFound
 from scrooge.flows import mandates
 from scrooge.flows.mandates import paid_with
 from scrooge.postgres.rows import instant
@@ -16,6 +18,7 @@ from scrooge.storage import instruments
 from scrooge.storage import mandates as rows
 from scrooge.storage.instruments import Instrument
 
+NAME = re.compile(r"[^\x00-\x1f\x7f]{1,128}")  # as a payment may name its customer
 STORED: Literal["stored"] = "stored"
 
 
@@ -34,6 +37,8 @@ async def of_customer(call: Call) -> Answer:
     who = call.principal
     before = pages.position_of(call, query.cursor, "cursor", tuple[str])[0] if query.cursor else None
     customer = call.path["customer"]
+    if not NAME.fullmatch(customer):
+        raise NotFound("nobody can be called so")
     found, place = await rows.of_customer(call.s.db, who.merchant, customer, who.livemode, before, query.limit)
     cursor = pages.cursor_of(call, [place]) if place else None
     document = answers.MandateList(
