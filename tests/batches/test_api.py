@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from scrooge.ids import hex_of
 from tests.api.asgi import opened
 from tests.batches.conftest import Desk, file_of
 
@@ -72,6 +73,20 @@ async def test_lines_that_a_canceled_batch_did_not_send_are_told_as_left(desk: D
     assert [t["line"] for t in told] == list(range(1, 1204))
     assert {t["status"] for t in told} == {"left"}
     assert [t["line"] for t in await desk.lines(batch, "results", after=1200)] == [1201, 1202, 1203]
+
+
+async def test_results_stop_before_the_first_line_that_has_not_ended(desk: Desk):
+    batch = (await desk.batch())["id"]
+    await desk.put(batch, file_of(await desk.mandates(1), 4))
+    done = (
+        "UPDATE batch_lines SET state = 'done', payment_id = gen_random_uuid() WHERE batch_id = $1 AND line = ANY ($2)"
+    )
+    async with desk.api.s.db.connection() as connection:
+        await connection.execute(done, hex_of(batch), [1, 3])
+    assert [t["line"] for t in await desk.lines(batch, "results")] == [1]
+    async with desk.api.s.db.connection() as connection:
+        await connection.execute(done, hex_of(batch), [2])
+    assert [t["line"] for t in await desk.lines(batch, "results", after=1)] == [2, 3]
 
 
 async def test_nothing_is_behind_the_last_line(desk: Desk):
