@@ -10,6 +10,7 @@ from tests.mutants.flows import FLOWS
 from tests.mutants.hop import HOP
 from tests.mutants.increments import INCREMENTS
 from tests.mutants.instruments import INSTRUMENTS
+from tests.mutants.intake import TAKEN_IN
 from tests.mutants.keeping import KEEPING
 from tests.mutants.keys import KEPT
 from tests.mutants.late import UNWANTED
@@ -50,4 +51,5 @@ MUTANTS = (
     *INCREMENTS,
     *RENEWALS,
     *VERIFICATIONS,
+    *TAKEN_IN,
 )
