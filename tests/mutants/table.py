@@ -16,6 +16,7 @@ from tests.mutants.keys import KEPT
 from tests.mutants.late import UNWANTED
 from tests.mutants.later import LATER
 from tests.mutants.limits import LIMITS
+from tests.mutants.mandates import MANDATES
 from tests.mutants.nowhere import NOWHERE
 from tests.mutants.operators import OPERATORS
 from tests.mutants.outside import OUTSIDE
@@ -52,4 +53,5 @@ MUTANTS = (
     *RENEWALS,
     *VERIFICATIONS,
     *TAKEN_IN,
+    *MANDATES,
 )
