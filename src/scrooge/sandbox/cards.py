@@ -97,7 +97,7 @@ _ROWS = """
 4000009900000087 visa       expires                          sandbox_expires
 4000009900000129 visa       increment_declined               sandbox_incrementDeclined
 4000009900000095 visa       declined_at_first:insufficient_funds sandbox_fundsLater funds_later
-4000009900000129 visa       withdrawn:revoked                sandbox_revoked   revoked
+4000009900000137 visa       withdrawn:revoked                sandbox_revoked   revoked
 """
 
 _CODE_FAILS = "4000000000000101"
