@@ -129,23 +129,27 @@ async def test_the_same_lines_twice_at_once_through_failing_psps_and_dying_proce
         await world.fault(kind, rate)
     world.processes["another"] = world.processes.pop("worker")
     world.start("worker")
-    cards = [await rows.mandate(), await rows.mandate(adyen="stored_visa")]
-    names = [f"twice-{uuid.uuid4().hex[:8]}-{n}" for n in range(LINES)]
-    both = [await rows.ready([(name, cards[n % 2]) for n, name in enumerate(names)]) for _ in range(2)]
-    drawn = random.Random(SEED)
-    victims = ["worker", "serve", "worker"] if LINES <= 1000 else 2 * ["worker", "another", "serve", "postgres"]
-    drawn.shuffle(victims)
-    moments = sorted(int(drawn.uniform(0.05, 0.9) * 2 * LINES) for _ in victims)
-    await asyncio.gather(*(rows.act(b, Act.START) for b in both))
-    for moment, victim in zip(moments, victims, strict=True):
-        while await progress(rows, both) < moment:
-            await asyncio.sleep(0.2)
-        print(f"{moment} lines ended: {victim} is killed")
-        await kill(world, victim)
-    while await progress(rows, both) < 2 * LINES:
-        await asyncio.sleep(0.5)
-    for b in both:
-        await rows.until(b, Status.COMPLETED)
+    try:
+        cards = [await rows.mandate(), await rows.mandate(adyen="stored_visa")]
+        names = [f"twice-{uuid.uuid4().hex[:8]}-{n}" for n in range(LINES)]
+        both = [await rows.ready([(name, cards[n % 2]) for n, name in enumerate(names)]) for _ in range(2)]
+        drawn = random.Random(SEED)
+        victims = ["worker", "serve", "worker"] if LINES <= 1000 else 2 * ["worker", "another", "serve", "postgres"]
+        drawn.shuffle(victims)
+        moments = sorted(int(drawn.uniform(0.05, 0.9) * 2 * LINES) for _ in victims)
+        await asyncio.gather(*(rows.act(b, Act.START) for b in both))
+        for moment, victim in zip(moments, victims, strict=True):
+            while await progress(rows, both) < moment:
+                await asyncio.sleep(0.2)
+            print(f"{moment} lines ended: {victim} is killed")
+            await kill(world, victim)
+        while await progress(rows, both) < 2 * LINES:
+            await asyncio.sleep(0.5)
+        for b in both:
+            await rows.until(b, Status.COMPLETED)
+    finally:
+        world.kill("another")  # The world is shared: nobody else expects it.
+        del world.processes["another"]
     await world.no_faults()
     if rows.sql.is_closed():  # PostgreSQL was killed, too.
         rows.sql = await asyncpg.connect(world.database_url)

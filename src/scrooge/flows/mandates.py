@@ -4,7 +4,6 @@ A mandate is known from the moment of its payment; its row is written with all e
 asks for one in between has that learned at once, so that nobody waits for a worker.
 """
 
-import structlog
 from msgspec import structs
 
 from scrooge.domain.attempt import OPEN, State
@@ -27,8 +26,6 @@ from scrooge.money import Money
 from scrooge.storage import mandates, payments
 from scrooge.storage.directory import Principal
 from scrooge.storage.instruments import Instrument
-
-log = structlog.get_logger()
 
 
 async def active(s: Scrooge, principal: Principal, mandate_id: str) -> Mandate:
@@ -121,6 +118,5 @@ async def revoke(s: Scrooge, principal: Principal, mandate_id: str, why: Revoked
         async with s.db.transaction() as connection:
             if m.status is Status.PENDING:
                 await mandates.write(connection, [m])
-            if await mandates.revoke(connection, [m], why):
-                log.info("mandate_revoked", mandate=m.id, by=why.by)
+            await mandates.revoke(connection, [m], why)  # Its event tells who did it, and why.
     return (await mandates.read_many(s.db, [m.id]))[m.id]
