@@ -51,6 +51,21 @@ async def pay(s: Scrooge, who: Principal, instrument: str, keyed: Keyed, amount:
     return await authorize.create(s, who, wanted, keyed)
 
 
+async def test_a_bug_in_hearing_what_a_card_is_called_fails_no_payment(
+    world: World, s: Scrooge, who: Principal, monkeypatch: pytest.MonkeyPatch
+):
+    heard: list[str] = []
+
+    def bug(attempt: str, outcome: object) -> None:
+        heard.append(attempt)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(s.learning.fingerprints, "hear", bug)
+    keyed = Keyed(uuid.uuid4().hex, uuid.uuid4().bytes)
+    p, _ = await pay(s, who, await world.instrument(**BOTH), keyed, Money(1299, "EUR"))
+    assert (p.attempts[-1].state, heard) == ("approved", [p.attempts[-1].id])
+
+
 @pytest.mark.parametrize("broken", ["late_after", "took", "learn", "trouble"])
 async def test_a_bug_in_health_fails_no_payment(
     world: World, s: Scrooge, who: Principal, only, broken: str, monkeypatch: pytest.MonkeyPatch

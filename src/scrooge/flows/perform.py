@@ -21,6 +21,7 @@ from scrooge.flows import breaks
 from scrooge.flows.announce import announcement, next_step
 from scrooge.flows.ask import SECOND, account_of, ask
 from scrooge.flows.fees import with_fees
+from scrooge.flows.learning import spared
 from scrooge.flows.recovery import recovering
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ledger.fees import fee_journal
@@ -68,9 +69,7 @@ async def apply(
             # What opens a break is written with it, under the lock.
             if not breaks_of(known, after) and await s.writer.save(await change_of(s, known, after)):
                 reach("apply.after")
-                s.learning.taught(known, after)
-                s.learning.fingerprints.hear(attempt_id, outcome)
-                s.risk.taught(known, after)
+                taught(s, known, after, attempt_id, outcome)
                 return structs.replace(after, version=known.version + 1)
         return await apply_locked(s, known.id, known.attempt(attempt_id), outcome, answered, alone, epoch)
     except ContradictoryOutcome as error:
@@ -102,10 +101,16 @@ async def apply_locked(
         reach("apply.before")
         kept = await keep(s, connection, current, after)
     reach("apply.after")
-    s.learning.taught(current, kept)
-    s.learning.fingerprints.hear(attempt.id, outcome)
-    s.risk.taught(current, kept)
+    taught(s, current, kept, attempt.id, outcome)
     return kept
+
+
+def taught(s: Scrooge, before: Payment, after: Payment, attempt_id: str, outcome: Outcome) -> None:
+    """It is committed, by us and so by nobody else: whoever learns from it hears it, and can do it no harm."""
+    s.learning.taught(before, after)
+    s.risk.taught(before, after)
+    with spared(after.id):
+        s.learning.fingerprints.hear(attempt_id, outcome)
 
 
 async def keep(

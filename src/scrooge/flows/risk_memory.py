@@ -55,8 +55,9 @@ class Memory:
 
     def recorded(self, payment: str, suspect: Suspect, seen: Sighting) -> None:
         """It was counted when it was checked; now it is on its way, and others shall know."""
-        remember(self.underway, payment, (suspect, False), UNDERWAY_MOST)
-        self.waiting.append(seen)
+        with spared(payment):
+            remember(self.underway, payment, (suspect, False), UNDERWAY_MOST)
+            self.waiting.append(seen)
 
     def taken_back(self, seen: Sighting) -> None:
         """It was counted and came to nothing."""

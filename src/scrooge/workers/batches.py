@@ -7,7 +7,6 @@ import structlog
 
 from scrooge import metrics
 from scrooge.domain.batch import Act, Status
-from scrooge.errors import DatabaseUnavailable
 from scrooge.flows.batches.alarm import alarm
 from scrooge.flows.batches.line import settled
 from scrooge.flows.batches.run import LEASE_SECONDS, Run
@@ -91,10 +90,7 @@ async def settle_one(s: Scrooge, chunk: Chunk) -> None:
 async def recount(s: Scrooge, spawn: Spawn) -> int:
     """What was in doubt when a chunk was counted, or was to be tried again."""
     for batch, number in await chunks.to_recount(s.db, RECOUNTED_A_TURN):
-        try:
-            await chunks.recount(s.db, batch, number)
-        except DatabaseUnavailable:
-            raise
+        await chunks.recount(s.db, batch, number)
     return 0
 
 

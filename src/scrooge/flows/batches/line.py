@@ -37,7 +37,7 @@ class Later(Exception):
 
 
 class Told(Struct, frozen=True):
-    """How a line ended, and at which account its payment was left to be unsure or refused there."""
+    """How a line ended, and its payment where this turn made it."""
 
     end: End
     payment: Payment | None = None
