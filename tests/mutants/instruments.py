@@ -69,8 +69,8 @@ INSTRUMENTS = (
         "errands-are-shared",
         "two workers run one errand",
         "src/scrooge/storage/errands.sql",
-        "           FOR UPDATE SKIP LOCKED) due",
-        "           ) due",
+        "     LIMIT $1\n       FOR UPDATE SKIP LOCKED\n",
+        "     LIMIT $1\n",
         (f"{FORGETTING}::test_two_workers_never_have_the_same_errand",),
     ),
     Mutant(

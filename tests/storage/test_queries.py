@@ -44,3 +44,16 @@ async def test_what_runs_all_the_time_reads_no_growing_table_whole(database_url:
     finally:
         await connection.close()
     assert not GROWING.findall("\n".join(plan)), file
+
+
+CLAIMS = [(file, query) for file, query in QUERIES if re.search(r"LIMIT.*SKIP LOCKED", query.sql, re.DOTALL)]
+
+
+@pytest.mark.parametrize(("file", "query"), CLAIMS, ids=lambda v: v.name if isinstance(v, Query) else v)
+def test_a_claim_chooses_its_rows_once(file: str, query: Query) -> None:
+    """Chosen in the FROM of an UPDATE they may be chosen again for each row compared, skipping those just locked: more
+    than its limit."""
+    assert not re.search(
+        r"FROM\s*\(\s*SELECT[^;]*LIMIT[^;]*SKIP LOCKED", re.sub(r"(?s)WITH.*AS MATERIALIZED \(.*?\n\)", "", query.sql)
+    ), file
+    assert "AS MATERIALIZED (" in query.sql, file

@@ -11,16 +11,19 @@ SELECT r.bucket, r.id, r.merchant_id, r.livemode, r.instrument_id, r.kind, r.con
 -- claim :many
 -- Whose turn it is, each handed to one worker only. The next turn is pushed out before anything is asked: a crash loses
 -- this one, no row. What was given up is still tried, once a day.
+WITH due AS MATERIALIZED (
+    SELECT bucket, id
+      FROM errands
+     WHERE state <> 'done' AND due_at <= now()
+     ORDER BY due_at
+     LIMIT $1
+       FOR UPDATE SKIP LOCKED
+)
 UPDATE errands e
    SET tries = e.tries + 1,
        due_at = now() + CASE WHEN e.state = 'parked' THEN interval '1 day'
                              ELSE least(interval '15 seconds' * power(2, least(e.tries, 12)), interval '6 hours') END
-  FROM (SELECT bucket, id
-          FROM errands
-         WHERE state <> 'done' AND due_at <= now()
-         ORDER BY due_at
-         LIMIT $1
-           FOR UPDATE SKIP LOCKED) due
+  FROM due
  WHERE e.bucket = due.bucket AND e.id = due.id
 RETURNING e.*;
 

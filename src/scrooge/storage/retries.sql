@@ -1,15 +1,18 @@
 -- claim :many
 -- ($1 rows, $2 seconds) Steps whose time has come, each handed to one worker only, and never one whose payment has gone on.
 -- The next turn is pushed out before anything is asked: further and further while nothing can be done, up to five minutes.
+WITH due AS MATERIALIZED (
+    SELECT bucket, payment_id, seq
+      FROM retries
+     WHERE due_at <= now()
+     ORDER BY due_at
+     LIMIT $1
+       FOR UPDATE SKIP LOCKED
+)
 UPDATE retries r
    SET claims = r.claims + 1,
        due_at = now() + make_interval(secs => greatest($2, least(300, 15 * power(2, least(r.claims, 12)))))
-  FROM (SELECT bucket, payment_id, seq
-          FROM retries
-         WHERE due_at <= now()
-         ORDER BY due_at
-         LIMIT $1
-           FOR UPDATE SKIP LOCKED) due, merchants m
+  FROM due, merchants m
  WHERE r.bucket = due.bucket AND r.payment_id = due.payment_id AND r.seq = due.seq AND m.id = r.merchant_id
 RETURNING r.bucket, r.payment_id, r.seq, r.claims, m.name AS merchant;
 

@@ -40,14 +40,17 @@ SELECT e.*
 
 -- claim :many
 -- ($1 bucket, $2 endpoint, $3 rows, $4 seconds) `due_at` moves out first: a crash costs one turn, no delivery.
+WITH due AS MATERIALIZED (
+    SELECT bucket, id
+      FROM webhook_deliveries
+     WHERE bucket = $1 AND endpoint_id = $2 AND state = 'pending' AND due_at <= now()
+     ORDER BY due_at
+     LIMIT $3
+       FOR UPDATE SKIP LOCKED
+)
 UPDATE webhook_deliveries d
    SET tries = d.tries + 1, tried_at = now(), due_at = now() + make_interval(secs => $4)
-  FROM (SELECT bucket, id
-          FROM webhook_deliveries
-         WHERE bucket = $1 AND endpoint_id = $2 AND state = 'pending' AND due_at <= now()
-         ORDER BY due_at
-         LIMIT $3
-           FOR UPDATE SKIP LOCKED) due
+  FROM due
  WHERE d.bucket = due.bucket AND d.id = due.id
 RETURNING d.*;
 

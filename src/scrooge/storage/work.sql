@@ -7,7 +7,7 @@ WITH accounts AS (
     SELECT *
       FROM jsonb_to_recordset($1::jsonb) AS r(
            account uuid, room integer, first float8, most float8, pending_most float8)
-), ripe AS (
+), ripe AS MATERIALIZED (
     SELECT r.first, r.most, r.pending_most, due.*, row_number() OVER (PARTITION BY r.account, due.newest) AS place
       FROM accounts r
      CROSS JOIN LATERAL (
@@ -79,15 +79,18 @@ UPDATE attempts
 -- claim_inbox :many
 -- Unread notifications whose time has come. `due_at` moves out first, so that one that cannot be applied yet
 -- waits its turn without holding up the others.
+WITH due AS MATERIALIZED (
+    SELECT bucket, connector_account_id, event_id
+      FROM inbox
+     WHERE state = 'unread' AND due_at <= now()
+     ORDER BY due_at
+     LIMIT $1
+       FOR UPDATE SKIP LOCKED
+)
 UPDATE inbox i
    SET tries = i.tries + 1,
        due_at = now() + least(interval '1 second' * power(2, least(i.tries, 12)), interval '1 hour')
-  FROM (SELECT bucket, connector_account_id, event_id
-          FROM inbox
-         WHERE state = 'unread' AND due_at <= now()
-         ORDER BY due_at
-         LIMIT $1
-           FOR UPDATE SKIP LOCKED) due
+  FROM due
  WHERE i.bucket = due.bucket AND i.connector_account_id = due.connector_account_id AND i.event_id = due.event_id
 RETURNING i.bucket, i.connector_account_id, i.event_id, i.kind, i.item::text, i.tries, i.received_at;
 
