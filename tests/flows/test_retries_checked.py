@@ -93,6 +93,24 @@ async def test_its_account_is_kept_to_where_nobody_could_take_the_payment_at_fir
     assert kept.pinned == world.accounts["adyen"]["id"]
 
 
+async def test_asked_again_a_payment_stays_at_the_account_that_it_asked_for(world: World):
+    """Also with a card that another account would be asked about first; with one that its account does not know, nobody."""
+    first = await world.instrument(**POOR)
+    _, p = await world.pay(instrument=first, connector_account="adyen")
+    assert p["status"] == "declined"
+    path = f"/v1/payments/{p['id']}/authorizations"
+    stranger = await world.instrument(stripe="pm_card_visa")
+    status, problem = await world.post(path, {"instrument": stranger})
+    assert (status, problem["code"]) == (422, "no_route")
+    for card, became in (
+        (first, "declined"),
+        (await world.instrument(stripe="pm_card_visa", adyen="stored_visa"), "captured"),
+    ):
+        status, p = await world.post(path, {"instrument": card})
+        assert (status, p["status"]) == (201, became)
+        assert p["connector_account"] == "adyen"
+
+
 # --- the risk check ---------------------------------------------------------------------------
 
 

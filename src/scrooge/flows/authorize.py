@@ -200,7 +200,7 @@ async def again(
     with await checked(s, principal, suspected_again(p, ip, email), instrument, keyed.until) as risk:
         if risk.blocks:
             raise RiskBlocked("the risk check blocks it", reasons=risk.reasons())
-        route = await route_of(s, principal, instrument, None, asked_again(p, mandate))
+        route = await route_of(s, principal, instrument, p.pinned, asked_again(p, mandate))
         slot, account, behind = await s.limits.first(route.accounts, keyed.until)
         with slot:
             try:
