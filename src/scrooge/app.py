@@ -20,7 +20,7 @@ from scrooge.flows.remembering import Remembering
 from scrooge.flows.scrooge import Scrooge
 from scrooge.listening import counted_together, listen, listeners
 from scrooge.postgres.database import connect
-from scrooge.serving import Serving, end_with_parent
+from scrooge.serving import Serving, collect_less, end_with_parent
 from scrooge.settings import Settings, load
 from scrooge.storage.directory import Directory
 from scrooge.storage.migrate import migrate
@@ -94,6 +94,7 @@ async def worker(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_scrooge(settings) as s:
+        collect_less()
         log.info("worker_started")
         await work(s, stop)
         log.info("worker_stopped")

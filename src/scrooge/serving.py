@@ -39,9 +39,7 @@ class Serving(Generic[T]):
         try:
             async with self.opened() as parts:
                 self.app = self.made(parts)
-                gc.collect()
-                gc.freeze()
-                gc.set_threshold(GARBAGE)
+                collect_less()
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
         except (SettingsError, Problem) as error:
@@ -49,6 +47,13 @@ class Serving(Generic[T]):
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def collect_less() -> None:
+    """For a process that is ready: what it has now stays, and of what comes next hardly anything forms rings."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def end_with_parent(parent: int) -> None:

@@ -24,6 +24,7 @@ from scrooge.storage import batches, chunks, mandates
 from scrooge.storage.batches import Batch, Draft, Pacing
 
 WARM_SECONDS, WARM_LINES = 2.0, 2000
+PROFILED_LINES = 10_000
 BESIDE_PER_SECOND = 20.0  # payments of people, while a batch runs
 BESIDE_CLIENTS = 64
 COLUMNS = ("bucket", "batch_id", "line", "state", "reference", "custom_id", "minor", "currency", "mandate_id")
@@ -49,6 +50,9 @@ async def renewals(where: Server, setup: Setup, o: Options, lines: int, say: Cal
         busy = await beside(at, o.seconds)
         still = not begun.done()
         await begun
+        if setup.profile is not None:
+            say(f"profiling into {setup.profile}")
+            await at.profiled(ran(at, await loaded(at, found, min(lines, PROFILED_LINES))), setup.profile)
         say(f"people's p99: {calm.overhead_ms} ms alone, {busy.overhead_ms} ms beside it")
         return {
             **alone,

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from scrooge.cli.bench import limit, machine, profile, server
 from scrooge.cli.bench.batch import renewals
+from scrooge.cli.bench.crew import loader
 from scrooge.cli.bench.long import curve, memory
 from scrooge.cli.bench.options import Options
 from scrooge.cli.bench.result import LimitRound, Round, limit_summary, per_payment, summary
@@ -57,6 +58,7 @@ class Bench:
         return Setup(
             psp=psp, workers=self.options.workers, latency_ms=self.options.latency_ms, environment=dict(os.environ),
             profile=Path(self.options.profile) if self.options.profile and psp == "minimal" else None,
+            looked_at="worker" if self.options.batch else "serve",
         )  # fmt: skip
 
     async def minimal(self) -> dict[str, Any]:
@@ -88,8 +90,8 @@ class Bench:
     async def profile(self, at: Stage, bare: str, seller: Seller, folder: Path) -> None:
         """After everything that counts."""
         self.say(f"profiling into {folder}")
-        await at.profiled(at.plan(self.options.clients, self.options.seconds), folder)
-        (folder / "serve.txt").write_text(profile.by_place(folder))
+        load = await loader(at.plan(self.options.clients, self.options.seconds))
+        await at.profiled(load.go(), folder)
         (folder / "postgres.txt").write_text(await profile.statements(bare, seller))
 
     async def sandbox(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import asyncio
 import os
 import runpy
 import signal
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ class Sampler:
     """Counts stacks while it is on."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / f"serve-{os.getpid()}.txt"
+        self.path = folder / f"{sys.argv[1]}-{os.getpid()}.txt"
         self.stacks: Counter[tuple[str, ...]] = Counter()
 
     def begin(self, *_: object) -> None:
@@ -76,7 +77,7 @@ async def around(process: psutil.Process, folder: Path, work: Awaitable[T], aliv
 
 def written(folder: Path) -> list[Path]:
     """The stacks that are there, whole."""
-    return list(folder.glob("serve-*.txt"))
+    return list(folder.glob("*-[0-9]*.txt"))
 
 
 def install(sampler: Sampler) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from scrooge.cli.bench import sampled
 from scrooge.cli.bench.crew import Crew, CrewError, loader
 from scrooge.cli.bench.load import Plan, Seen
+from scrooge.cli.bench.profile import by_place
 from scrooge.cli.bench.result import Round, per_payment, percentiles
 from scrooge.cli.bench.server import Server, ask, fresh_database, opened, postmaster, wal_bytes, write_transactions
 from scrooge.cli.bench.shop import Shop, open_shop
@@ -35,7 +36,8 @@ class Setup(Struct, frozen=True, kw_only=True):
     workers: int
     latency_ms: float
     environment: Mapping[str, str]
-    profile: Path | None = None  # where serve writes what it spends its CPU time on
+    profile: Path | None = None  # where the process that is looked at writes what it spends its CPU time on
+    looked_at: str = "serve"  # or "worker"
 
 
 class Stage:
@@ -57,12 +59,15 @@ class Stage:
         if self.setup.psp == "sandbox":
             psp = ("scrooge", "sandbox", "--port", psp_port, "--latency-ms", latency)
         serve = ("serve", "--port", str(self.port), "--workers", str(self.setup.workers))
-        program = "scrooge" if self.setup.profile is None else "scrooge.cli.bench.sampled"
         start = self.crew.start
         await asyncio.to_thread(start, "psp", *psp, ready=f"{self.psp_url}/healthz")
-        await asyncio.to_thread(start, "serve", program, *serve, ready=f"{self.api_url}/readyz")
-        await asyncio.to_thread(start, "worker", "scrooge", "worker", ready="")
+        await asyncio.to_thread(start, "serve", self.program("serve"), *serve, ready=f"{self.api_url}/readyz")
+        await asyncio.to_thread(start, "worker", self.program("worker"), "worker", ready="")
         self.shop = await open_shop(self.url, self.api_url, self.psp_url, notified=self.setup.psp == "sandbox")
+
+    def program(self, name: str) -> str:
+        looked_at = self.setup.profile is not None and self.setup.looked_at == name
+        return "scrooge.cli.bench.sampled" if looked_at else "scrooge"
 
     def plan(self, clients: int, seconds: float, **more: Any) -> Plan:
         """References of each load are its own."""
@@ -104,13 +109,14 @@ class Stage:
             errors=seen.errors,
         )
 
-    async def profiled(self, plan: Plan, folder: Path) -> None:
-        """A load that is sampled and not measured: the stacks are in `folder` when this returns. Raises CrewError."""
-        load, serve = await loader(plan), self.crew.processes()["serve"]
+    async def profiled(self, work: Awaitable[object], folder: Path) -> None:
+        """Work that is sampled and not measured: the stacks are in `folder` when this returns. Raises CrewError."""
+        name = self.setup.looked_at
         try:
-            await sampled.around(serve, folder, load.go(), self.crew.require_alive)
+            await sampled.around(self.crew.processes()[name], folder, work, self.crew.require_alive)
         except TimeoutError:
-            raise CrewError("serve did not write its profile") from None
+            raise CrewError(f"{name} did not write its profile") from None
+        (folder / f"{name}.txt").write_text(by_place(folder))
 
     async def watch(self) -> None:
         """How much memory serve has, second by second."""
