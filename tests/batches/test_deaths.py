@@ -6,53 +6,25 @@ import os
 import random
 import signal
 import uuid
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import asyncpg
 import pytest
 
-from scrooge.cli.database import audited
 from scrooge.domain.batch import Act, Status
 from scrooge.errors import DatabaseUnavailable
 from scrooge.storage import chunks
 from scrooge.storage.batches import Batch
-from tests.batches.rows import Batches, batches_of
-from tests.conftest import opened
+from tests.batches.own import QUICK, rows, settled, world
+from tests.batches.rows import Batches
 from tests.world import World
 
+__all__ = ["rows", "world"]
 # The campaign (tests/batches/__main__.py) says more of them.
 LINES, SEED = int(os.environ.get("SCROOGE_TEST_RENEWALS", "300")), int(os.environ.get("SCROOGE_TEST_SEED", "1"))
-QUICK = {"SCROOGE_PSP_TIMEOUT_SECONDS": "2"}
 POINTS = (
     "batch.claimed", "record.before:3", "record.after:5", "commit.after:2", "send.written:7", "send.after:4",
     "apply.after:6", "batch.ended", "batch.noted", "batch.counted",
 )  # fmt: skip
-
-
-@pytest.fixture
-async def world(server_url: str, template_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    """One for each test: nobody else's payments are in its audit, and no other worker takes its lines."""
-    async with opened(server_url, template_url, tmp_path) as world:
-        yield world
-
-
-@pytest.fixture
-async def rows(world: World) -> AsyncIterator[Batches]:
-    async with batches_of(world) as found:
-        yield found
-
-
-async def settled(world: World, rows: Batches, names: list[str]) -> None:
-    """Until nothing is in doubt; then each reference was charged once at most, and the books are the PSPs'."""
-    for _ in range(120 + LINES // 50):
-        check = await audited(world.database_url, world.sandbox_url)
-        if check.unresolved == 0:
-            break
-        await asyncio.sleep(0.5)
-    assert check.ok, check
-    assert (check.unresolved, check.double_charges, check.lost) == (0, 0, 0), check
-    assert set((await rows.approved(names)).values()) <= {1}
 
 
 async def test_a_worker_may_die_anywhere_and_the_next_one_goes_on(world: World, rows: Batches):

@@ -4,7 +4,9 @@ from tests.mutants.mutant import Mutant
 
 RUN, LINE = "src/scrooge/flows/batches/run.py", "src/scrooge/flows/batches/line.py"
 CHUNKS, PACING = "src/scrooge/storage/chunks.sql", "src/scrooge/routing/pacing.py"
+SETTLE = "src/scrooge/flows/batches/settle.py"
 SENT, DIED = ("tests/batches/test_running.py",), ("tests/batches/test_deaths.py",)
+FROZEN = ("tests/batches/test_frozen.py",)
 KEPT, PACED = ("tests/storage/test_chunks.py",), ("tests/routing/test_pacing.py",)
 
 RENEWALS = (
@@ -18,7 +20,28 @@ RENEWALS = (
     ),
     Mutant(
         "line-ends-twice", "what was written of a line is written again", CHUNKS,
-        "l.line = r.line AND l.state = 'queued'", "l.line = r.line", KEPT,
+        "(l.state = 'queued' OR (l.state = 'refused' AND r.existing IS FALSE))", "true", KEPT,
+    ),
+    Mutant(
+        "stale-refusal-stays", "a line whose payment was made stays refused, as a worker told that had lost it", CHUNKS,
+        "(l.state = 'queued' OR (l.state = 'refused' AND r.existing IS FALSE))", "l.state = 'queued'", KEPT,
+    ),
+    Mutant(
+        "canceled-batch-is-claimed", "a chunk is claimed of a batch that was canceled", CHUNKS,
+        "AND id = $2 AND status = 'running' FOR SHARE", "AND id = $2 FOR SHARE", KEPT,
+    ),
+    Mutant(
+        "claim-races-the-cancel", "a chunk is claimed while its batch is being canceled", CHUNKS,
+        "status = 'running' FOR SHARE", "status = 'running'", KEPT,
+    ),
+    Mutant(
+        "held-chunk-may-be-lost", "a worker that lost a chunk tells what was refused of it", CHUNKS,
+        "number = $3 AND epoch = $4 AND done_at IS NULL\n   FOR NO KEY UPDATE;",
+        "number = $3 AND done_at IS NULL\n   FOR NO KEY UPDATE;", KEPT,
+    ),
+    Mutant(
+        "woken-worker-charges-what-was-left", "a line is charged that is told as left", SETTLE,
+        "await chunks.use_up(connection, batch, [", "list([", FROZEN,
     ),
     Mutant(
         "begun-lines-are-left", "what a dead worker charged of a canceled batch is told as left", CHUNKS,

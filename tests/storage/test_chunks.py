@@ -101,5 +101,56 @@ async def test_only_what_was_begun_of_a_batch_that_ended_is_looked_at_again(db: 
     assert await begun() == []
 
 
+async def test_a_line_whose_payment_was_made_is_done_whatever_another_tells(db: Database, batch: Batch):
+    why = {"rule": "mandate_revoked", "detail": "it was withdrawn", "param": "mandate"}
+    paid, other = new_id("pay", 3), new_id("pay", 4)
+    await chunks.ended(db, batch.id, [End(1, error=why), End(2, error=why), End(3, paid)])
+    await chunks.ended(db, batch.id, [End(1, paid), End(2, other, existing=True), End(3, error=why)])
+    async with db.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT state, payment_id, error FROM batch_lines WHERE batch_id = $1 AND line < 4 ORDER BY line",
+            hex_of(batch.id),
+        )
+    assert [r["state"] for r in rows] == ["done", "refused", "done"]
+    assert [r["payment_id"] and r["payment_id"].hex for r in rows] == [hex_of(paid), None, hex_of(paid)]
+    assert [r["error"] is None for r in rows] == [True, False, True]
+
+
+@pytest.mark.parametrize("act", [Act.PAUSE, Act.CANCEL, Act.EXPIRE])
+async def test_no_chunk_is_claimed_of_a_batch_that_runs_no_more(db: Database, batch: Batch, act: Act):
+    assert await chunks.claim(db, batch.id, uuid.uuid4(), 30)
+    await batches.move(db, batch, act, "tests")
+    assert await chunks.claim(db, batch.id, uuid.uuid4(), 30) is None
+
+
+async def test_whoever_stops_a_batch_waits_for_a_claim_and_a_claim_for_whoever_stops_it(
+    db: Database, batch: Batch, database_url: str
+):
+    sql = await asyncpg.connect(database_url)
+    async with sql.transaction():
+        await sql.execute("UPDATE batches SET status = 'paused' WHERE id = $1", hex_of(batch.id))
+        claiming = asyncio.create_task(chunks.claim(db, batch.id, uuid.uuid4(), 30))
+        await asyncio.sleep(0.2)
+        assert not claiming.done()
+    await sql.close()
+    assert await claiming is None
+
+
+async def test_a_chunk_that_is_held_is_taken_from_nobody(db: Database, batch: Batch):
+    ours = await chunks.claim(db, batch.id, uuid.uuid4(), 0)
+    assert ours is not None
+    async with db.transaction() as connection:
+        assert await chunks.held(connection, ours)
+        taken = await chunks.claim(db, batch.id, uuid.uuid4(), 30)
+        assert taken is not None
+        assert taken.number != ours.number
+    theirs = await chunks.claim(db, batch.id, uuid.uuid4(), 30)
+    assert theirs is not None
+    assert theirs.number == ours.number
+    async with db.transaction() as connection:
+        assert not await chunks.held(connection, ours)
+        assert await chunks.held(connection, theirs)
+
+
 async def test_nothing_is_known_of_a_batch_that_has_not_begun(db: Database):
     assert await chunks.progress(db, new_id("bat", 1)) == Progress()

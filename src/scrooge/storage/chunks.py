@@ -113,7 +113,18 @@ async def let_go(db: Database, chunk: Chunk) -> None:
     await run(db, Q["let_go"], *key_of(chunk.batch), chunk.number, chunk.epoch)
 
 
-async def lines(db: Database, chunk: Chunk) -> list[Line]:
+async def held(connection: Any, chunk: Chunk) -> bool:
+    """Whether it is still ours; then nobody takes it from us before this transaction ends."""
+    return await run(connection, Q["held"], *key_of(chunk.batch), chunk.number, chunk.epoch) is not None
+
+
+async def use_up(connection: Any, batch: Batch, keys: Sequence[tuple[int, str]]) -> None:
+    """Keys of lines, each with its bucket, that are to make no payment any more; who is making one is waited for."""
+    buckets, names = [bucket for bucket, _ in keys], [key for _, key in keys]
+    await run(connection, Q["use_up"], hex_of(batch.caller), batch.livemode, buckets, names)
+
+
+async def lines(db: Any, chunk: Chunk) -> list[Line]:
     """Those that have not ended."""
     return [
         Line(
@@ -138,7 +149,7 @@ async def known(
     return {r["line"]: (public("pay", r["payment_id"]) or "", r["ours"]) for r in rows}
 
 
-async def ended(db: Database, batch: str, ends: Sequence[End]) -> None:
+async def ended(db: Any, batch: str, ends: Sequence[End]) -> None:
     rows = [
         {"line": e.line, "state": "done" if e.payment else "refused", "payment_id": uuid_of(e.payment),
          "existing": e.existing if e.payment else None, "error": e.error}
@@ -147,7 +158,7 @@ async def ended(db: Database, batch: str, ends: Sequence[End]) -> None:
     await run(db, Q["ended"], *key_of(batch), encoded(rows))
 
 
-async def recount(db: Database, batch: str, number: int, *, done: bool = False) -> None:
+async def recount(db: Any, batch: str, number: int, *, done: bool = False) -> None:
     """By the payments as they are now; `done`: each line that will ever be begun has ended."""
     await run(db, Q["recount"], *key_of(batch), number, done)
 

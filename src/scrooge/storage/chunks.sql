@@ -21,12 +21,16 @@ SELECT b.bucket, b.id, m.name AS merchant,
   JOIN merchants m ON m.id = b.merchant_id;
 
 -- claim :one
--- ($1 bucket, $2 batch, $3 worker, $4 seconds) The next chunk that nobody has, or whose worker has not been heard of.
+-- ($1 bucket, $2 batch, $3 worker, $4 seconds) The next chunk that nobody has, or whose worker has not been heard of. None
+-- of a batch that runs no more, and whoever stops it waits for us: what was not begun by then never is.
 -- (Materialized: looked for again for each row that it is compared with, it would be another one each time.)
-WITH free AS MATERIALIZED (
+WITH running AS MATERIALIZED (
+    SELECT FROM batches WHERE bucket = $1 AND id = $2 AND status = 'running' FOR SHARE
+), free AS MATERIALIZED (
     SELECT number
       FROM batch_chunks
      WHERE bucket = $1 AND batch_id = $2 AND done_at IS NULL AND (leased_until IS NULL OR leased_until < now())
+       AND EXISTS (SELECT FROM running)
      ORDER BY number
      LIMIT 1
        FOR UPDATE SKIP LOCKED
@@ -70,6 +74,22 @@ UPDATE batch_chunks
    SET leased_until = now()
  WHERE bucket = $1 AND batch_id = $2 AND number = $3 AND epoch = $4 AND done_at IS NULL;
 
+-- held :one
+-- ($4 epoch) Is the chunk still in these hands? Then it is until this transaction ends.
+SELECT number
+  FROM batch_chunks
+ WHERE bucket = $1 AND batch_id = $2 AND number = $3 AND epoch = $4 AND done_at IS NULL
+   FOR NO KEY UPDATE;
+
+-- use_up :none
+-- ($1 caller, $2 livemode, $3 buckets of keys, $4 keys) So that nobody makes a payment with them from now on; who is making
+-- one is waited for. They are of no payment, and of no request.
+INSERT INTO idempotency_keys (bucket, caller_id, livemode, key, fingerprint, payment_id, deadline_at)
+SELECT k.bucket, $1, $2, k.key, decode(repeat('00', 32), 'hex'), '00000000-0000-0000-0000-000000000000', now()
+  FROM unnest($3::smallint[], $4::text[]) AS k(bucket, key)
+ ORDER BY k.bucket, k.key
+    ON CONFLICT DO NOTHING;
+
 -- lines :many
 -- ($3 first line, $4 last line) What of a chunk has not ended.
 SELECT line, reference, minor, currency, mandate_id, metadata::text AS metadata, retry_until
@@ -90,11 +110,13 @@ SELECT l.line, r.payment_id, k.payment_id IS NOT DISTINCT FROM r.payment_id AS o
     ON k.bucket = l.key_bucket AND k.caller_id = $2 AND k.livemode = $3 AND k.key = l.key;
 
 -- ended :none
--- ($1 bucket, $2 batch, $3 lines as JSON) Once each: what was written of a line stays.
+-- ($1 bucket, $2 batch, $3 lines as JSON) Once each: what was written of a line stays. But a line of a batch whose payment
+-- was made is done, whatever a worker that had lost the chunk tells.
 UPDATE batch_lines l
    SET state = r.state, payment_id = r.payment_id, existing = r.existing, error = r.error
   FROM jsonb_to_recordset($3::jsonb) AS r(line integer, state text, payment_id uuid, existing boolean, error jsonb)
- WHERE l.bucket = $1 AND l.batch_id = $2 AND l.line = r.line AND l.state = 'queued';
+ WHERE l.bucket = $1 AND l.batch_id = $2 AND l.line = r.line
+   AND (l.state = 'queued' OR (l.state = 'refused' AND r.existing IS FALSE));
 
 -- recount :one
 -- ($1 bucket, $2 batch, $3 chunk, $4 it is done) Counts a chunk's lines by their payments as these are now; a payment's

@@ -8,8 +8,8 @@ import structlog
 from scrooge import metrics
 from scrooge.domain.batch import Act, Status
 from scrooge.flows.batches.alarm import alarm
-from scrooge.flows.batches.line import settled
 from scrooge.flows.batches.run import LEASE_SECONDS, Run
+from scrooge.flows.batches.settle import settled
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.storage import batches, chunks
 from scrooge.storage.batches import Batch

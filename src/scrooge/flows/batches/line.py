@@ -7,6 +7,7 @@ guard against everybody else.
 import hashlib
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from msgspec import Struct
@@ -20,7 +21,7 @@ from scrooge.flows.wanted import Wanted
 from scrooge.ids import bucket_of
 from scrooge.storage import chunks
 from scrooge.storage.batches import Batch
-from scrooge.storage.chunks import Chunk, End, Line
+from scrooge.storage.chunks import End, Line
 from scrooge.storage.directory import Principal
 
 log = structlog.get_logger()
@@ -47,14 +48,19 @@ def key_of_line(batch: str, line: int) -> str:
     return f"{batch}{BETWEEN}{line}"
 
 
-async def known(s: Scrooge, batch: Batch, lines: Sequence[Line]) -> dict[int, End]:
+def guard_of_line(batch: Batch, line: int) -> tuple[int, str]:
+    """The bucket of its key, and the key."""
+    key = key_of_line(batch.id, line)
+    return bucket_of(batch.caller, key), key
+
+
+async def known(db: Any, batch: Batch, lines: Sequence[Line]) -> dict[int, End]:
     """Lines that have a payment already: their own, or another of that reference, which is never charged again."""
     wanted = []
     for line in lines:
-        key = key_of_line(batch.id, line.number)
         bucket = bucket_of(batch.merchant, batch.caller, line.reference)
-        wanted.append((line.number, bucket, line.reference, bucket_of(batch.caller, key), key))
-    found = await chunks.known(s.db, batch, wanted)
+        wanted.append((line.number, bucket, line.reference, *guard_of_line(batch, line.number)))
+    found = await chunks.known(db, batch, wanted)
     return {n: End(n, payment, existing=not ours) for n, (payment, ours) in found.items()}
 
 
@@ -72,7 +78,7 @@ async def sent(s: Scrooge, who: Principal, batch: Batch, line: Line, until: floa
     try:
         payment, _ = await create(s, who, wanted, keyed, pace)
     except (ReferenceExists, RequestInProgress):
-        before = (await known(s, batch, [line])).get(line.number)
+        before = (await known(s.db, batch, [line])).get(line.number)
         if before is None:  # Whoever had it has given it up between our two looks.
             raise Later(time.monotonic() + SOON_SECONDS) from None
         return Told(before)
@@ -90,12 +96,3 @@ def asked_at(p: Payment) -> str | None:
     """The account that was asked last."""
     a = authorization_of(p)
     return a.connector_account if a is not None else None
-
-
-async def settled(s: Scrooge, batch: Batch, chunk: Chunk) -> None:
-    """A chunk that was begun of a batch that has ended: what has a payment by us is told, the rest was left."""
-    lines = await chunks.lines(s.db, chunk)
-    ends = [end for end in (await known(s, batch, lines)).values() if not end.existing]
-    if ends:
-        await chunks.ended(s.db, batch.id, ends)
-    await chunks.recount(s.db, batch.id, chunk.number, done=True)

@@ -19,6 +19,7 @@ from scrooge.connectors.limits import LEAST_SECONDS, Slot
 from scrooge.crash import reach
 from scrooge.errors import DatabaseUnavailable, PspOverloaded, PspUnavailable
 from scrooge.flows.batches.line import Later, asked_at, known, sent
+from scrooge.flows.batches.settle import told
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.metrics import BATCH_LINES
 from scrooge.routing.pacing import Pacer, Pacing
@@ -132,7 +133,7 @@ class Run:
             return
         reach("batch.claimed")
         lines = await chunks.lines(self.s.db, chunk)
-        before = await known(self.s, self.batch, lines)
+        before = await known(self.s.db, self.batch, lines)
         hand = self.hands[chunk.number] = Hand(chunk, len(lines), asked + LEASE_SECONDS - RENEWED_SECONDS, [])
         for line in lines:
             end = before.get(line.number)
@@ -195,7 +196,7 @@ class Run:
     async def one(self, hand: Hand, line: Line, paced: bool) -> None:
         turn = Turn(self, paced)
         try:
-            told = await sent(self.s, self.who, self.batch, line, hand.until, turn.first)
+            done = await sent(self.s, self.who, self.batch, line, hand.until, turn.first)
         except Later as later:
             self.later(hand, line, later, turn.paced)
             return
@@ -204,9 +205,9 @@ class Run:
             self.later(hand, line, Later(time.monotonic() + HEARD_SECONDS), True)
             return
         self.down_since = None
-        if told.payment is not None and (account := asked_at(told.payment)) is not None:
+        if done.payment is not None and (account := asked_at(done.payment)) is not None:
             self.accounts.append(account)
-        self.note(hand, told.end)
+        self.note(hand, done.end)
 
     def later(self, hand: Hand, line: Line, later: Later, paced: bool) -> None:
         if later.down in {PspUnavailable.code, PspOverloaded.code} and self.down_since is None:
@@ -241,7 +242,7 @@ class Run:
         ends = list(hand.ends)
         if ends:
             reach("batch.ended")
-            await chunks.ended(self.s.db, self.batch.id, ends)
+            await told(self.s, self.batch, hand.chunk, ends)
             del hand.ends[: len(ends)]
             reach("batch.noted")
         whole, at = hand.left == 0 and not hand.ends, time.monotonic()
