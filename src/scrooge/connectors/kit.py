@@ -95,10 +95,10 @@ def token_of(command: Command) -> str:
     return command.psp_token
 
 
-def fill_of(command: Command) -> Fill | None:
-    """The card goes by way of the vault, unless something stands for it."""
+def fill_of(command: Command, template: str = "authorize") -> Fill | None:
+    """The card goes by way of the vault into this template, unless something stands for it."""
     instead = command.psp_token or command.network_token
-    return Fill(command.vault_card, "authorize") if command.vault_card and not instead else None
+    return Fill(command.vault_card, template) if command.vault_card and not instead else None
 
 
 def token_fill_of(command: Command) -> TokenFill | None:

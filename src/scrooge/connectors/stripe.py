@@ -26,7 +26,7 @@ from scrooge.connectors.kit import (
     unusable,
     without_version,
 )
-from scrooge.connectors.stripe_cards import CARD, FORM, INTENTS, NETWORK_TOKEN, instrument
+from scrooge.connectors.stripe_cards import CARD, FORM, INTENTS, NETWORK_TOKEN, VERIFIED_CARD, instrument
 from scrooge.connectors.stripe_increments import increment, read_increment
 from scrooge.connectors.stripe_notifications import notifications, verify
 from scrooge.connectors.stripe_replies import (
@@ -258,7 +258,7 @@ STRIPE = Connector(
     verify=verify,
     notifications=notifications,
     accepted=(200, ""),
-    cards={"authorize": CARD},
+    cards={"authorize": CARD, "verify": VERIFIED_CARD},
     amount=amount,
     network_token=NETWORK_TOKEN,
     recovery=Recovery(

@@ -1,5 +1,7 @@
 """What a payment at Stripe is made with, and where a card or a network token stands in it."""
 
+from msgspec import structs
+
 from scrooge.connectors.connector import CardTemplate, Command, TokenTemplate
 from scrooge.connectors.kit import card_fields, fill_of, token_fields, token_fill_of, token_of
 
@@ -30,6 +32,20 @@ CARD = CardTemplate(
         )
     ),
 )
+# A verification is an intent of its own kind, with the same fields. https://docs.stripe.com/api/setup_intents/create
+SETUPS = "/v1/setup_intents"
+VERIFIED_CARD = structs.replace(
+    CARD,
+    path=SETUPS,
+    kept=tuple(
+        f"{where}{name}"
+        for where in ("", "error.setup_intent.")
+        for name in (
+            "id", "payment_method", "customer", "metadata.reference", "metadata.payment",
+            "next_action.redirect_to_url.url",
+        )
+    ),
+)  # fmt: skip
 # Stripe opens these to accounts that bring network tokens of their own.
 NETWORK_TOKEN = TokenTemplate(
     content_type=FORM,

@@ -1,8 +1,18 @@
 """Cards verified at Stripe, for nothing: SetupIntents. https://docs.stripe.com/api/setup_intents"""
 
 from scrooge.connectors.connector import Command, Endpoint, Headers, Json, Request
-from scrooge.connectors.kit import NOT_FOUND, UnreadableReply, form, optional, segment, token_of, web_address
-from scrooge.connectors.stripe_cards import FORM
+from scrooge.connectors.kit import (
+    NOT_FOUND,
+    UnreadableReply,
+    card_fields,
+    fill_of,
+    form,
+    optional,
+    segment,
+    token_of,
+    web_address,
+)
+from scrooge.connectors.stripe_cards import FORM, SETUPS, VERIFIED_CARD
 from scrooge.connectors.stripe_declines import declined
 from scrooge.connectors.stripe_replies import LAPSED, asking, refused
 from scrooge.domain.attempt import Operation
@@ -17,16 +27,16 @@ from scrooge.domain.outcome import (
     Unknown,
 )
 
-SETUPS = "/v1/setup_intents"
-
 
 # --- requests -------------------------------------------------------------------------------
 
 
 def verify(command: Command) -> Request:
-    """By a token of Stripe's own, for the vault fills no setups. Raises UnsupportedOperation."""
+    """By a token of Stripe's own, or by the card. Raises UnsupportedOperation."""
+    fill = fill_of(command, "verify")
+    paid = [("payment_method_data[type]", "card"), *card_fields(VERIFIED_CARD, command)]
     pairs = [
-        ("payment_method", token_of(command)),
+        *(paid if fill is not None else [("payment_method", token_of(command))]),
         ("automatic_payment_methods[enabled]", "true"),
         ("confirm", "true"),
         ("usage", "off_session" if command.save else "on_session"),
@@ -39,7 +49,7 @@ def verify(command: Command) -> Request:
         pairs.append(("return_url", command.return_url))
     else:
         pairs.append(("automatic_payment_methods[allow_redirects]", "never"))
-    return Request("POST", SETUPS, form(pairs), FORM, command.reference)
+    return Request("POST", SETUPS, form(pairs), FORM, command.reference, fill)
 
 
 def find(command: Command) -> Request:

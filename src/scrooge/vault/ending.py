@@ -19,8 +19,8 @@ def name_of(*parts: str) -> bytes:
     return hashlib.sha256(msgspec.json.encode(parts)).digest()
 
 
-def ends(connector: Connector, reference: str, sent: Sent, first: bool) -> bool:
-    """Is the authorization over with this answer? Whatever the connector cannot read leaves it in doubt.
+def ends(connector: Connector, reference: str, sent: Sent, first: bool, template: str = "authorize") -> bool:
+    """Is the authorization, or the verification, over with this answer? Whatever the connector cannot read leaves it in doubt.
 
     A refusal of a replay says nothing of the first request, unless it is proven to be that one's own answer.
     """
@@ -31,18 +31,21 @@ def ends(connector: Connector, reference: str, sent: Sent, first: bool) -> bool:
     except msgspec.DecodeError:
         return False
     # How it is captured the vault is not told, and a connector may refuse to read what was captured otherwise.
-    outcomes = [outcome_of(connector, reference, sale, sent, document) for sale in (True, False)]
+    operation = Operation.VERIFY if template == "verify" else Operation.AUTHORIZE
+    outcomes = [outcome_of(connector, operation, reference, sale, sent, document) for sale in (True, False)]
     readable = [outcome for outcome in outcomes if not isinstance(outcome, Unknown)]
     proven = first or connector.replayed(sent.headers)
     return any(proven or not isinstance(outcome, Rejected) for outcome in readable)
 
 
-def outcome_of(connector: Connector, reference: str, sale: bool, sent: Sent, document: object) -> object:
+def outcome_of(
+    connector: Connector, operation: Operation, reference: str, sale: bool, sent: Sent, document: object
+) -> object:
     command = Command(
-        operation=Operation.AUTHORIZE, amount=Money(0, "EUR"), reference=reference, payment=reference,
+        operation=operation, amount=Money(0, "EUR"), reference=reference, payment=reference,
         merchant_account="", sale=sale,
     )  # fmt: skip
     try:
-        return connector.endpoints[Operation.AUTHORIZE].read(command, sent.status, sent.headers, document)  # type: ignore[arg-type]
+        return connector.endpoints[operation].read(command, sent.status, sent.headers, document)  # type: ignore[arg-type]
     except Exception:
         return Unknown("it cannot be read")

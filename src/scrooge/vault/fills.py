@@ -124,7 +124,9 @@ async def fill(call: Call) -> Response:
     sent = await egress.send(call.v.http, ask.method, looked.url, headers, body, left)
     reach("vault.send.after")
     heard = without_card(looked.template, sent, card)
-    if granted.code is not None and ends(call.v.connectors[ask.connector], ask.attempt, heard, not ask.again):
+    if granted.code is not None and ends(
+        call.v.connectors[ask.connector], ask.attempt, heard, not ask.again, ask.template
+    ):
         call.v.behind(over(call, looked, heard))
     return json_answer(200, heard)
 
@@ -135,7 +137,8 @@ async def over(call: Call, looked: Looked, heard: Sent) -> None:
     Not a refusal that may be of this send alone: of a send before it, whose answer was lost, that says nothing.
     """
     kept = msgspec.json.encode(heard)
-    whatever_came_before = ends(call.v.connectors[looked.ask.connector], looked.ask.attempt, heard, first=False)
+    ask = looked.ask
+    whatever_came_before = ends(call.v.connectors[ask.connector], ask.attempt, heard, False, ask.template)
     told_again = whatever_came_before and len(kept) <= ANSWER_MAX
     ended = Ended(looked.ask.instrument, looked.request, kept if told_again else None)
     try:

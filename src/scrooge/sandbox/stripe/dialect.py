@@ -59,6 +59,7 @@ ROUTES: dict[tuple[str, ...], Route] = {
     ("POST", "setup_intents"): _route(
         setups.create,
         "automatic_payment_methods confirm customer metadata payment_method return_url usage payment_method_options"
+        " payment_method_data"
         " payment_method_types mandate_data description",
     ),
     ("GET", "setup_intents"): _route(setups.listed, "customer payment_method" + _PAGE),

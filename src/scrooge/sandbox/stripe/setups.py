@@ -13,7 +13,7 @@ from . import form as f
 from .documents import Document, list_document
 from .errors import Refused, decline_error
 from .events import announce
-from .methods import find_method, usable_method
+from .methods import find_method, method_from, usable_method
 from .records import Setup, Who
 
 
@@ -21,7 +21,10 @@ def create(world: World, who: Who, form: f.Form, _: str) -> Document:
     """POST /v1/setup_intents, with `confirm`: nothing else is needed here."""
     if not f.flag(form, "confirm"):
         raise Refused.invalid("confirm", "Here a SetupIntent is confirmed when it is created.")
-    method = usable_method(world, str(f.required(form, "payment_method")))
+    if "payment_method_data" in form:
+        method = method_from(world, f.mapping(form, "payment_method_data"), "payment_method_data", form)
+    else:
+        method = usable_method(world, str(f.required(form, "payment_method")))
     setup = Setup(
         id=f"seti_{token()}",
         account=who.account,
