@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import uuid
+from typing import Any
 
 import aiohttp
 import asyncpg
@@ -127,3 +128,18 @@ async def test_a_card_that_was_saved_twice_has_one_limit(world: World, limited: 
     for instrument in (first, second):
         status, problem = await world.pay(instrument=instrument, at=limited)
         assert (status, problem["code"], problem["rule"]) == (422, "reattempt_refused", "other-day")
+
+
+async def test_a_verification_is_counted_and_refused_like_any_attempt_with_its_card(world: World, limited: str):
+    instrument = await card(world, adyen="stored_limit_exceeded")
+    path = f"/v1/instruments/{instrument}/verifications"
+
+    async def verified() -> tuple[int, dict[str, Any]]:
+        return await world.post(path, {"reference": uuid.uuid4().hex, "currency": "EUR"}, at=limited)
+
+    said = [await verified() for _ in range(7)]
+    assert [v["status"] for _, v in said] == ["declined"] * 7
+    status, problem = await verified()
+    assert (status, problem["code"]) == (422, "reattempt_refused")
+    status, problem = await world.pay(instrument=instrument, at=limited)
+    assert (status, problem["code"]) == (422, "reattempt_refused"), "the payment would be the eighth"

@@ -125,7 +125,7 @@ async def test_no_other_account_is_asked_once_it_is_withdrawn(w: Writer, caller:
     ("said", "withdrawn"),
     [
         ({"advice_code": "21"}, True),
-        ({"advice_code": "03"}, True),
+        ({"advice_code": "03"}, False),
         ({"advice_code": "02"}, False),
         ({"network_code": "R0"}, True),
         ({"network_code": "R1"}, True),

@@ -27,7 +27,6 @@ from scrooge.domain.outcome import (
     Unknown,
 )
 
-
 # --- requests -------------------------------------------------------------------------------
 
 

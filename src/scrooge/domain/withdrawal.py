@@ -4,8 +4,11 @@ from scrooge.domain.attempt import Attempt, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.mandate import Revoked
 from scrooge.domain.payment import Payment
-from scrooge.domain.retry import NEVER_AGAIN
 
+# Mastercard's advice that the cardholder ended the recurring payments. 03, "do not try again", says that the account
+# will approve nothing: its card is left alone for thirty days (schemes/rules.toml), and the agreement stands.
+# https://developer.paypal.com/braintree/docs/reference/general/merchant-responses/merchant-advice-codes
+ENDED = "21"
 # Visa's response codes: R0 stop payment, R1 revocation of the authorization, R3 revocation of all authorizations.
 # https://usa.visa.com/dam/VCOM/download/about-visa/visa-rules-public.pdf
 STOPPED = frozenset({"R0", "R1", "R3"})
@@ -23,9 +26,8 @@ def withdrawn(before: Payment, after: Payment) -> Revoked | None:
 
 
 def told(a: Attempt) -> str | None:
-    """Mastercard's merchant advice 03 (do not try again) and 21 (stop recurring payments), Visa's codes, and what a PSP
-    calls a revoked authorization."""
-    if a.advice_code in NEVER_AGAIN:
+    """Mastercard's merchant advice 21, Visa's codes, and what a PSP calls a revoked authorization."""
+    if a.advice_code == ENDED:
         return f"the issuer advised {a.advice_code}"
     if a.network_code in STOPPED:
         return f"the issuer answered {a.network_code}"

@@ -35,7 +35,7 @@ async def attempted(
     instead = network_token_at(s, instrument, account) if token is None else None
     number, sent_at = len(p.attempts) + 1, now()
     return_token = secrets.token_hex(16)
-    verifies = p.minor == 0  # Which moves no money: no law, scheme or tariff counts it.
+    verifies = p.minor == 0  # Which moves no money: no law or tariff counts it; the schemes do.
     choice = None if verifies else authentication(
         s, p, instrument, account, sent_at, by_network_token=instead is not None, low_risk=low_risk, used_up=used_up
     )  # fmt: skip
@@ -47,7 +47,7 @@ async def attempted(
         number=number, connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
         return_token=return_token, sent_at=sent_at,
         teaches=instrument.id if teaches(p, instrument) else None,
-        counted=None if verifies else counted(s, p, instrument, account, sent_at),
+        counted=counted(s, p, instrument, account, sent_at),
         fees=None if verifies else await fees_of(s, p, instrument),
         authentication=choice,
     )  # fmt: skip

@@ -106,7 +106,7 @@ def end_rows(p: Payment, before: Attempt, after: Attempt) -> list[dict[str, Any]
 
 def ended_as(before: Attempt, after: Attempt) -> str | None:
     """approved, declined or rejected; None: nothing that the counters have to know. Approved late is approved, too."""
-    if after.operation is not Operation.AUTHORIZE or before.state is after.state:
+    if after.operation not in {Operation.AUTHORIZE, Operation.VERIFY} or before.state is after.state:
         return None
     match after.state:
         case State.APPROVED | State.REVERSING:

@@ -20,7 +20,7 @@ def name_of(*parts: str) -> bytes:
 
 
 def ends(connector: Connector, reference: str, sent: Sent, first: bool, template: str = "authorize") -> bool:
-    """Is the authorization, or the verification, over with this answer? Whatever the connector cannot read leaves it in doubt.
+    """Is what was asked over with this answer? Whatever the connector cannot read leaves it in doubt.
 
     A refusal of a replay says nothing of the first request, unless it is proven to be that one's own answer.
     """
