@@ -102,11 +102,11 @@ async def test_asked_again_a_payment_stays_at_the_account_that_it_asked_for(worl
     stranger = await world.instrument(stripe="pm_card_visa")
     status, problem = await world.post(path, {"instrument": stranger})
     assert (status, problem["code"]) == (422, "no_route")
-    for card, became in (
+    for instrument, became in (
         (first, "declined"),
         (await world.instrument(stripe="pm_card_visa", adyen="stored_visa"), "captured"),
     ):
-        status, p = await world.post(path, {"instrument": card})
+        status, p = await world.post(path, {"instrument": instrument})
         assert (status, p["status"]) == (201, became)
         assert p["connector_account"] == "adyen"
 
