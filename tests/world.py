@@ -42,6 +42,7 @@ class World:
             "SCROOGE_REQUESTS_AT_WORK": "4096",  # A test that sends a hundred at once is not about overload.
             "SCROOGE_LOG_LEVEL": "error",
             "SCROOGE_WEBHOOK_LOOPBACK": "1",
+            "SCROOGE_RECOVERY_CONTROL_PERCENT": "0",  # Which payments are in it, no test can know.
         }
         self.processes: dict[str, Born | subprocess.Popen[bytes]] = {}
         self.key = ""
@@ -228,7 +229,7 @@ async def alone(world: World, psp_timeout_seconds: int = 8) -> AsyncIterator[Scr
     world.processes["worker"].wait(60)
     settings = Settings(
         database_url=world.database_url, data_dir=Path(world.env["SCROOGE_DATA_DIR"]), port=world.port,
-        psp_timeout_seconds=psp_timeout_seconds,
+        psp_timeout_seconds=psp_timeout_seconds, recovery_control_percent=0,
     )  # fmt: skip
     async with open_scrooge(settings) as s:
         yield s

@@ -37,6 +37,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     webhook_failing_days: int = 5  # an endpoint that took nothing for so long is disabled
     unresolved_hours: int = 24  # what is in doubt for so long becomes a break
     late_success: str = "refund"  # of an authorization that succeeds after it had ended; or "keep"
+    recovery_control_percent: int = 5  # of declined renewals that are left to the timetable alone, for comparison
+    test_day_seconds: int = 86_400  # how long a day of the retry timetable takes for test payments
     scheme_limits: str = "live"  # the schemes' limits on trying again hold live payments; "all": test mode as well
     vault_url: str | None = None  # of the card vault; none: payments by PSP tokens only
     vault_public_key: str | None = None
@@ -68,6 +70,8 @@ LIMITS = {
     "webhook_timeout_seconds": (1, 60),
     "webhook_failing_days": (1, 60),
     "unresolved_hours": (1, 24 * 60),
+    "recovery_control_percent": (0, 50),
+    "test_day_seconds": (1, 86_400),
 }
 CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),

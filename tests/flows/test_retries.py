@@ -78,10 +78,10 @@ async def test_each_round_schedules_the_next_until_the_timetable_ends(world: Wor
         p = await until(
             world, p["id"], lambda p, n=rounds: p["retry"]["retries"] == n and p["retry"]["status"] != "made"
         )
-    assert (p["status"], p["retry"]["status"], len(p["attempts"])) == ("declined", "lost", 7)
+    assert (p["status"], p["retry"]["status"], len(p["attempts"])) == ("declined", "needs_customer", 7)
     assert "used up" in p["retry"]["because"]
-    [last] = [e for e in await world.events(p["id"], "retry_ended") if e["type"] == "retry_ended"]
-    assert last["data"]["retry"]["outcome"] == "lost"
+    [last] = [e for e in await world.events(p["id"], "customer_needed") if e["type"] == "customer_needed"]
+    assert last["data"]["retry"]["need"] == "add_funds"
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,16 @@ async def test_who_has_to_come_back_and_what_is_no_time_is_refused(world: World,
 async def test_a_hard_decline_is_lost_at_once_and_one_without_the_wish_has_nothing(world: World):
     p = await renewal(world, await card(world, stripe="pm_card_visa_chargeDeclinedStolenCard"))
     assert (p["status"], p["retry"]["status"], p["retry"]["at"]) == ("declined", "lost", None)
-    assert "does not pass with time" in p["retry"]["because"]
+    assert "never again" in p["retry"]["because"]
     status, p = await world.pay(token=POOR["stripe"], initiator="merchant")
     assert (status, p["status"]) == (201, "declined")
     assert "retry" not in p
 
 
-async def test_a_deadline_that_comes_first_is_said_at_once(world: World):
+async def test_a_deadline_that_comes_first_is_said_at_once_and_the_payer_has_until_then(world: World):
     p = await renewal(world, await card(world, stripe=POOR["stripe"]), days=0.5)
+    assert (p["retry"]["status"], "past the deadline" in p["retry"]["because"]) == ("needs_customer", True)
+    p = await renewal(world, await card(world, stripe=POOR["stripe"]), days=0.003)
     assert (p["retry"]["status"], "past the deadline" in p["retry"]["because"]) == ("lost", True)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from scrooge.api.bodies import Status
-from scrooge.api.retry_answers import Retry
+from scrooge.api.retry_answers import Recovery, Retry
 from scrooge.domain.attempt import State
 
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -203,6 +203,7 @@ class Payment(Answered, frozen=True, kw_only=True):
     incremental: bool | UnsetType = UNSET  # asked to be one whose authorization may be raised
     mandate: str | UnsetType = UNSET  # under which it is made, or to which the payer agrees with it
     retry: Retry | UnsetType = UNSET
+    recovery: Recovery | UnsetType = UNSET
     attempts: list[Attempt] | UnsetType = UNSET
     timeline: list[Moved] | UnsetType = UNSET
     journals: list[Journal] | UnsetType = UNSET

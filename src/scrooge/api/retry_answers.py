@@ -1,11 +1,17 @@
 """What a payment tells of being tried again later."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-STATUS = ["scheduled", "made", "recovered", "lost", "canceled", None]
+STATUS = ["scheduled", "needs_customer", "made", "recovered", "lost", "canceled", None]
+State = Literal["open", "recovered", "lost"]
+MEANS = ["wait", "refresh", "other_mandate", "customer", None]
+WHY = ["deadline", "hard_decline", "exhausted", "withdrawn", "refused", "customer_updated", None]
+NEED = ["update_card", "authenticate", "contact_issuer", "add_funds", "other", None]
+MeansShown = Annotated[str | None, Meta(extra_json_schema={"enum": MEANS})]
+WhyShown = Annotated[str | None, Meta(extra_json_schema={"enum": WHY})]
 
 
 class Retry(Struct, frozen=True, kw_only=True):
@@ -17,3 +23,17 @@ class Retry(Struct, frozen=True, kw_only=True):
     at: Moment | None
     because: str | None
     retries: int
+
+
+class Recovery(Struct, frozen=True, kw_only=True):
+    """Of a payment that was declined and may be tried again: `reason` is the last decline's, `means` what is done about
+    it (or what won it), `need` what only the payer can do, while they are waited for. `why` it ended. `control`: it is
+    left to the timetable alone, for comparison."""
+
+    state: State
+    means: MeansShown
+    reason: str | None
+    why: WhyShown
+    need: Annotated[str | None, Meta(extra_json_schema={"enum": NEED})]
+    next_at: Moment | None
+    control: bool

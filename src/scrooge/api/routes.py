@@ -32,6 +32,7 @@ from scrooge.api import webhook_bodies as wb
 from scrooge.api.batch_routes import BATCH_ROUTES
 from scrooge.api.call import Route
 from scrooge.api.mandate_routes import MANDATE_ROUTES, PAID_UNDER
+from scrooge.api.recovery_routes import RECOVERY_ROUTES
 from scrooge.api.risk_routes import RISK_ROUTES
 
 READ, WRITE, REFUND = "payments:read", "payments:write", "refunds:write"
@@ -121,6 +122,8 @@ ROUTES = (
           summary="Forget an instrument, here and wherever a credential of it is kept"),
     # --- batches ---
     *BATCH_ROUTES,
+    # --- recoveries ---
+    *RECOVERY_ROUTES,
     # --- mandates ---
     *MANDATE_ROUTES,
     Route(method="POST", path="/v1/instruments/{instrument}/verifications", handler=verifications.create, scope=WRITE,

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from msgspec import UNSET, Struct, UnsetType
 
 from scrooge.api import answers
-from scrooge.api.retry_answers import Retry
+from scrooge.api.retry_answers import Recovery, Retry
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.mandate import Terms, mandate_of
+from scrooge.domain.means import need_of
 from scrooge.domain.payment import Payment, authorization_of, certain, standing, status_of
-from scrooge.domain.recovery import Phase
+from scrooge.domain.recovery import BECOMES, Phase
+from scrooge.domain.recovery import Recovery as States
 from scrooge.ids import retyped
 from scrooge.money import decimal, exponent_of
 from scrooge.postgres.rows import instant
@@ -92,6 +94,7 @@ def payment(p: Payment, facts: Facts) -> answers.Payment:
         failure=failure(p),
         unknown=unknown(p),
         retry=retry(p),
+        recovery=recovery(p),
         next_action=next_action(authorization, facts),
     )
 
@@ -136,13 +139,29 @@ def unknown(p: Payment) -> answers.Unknown | UnsetType:
 def retry(p: Payment) -> Retry | UnsetType:
     if p.retry_until is None:
         return UNSET
-    r = p.retry if p.retry is not None and p.retry.phase is not Phase.OPEN else None
+    r = p.retry if p.retry is not None and p.retry.phase not in {Phase.OPEN, Phase.LOOKING} else None
     return Retry(
         until=instant(p.retry_until),
         status=r.phase if r else None,
         at=instant_if(r.at) if r else None,
         because=r.because if r else None,
         retries=p.retry.round if p.retry else 0,
+    )
+
+
+def recovery(p: Payment) -> Recovery | UnsetType:
+    """Nothing of one that was not declined, or is being asked about elsewhere at once for the first time."""
+    r, a = p.retry, authorization_of(p)
+    if r is None or (r.phase is Phase.OPEN and not r.round) or (r.phase is Phase.CANCELED and r.decline is None):
+        return UNSET
+    return Recovery(
+        state=(BECOMES[r.phase] or States.OPEN).value,
+        means=r.means,
+        reason=r.decline,
+        why=r.why,
+        need=need_of(r.decline, a.advice_code if a else None) if r.phase is Phase.CUSTOMER else None,
+        next_at=instant_if(r.at),
+        control=bool(r.control),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scrooge.cli import cards, database, doctor, errands, keys, ledger, mandates, processes
+from scrooge.cli import cards, database, doctor, errands, keys, ledger, mandates, processes, recoveries
 from scrooge.cli.batch import command as batch
 from scrooge.cli.bench import command as bench
 from scrooge.cli.demo import command as demo
@@ -43,6 +43,7 @@ app.add_typer(routing.app, name="routing")
 app.add_typer(risk.app, name="risk")
 app.add_typer(errands.app, name="errands")
 app.add_typer(mandates.app, name="mandates")
+app.add_typer(recoveries.app, name="recoveries")
 app.add_typer(batch.app, name="batch")
 vault.app.command()(vault_cards.status)
 vault.app.command()(vault_cards.forget)

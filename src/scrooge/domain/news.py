@@ -14,7 +14,8 @@ OF_ALL = ("approved", "declined", "rejected", "unknown", "pending", "reversed")
 OF_AUTHORIZATIONS = (*OF_ALL, "action_required", "expired", "reversing")
 REVIEW = "payment_review_wanted"  # the risk check wants somebody to look at it
 FAILED = "payment_failed"  # before any PSP was asked
-LATER = ("retry_scheduled", "retry_ended")
+NEEDED = "customer_needed"  # nothing but the payer can make a declined payment better
+LATER = ("retry_scheduled", "retry_ended", NEEDED)
 # Every type of event there is: what `event_of` can say, those that are of no attempt, what follows declines, and
 # what becomes of mandates.
 TYPES = (

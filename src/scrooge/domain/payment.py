@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from scrooge.domain.attempt import LIVE, OPEN, Attempt, Closed, Operation, State
 from scrooge.domain.mandate import Terms, Use
-from scrooge.domain.recovery import Phase, Retry
+from scrooge.domain.recovery import ENDED, Phase, Retry
 from scrooge.errors import (
     AmountExceedsRoom,
     AmountMustBePositive,
@@ -86,6 +86,10 @@ class Payment(Struct, frozen=True, kw_only=True):
             "number": max((a.number for a in self.attempts), default=0),
             "round": last.round if last else 0,
         }
+        if last is not None:
+            known |= {"control": last.control, "spent": last.spent, "mandate": last.mandate}
+        if last is not None and (phase is Phase.MADE or phase in ENDED):
+            known |= {"means": last.means, "decline": last.decline}
         return structs.replace(self, retry=Retry(phase=phase, because=because, **{**known, **facts}))
 
     def adding(self, attempt: Attempt) -> "Payment":

@@ -3,7 +3,8 @@
 import msgspec
 
 from scrooge.domain.attempt import OPEN, Attempt, Operation
-from scrooge.domain.news import FAILED, REVIEW, event_of
+from scrooge.domain.means import need_of
+from scrooge.domain.news import FAILED, NEEDED, REVIEW, event_of
 from scrooge.domain.payment import Payment, standing, status_of
 from scrooge.domain.recovery import Phase
 from scrooge.ids import retyped
@@ -29,6 +30,9 @@ def next_step(p: Payment, a: Attempt, account: str) -> list[Announcement]:
             kind, told = "retry_scheduled", {"at": instant(r.at or 0), **told}
         case Phase.RECOVERED | Phase.LOST | Phase.CANCELED:
             kind, told = "retry_ended", {"outcome": r.phase, **told}
+        case Phase.CUSTOMER:
+            need = need_of(r.decline, a.advice_code)
+            kind, told = NEEDED, {"need": need, "until": instant(p.retry_until or 0), **told}
         case _:
             return []
     return [Announcement(a.id, kind, {**content_of(p, a, account), "retry": told})]

@@ -4,18 +4,22 @@ Nothing here asks anybody: the plan is made of what the payment itself knows. Wh
 own attempts; the transaction that records the retry counts those of all payments with the card, and has the last word.
 """
 
+from typing import Any
+
 import structlog
 from msgspec import structs
 
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Advice, Decline
+from scrooge.domain.means import in_control, means_left
 from scrooge.domain.outcome import Declined
 from scrooge.domain.payment import Payment, authorization_of
-from scrooge.domain.recovery import Phase, over
+from scrooge.domain.recovery import DECIDED, Means, Phase, Why, over
 from scrooge.domain.retry import Stop
+from scrooge.domain.withdrawal import told
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.ids import number_of
-from scrooge.routing.calendar import HOUR, SECOND
+from scrooge.routing.calendar import DAY, HOUR, SECOND
 from scrooge.routing.declines.catalogue import catalogue, read
 from scrooge.routing.later import Failed, Later, later, postponed, timetable
 from scrooge.routing.schemes.allowed import Allowed, Past, allowed
@@ -24,6 +28,7 @@ from scrooge.storage.scheme_limits import judged, rules
 
 log = structlog.get_logger()
 SPREAD = 20 * 60 * SECOND  # What the calendar puts at the same hour does not come at the same second.
+FINAL = frozenset({Why.WITHDRAWN, Why.REFUSED})  # No other means may follow.
 LEAST = 5 * 60 * SECOND  # between a plan and the deadline: turns may be so far apart, and it would be over before one
 
 
@@ -47,10 +52,12 @@ def recovering(s: Scrooge, after: Payment) -> Payment:
 def following(s: Scrooge, after: Payment, a: Attempt) -> Payment:
     last = after.retry
     match a.state:
-        case State.APPROVED if last is not None and (last.round or last.phase is Phase.SCHEDULED):
-            return after.stepping(Phase.RECOVERED, "approved", number=a.number)
+        case State.APPROVED if last is not None and (last.round or last.phase in DECIDED):
+            why = Why.CUSTOMER_UPDATED if last.means is Means.CUSTOMER and last.round else None
+            return after.stepping(Phase.RECOVERED, "approved", number=a.number, why=why)
         case State.REVERSED if last is not None and last.phase is Phase.MADE:
-            return after.stepping(Phase.LOST, a.reason or "the PSP took it back", number=a.number)
+            because = a.reason or "the PSP took it back"
+            return after.stepping(Phase.LOST, because, number=a.number, why=Why.HARD_DECLINE)
         case State.DECLINED | State.REJECTED:
             return declined(s, after, a)
         case _:
@@ -67,17 +74,53 @@ def declined(s: Scrooge, after: Payment, a: Attempt) -> Payment:
 
 
 def planned(s: Scrooge, p: Payment, step: Later | Stop | None = None) -> Payment:
-    """The last authorization has ended without an approval: when to try again, or that it is lost."""
+    """The last authorization has ended without an approval: by which means to go on, and when, or that it is lost.
+
+    `step`: what the timetable, or the turn that could not be made, says of trying again.
+    """
     a = authorization_of(p)
     assert a is not None
     failed = failed_of(s, p)
-    step = step or later(failed, lambda at: permitted(p, at))
-    if isinstance(step, Stop):
-        return p.stepping(Phase.LOST, step.because, number=a.number, decline=str(failed.decline))
+    last = p.retry
+    control = last.control if last is not None else None
+    control = in_control(p.id, s.settings.recovery_control_percent) if control is None else control
+    facts: dict[str, Any] = {"number": a.number, "decline": str(failed.decline), "control": control}
+    if isinstance(step, Later):
+        return scheduled(s, p, step, failed, **facts, means=(last.means if last else None) or Means.WAIT)
+    if (said := told(a)) is not None:
+        step = Stop(f"{said}: never again", Why.WITHDRAWN if p.mandate else Why.HARD_DECLINE)
+    waiting = step or later(failed, lambda at: permitted(p, at))
+    spent = last.spent if last is not None else ()
+    final = said is not None or (isinstance(waiting, Stop) and waiting.why in FINAL)
+    for means in () if final else means_left(failed.decline, a.advice_code, spent, control=control):
+        if means is Means.WAIT:
+            if isinstance(waiting, Later):
+                return scheduled(s, p, waiting, failed, **facts, means=means)
+        elif now() < failed.deadline and not (means is Means.OTHER_MANDATE and p.mandate is None):
+            phase = Phase.CUSTOMER if means is Means.CUSTOMER else Phase.LOOKING
+            return p.stepping(phase, because_of(waiting, phase), **facts, means=means)
+    stop = waiting if isinstance(waiting, Stop) else Stop("nothing is left to try", Why.EXHAUSTED)
+    return p.stepping(Phase.LOST, stop.because, **facts, why=stop.why)
+
+
+def because_of(waiting: Later | Stop, phase: Phase) -> str:
+    said = waiting.because if isinstance(waiting, Stop) else "to wait would be too early"
+    return f"{said}; the payer has to do something" if phase is Phase.CUSTOMER else f"{said}; something newer may"
+
+
+def scheduled(s: Scrooge, p: Payment, step: Later, failed: Failed, **facts: Any) -> Payment:
+    at = hastened(s, p, spread(p, step.at, failed.deadline), failed.last_at)
     return p.stepping(
-        Phase.SCHEDULED, step.because, number=a.number, at=spread(p, step.at, failed.deadline),
-        decline=str(failed.decline), arm=step.arm, propensity=step.propensity, timetable=timetable().version,
+        Phase.SCHEDULED, step.because, at=at, arm=step.arm, propensity=step.propensity,
+        timetable=timetable().version, **facts,
     )  # fmt: skip
+
+
+def hastened(s: Scrooge, p: Payment, at: int, since: int) -> int:
+    """The timetable's days are shorter for test payments, where the setting says so."""
+    if p.livemode or s.settings.test_day_seconds == DAY // SECOND or at <= since:
+        return at
+    return since + (at - since) * s.settings.test_day_seconds * SECOND // DAY
 
 
 def failed_of(s: Scrooge, p: Payment) -> Failed:
@@ -140,13 +183,17 @@ def late(s: Scrooge, p: Payment) -> Later | Stop | None:
     at = now()
     assert p.retry_until is not None
     if at > p.retry_until:
-        return Stop("the time that was given is over")
-    if at - r.at < HOUR:
+        return Stop("the time that was given is over", Why.DEADLINE)
+    if at - r.at < HOUR or r.means is not Means.WAIT:
         return None
     step = put_off(s, p, at, "its time had passed by")
     return None if isinstance(step, Later) and step.at <= at else step
 
 
 def put_off(s: Scrooge, p: Payment, at: int, because: str) -> Later | Stop:
-    """The first good moment from `at` on."""
+    """The first good moment from `at` on; what does not wait for the timetable has no better one."""
+    assert p.retry is not None
+    if p.retry.means not in {None, Means.WAIT}:
+        late = at > failed_of(s, p).deadline
+        return Stop(f"{because} is past the deadline", Why.DEADLINE) if late else Later(at, because)
     return postponed(failed_of(s, p), lambda moment: permitted(p, moment), at, because)

@@ -5,7 +5,7 @@ from msgspec import structs
 from scrooge.connectors.connector import Request
 from scrooge.crash import reach
 from scrooge.domain.payment import Payment
-from scrooge.domain.recovery import Phase, Retry, over
+from scrooge.domain.recovery import Phase, Retry, Why, over
 from scrooge.flows import announce
 from scrooge.flows.attempts import attempted
 from scrooge.flows.keys import Keyed, guard_of
@@ -80,4 +80,4 @@ def stepped(p: Payment, step: Retry | None) -> Payment:
         return p.stepping(Phase.MADE, "tried again", attempt=a.id, round=step.round + 1)
     if p.retry_until is None or over(p.retry):
         return p
-    return p.stepping(Phase.CANCELED, "the caller authorized it again")
+    return p.stepping(Phase.CANCELED, "the caller authorized it again", why=Why.WITHDRAWN)

@@ -4,7 +4,7 @@ The attempt and the step that says it was made are one transaction. Whoever dies
 dies after it has left an attempt, whose outcome is found out like any other's.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
@@ -14,7 +14,7 @@ from scrooge.crash import reach
 from scrooge.domain.attempt import OPEN, Attempt, State
 from scrooge.domain.mandate import Mandate
 from scrooge.domain.payment import Payment, authorization_of
-from scrooge.domain.recovery import WAITING, Phase, Retry, over
+from scrooge.domain.recovery import WAITING, Phase, Retry, Why, over
 from scrooge.domain.retry import Stop
 from scrooge.errors import (
     AuthenticationRequired,
@@ -29,6 +29,7 @@ from scrooge.flows import mandates
 from scrooge.flows.authorize import instrument_of, visible
 from scrooge.flows.cascade import through
 from scrooge.flows.perform import keep
+from scrooge.flows.recoveries import looked, replaced, stepped, waited
 from scrooge.flows.recovery import late, planned, put_off
 from scrooge.flows.renew import recorded_again
 from scrooge.flows.risking import Checked, checked, suspected_again
@@ -57,7 +58,7 @@ async def run(s: Scrooge, due: Due) -> None:
         await queue.done(s.db, due)
         return
     await s.directory.refresh()
-    if await (opened if step.phase is Phase.OPEN else tried)(s, p, step, due):
+    if await replaced(s, p, step) or await TURNS[step.phase](s, p, step, due):
         await queue.done(s.db, due)
 
 
@@ -87,14 +88,14 @@ async def tried(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
         instrument = mandates.paid_with(instrument, mandate)
         with await checked(s, principal, suspected_again(p, None, None), instrument, None) as risk:
             if risk.blocks:
-                return await instead(s, p, step, Stop(blocked_because(risk)))
+                return await instead(s, p, step, Stop(blocked_because(risk), Why.REFUSED))
             await asked_for(s, principal, p, instrument, step, risk, mandate)
     except MandateRevoked:
-        return await instead(s, p, step, Stop("the mandate was revoked"))
+        return await instead(s, p, step, Stop("the mandate was revoked", Why.WITHDRAWN))
     except UnknownInstrument:
-        return await instead(s, p, step, Stop("the instrument was deleted"))
+        return await instead(s, p, step, Stop("the instrument was deleted", Why.WITHDRAWN))
     except AuthenticationRequired as refused:  # Who has to be there is not, at no later moment either.
-        return await instead(s, p, step, Stop(refused.detail))
+        return await instead(s, p, step, Stop(refused.detail, Why.REFUSED))
     except ReattemptRefused as refused:
         return await instead(s, p, step, refused_until(s, p, refused))
     except DatabaseUnavailable:
@@ -137,7 +138,8 @@ def refused_until(s: Scrooge, p: Payment, refused: ReattemptRefused) -> object:
     until = refused.members["until"]
     if until is None:
         return Stop(refused.detail)
-    return put_off(s, p, microseconds(datetime.fromisoformat(str(until))) or 0, str(refused.members["rule"]))
+    at = microseconds(datetime.fromisoformat(str(until))) or 0
+    return put_off(s, p, at, str(refused.members["rule"]))
 
 
 def nothing_to_pay_with(instrument: Instrument) -> str | None:
@@ -149,15 +151,12 @@ def nothing_to_pay_with(instrument: Instrument) -> str | None:
     return card + (f", and its network token is {token.status}" if token is not None else "")
 
 
-@redone
-async def stepped(s: Scrooge, payment_id: str, step: Retry, onward: Callable[[Payment], Payment]) -> Payment | None:
-    """Takes the next step under the payment's lock. None: somebody else has taken it."""
-    async with s.turn(payment_id), s.db.transaction() as connection:
-        current = await payments.lock(connection, payment_id)
-        if current is None or current.retry != step:
-            return None
-        after = onward(current)
-        return current if after == current else await keep(s, connection, current, after)
+TURNS: dict[Phase, Callable[[Scrooge, Payment, Retry, Due], Awaitable[bool]]] = {
+    Phase.OPEN: opened,
+    Phase.SCHEDULED: tried,
+    Phase.LOOKING: looked,
+    Phase.CUSTOMER: waited,
+}
 
 
 # --- the caller stops it ----------------------------------------------------------------------
@@ -178,7 +177,7 @@ async def stop(s: Scrooge, payment_id: str, because: str) -> Payment:
             return current
         # Whoever asks a PSP just now finds that the payment is done with, and asks no other.
         done = structs.replace(current, answered=True, accounts=())
-        return await keep(s, connection, current, done.stepping(Phase.CANCELED, because))
+        return await keep(s, connection, current, done.stepping(Phase.CANCELED, because, why=Why.WITHDRAWN))
 
 
 def stoppable(p: Payment, a: Attempt | None) -> bool:

@@ -11,6 +11,7 @@ from functools import cache
 from msgspec import Struct
 
 from scrooge.domain.declines import Advice, Decline
+from scrooge.domain.recovery import Why
 from scrooge.domain.retry import Stop
 from scrooge.routing.calendar import DAY, HOUR, local, next_hour, zone_of
 from scrooge.routing.schemes.allowed import Allowed
@@ -85,7 +86,9 @@ def later(failed: Failed, permitted: Permitted, rules: Timetable | None = None) 
     if isinstance(of, Stop):
         return of
     if failed.tries > len(of.after_hours):
-        return Stop(f"the schedule for {of.name} has {len(of.after_hours)} retries, and they are used up")
+        return Stop(
+            f"the schedule for {of.name} has {len(of.after_hours)} retries, and they are used up", Why.EXHAUSTED
+        )
     after = of.after_hours[failed.tries - 1]
     at = max(failed.first_at + after * HOUR, failed.last_at + of.gap_hours * HOUR)
     because = f"{of.name}: {after} hours"
@@ -131,14 +134,14 @@ def permitted_at(
     for _ in range(ASKED_MAX):
         at = move(at)
         if at > failed.deadline:
-            return Stop(f"{because} after the failure{waited} is past the deadline")
+            return Stop(f"{because} after the failure{waited} is past the deadline", Why.DEADLINE)
         verdict = permitted(at)
         if isinstance(verdict, Allowed):
             return Later(at, f"{because} after the failure{waited}")
         if verdict.until is None:
             return Stop(verdict.because)
         at, waited = max(verdict.until, at + 1), f", {verdict.rule}"
-    return Stop(f"the schemes allow no good moment{waited}")
+    return Stop(f"the schemes allow no good moment{waited}", Why.EXHAUSTED)
 
 
 def good_moment(at: int, of: Class, failed: Failed, rules: Timetable) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from scrooge.domain.recovery import Why
 from scrooge.domain.retry import Stop
 from scrooge.routing.calendar import HOUR, local, zone_of
 from scrooge.routing.later import (
@@ -125,11 +126,13 @@ def later(
         return step if isinstance(step, Stop) else Later(step.at, step.because, "rules", rules.control_share)
     tries = min(TRIES_LEFT_MAX, len(of.after_hours) + 1 - failed.tries)
     if tries <= 0:
-        return Stop(f"{of.name} has {len(of.after_hours)} retries, and they are used up")
+        return Stop(f"{of.name} has {len(of.after_hours)} retries, and they are used up", Why.EXHAUSTED)
     at, q = failed.last_at + of.gap_hours * HOUR, list(slots(failed, cells, of, rules))
     best = best_hour(q, tries, of.gap_hours, failed.margin_minor, failed.cost_minor, DISCOUNT)
     if best is None:
-        return Stop(f"{of.name}: no attempt before the deadline is worth {failed.cost_minor} minor units")
+        return Stop(
+            f"{of.name}: no attempt before the deadline is worth {failed.cost_minor} minor units", Why.EXHAUSTED
+        )
     chosen = at + best * HOUR
     why = f"{of.name}: approved with probability {q[best]:.2f} {(chosen - failed.first_at) // HOUR} hours"
     step = permitted_at(failed, permitted, chosen, lambda moment: moment, why)

@@ -80,6 +80,7 @@ async def lock(connection: Any, payment_id: str) -> Payment | None:
 def payment_of(row: Any) -> Payment:
     """A row of `payment` (its attempts as JSON text in `tries`) as a struct."""
     attempts = tuple(attempt_of(a) for a in ROWS.decode(row["tries"])) if row["tries"] else ()
+    retry = step_of(row.get("retry"))
     return Payment(
         id=public("pay", row["id"]) or "",
         merchant=public("mer", row["merchant_id"]) or "",
@@ -103,14 +104,14 @@ def payment_of(row: Any) -> Payment:
         save_for=row["save_for"],
         incremental=row["incremental"],
         save_terms=msgspec.json.decode(row["save_terms"], type=Terms) if row["save_terms"] else None,
-        mandate=public("man", row["mandate_id"]),
+        mandate=(retry.mandate if retry is not None else None) or public("man", row["mandate_id"]),
         mandate_use=Use(row["mandate_use"]) if row["mandate_use"] else None,
         failure=msgspec.json.decode(row["failure"], type=Failure) if row["failure"] else None,
         created_at=microseconds(row["created_at"]) or 0,
         deadline_at=microseconds(row["deadline_at"]) or 0,
         retry_until=microseconds(row["retry_until"]),
         pinned=public("con", row["pinned_account_id"]),
-        retry=step_of(row.get("retry")),
+        retry=retry,
     )
 
 

@@ -10,12 +10,15 @@ import msgspec
 from msgspec import Struct
 
 from scrooge.domain.payment import Payment
-from scrooge.domain.recovery import Phase, Retry
+from scrooge.domain.recovery import Means, Phase, Retry, Why
 from scrooge.metrics import RETRIES
 from scrooge.postgres.database import Database, load, run
 from scrooge.postgres.rows import at_moment, key_of, microseconds, public, uuid_of
 
 Q = load(Path(__file__).with_suffix(".sql"))
+# What a process of before knows of a step: that what follows is not decided.
+STATES = {Phase.LOOKING: Phase.OPEN, Phase.CUSTOMER: Phase.OPEN}
+LOOK_SECONDS = 3600.0  # between two looks at whether the payer has done something: whoever does it, tells
 OPEN_SECONDS = 1.0  # beside the deadline of whoever may still ask elsewhere
 
 
@@ -33,6 +36,12 @@ class StepRow(Struct, frozen=True):
     propensity: float | None
     timetable: str | None
     attempt_id: str | None
+    phase: Phase | None = None
+    means: Means | None = None
+    why: Why | None = None
+    control: bool | None = None
+    spent: tuple[Means, ...] | None = None
+    mandate_id: str | None = None
 
 
 class Due(Struct, frozen=True):
@@ -51,10 +60,12 @@ def step_of(text: str | None) -> Retry | None:
     if text is None:
         return None
     r = STEP.decode(text)
+    means = Means.WAIT if r.phase is None and r.state is Phase.SCHEDULED else r.means  # as before there were any
     return Retry(
-        seq=r.seq, phase=r.state, number=r.number, because=r.because, round=r.round, at=microseconds(r.retry_at),
-        decline=r.decline, arm=r.arm, propensity=r.propensity, timetable=r.timetable,
-        attempt=public("att", r.attempt_id),
+        seq=r.seq, phase=r.phase or r.state, number=r.number, because=r.because, round=r.round,
+        at=microseconds(r.retry_at), decline=r.decline, arm=r.arm, propensity=r.propensity, timetable=r.timetable,
+        attempt=public("att", r.attempt_id), means=means, why=r.why, control=r.control, spent=r.spent or (),
+        mandate=public("man", r.mandate_id),
     )  # fmt: skip
 
 
@@ -66,9 +77,11 @@ def step_rows(before: Payment, after: Payment) -> list[dict[str, Any]]:
     bucket, payment_id = key_of(after.id)
     row = {
         "bucket": bucket, "payment_id": payment_id, "merchant_id": uuid_of(after.merchant), "livemode": after.livemode,
-        "seq": r.seq, "state": r.phase, "number": r.number, "round": r.round, "retry_at": at_moment(r.at),
+        "seq": r.seq, "state": STATES.get(r.phase, r.phase), "phase": r.phase,
+        "number": r.number, "round": r.round, "retry_at": at_moment(r.at),
         "because": r.because, "decline": r.decline, "arm": r.arm, "propensity": r.propensity,
-        "timetable": r.timetable, "attempt_id": uuid_of(r.attempt), "due_in": due_in(after, r),
+        "timetable": r.timetable, "attempt_id": uuid_of(r.attempt), "means": r.means, "why": r.why,
+        "control": r.control, "spent": r.spent, "mandate_id": uuid_of(r.mandate), "due_in": due_in(after, r),
     }  # fmt: skip
     return [row]
 
@@ -88,6 +101,11 @@ def due_in(p: Payment, r: Retry) -> float | None:
             return max(0.0, (r.at - time.time_ns() // 1000) / 1_000_000)
         case Phase.OPEN:
             return max(0.0, (p.deadline_at - time.time_ns() // 1000) / 1_000_000) + OPEN_SECONDS
+        case Phase.LOOKING:
+            return 0.0
+        case Phase.CUSTOMER:
+            assert p.retry_until is not None
+            return min(LOOK_SECONDS, max(0.0, (p.retry_until - time.time_ns() // 1000) / 1_000_000))
         case _:
             return None
 

@@ -1,0 +1,44 @@
+-- page :many
+-- ($3 opened from, $4 opened before, $5 state or null, $6 reason or null, $7 means or null, $8 opened and $9 payment: those
+-- before this place, $10 rows wanted, $11 rows looked at) Newest first; `last` says where to go on.
+WITH seen AS MATERIALIZED (
+    SELECT *
+      FROM recoveries
+     WHERE merchant_id = $1 AND livemode = $2 AND opened_at >= $3 AND opened_at < $4
+       AND (opened_at, payment_id) < ($8::timestamptz, $9::uuid)
+     ORDER BY opened_at DESC, payment_id DESC
+     LIMIT $11
+), kept AS (
+    SELECT *
+      FROM seen
+     WHERE ($5::text IS NULL OR state = $5) AND ($6::text IS NULL OR reason = $6) AND ($7::text IS NULL OR means = $7)
+     ORDER BY opened_at DESC, payment_id DESC
+     LIMIT $10
+)
+SELECT (SELECT count(*) FROM seen) AS looked, last.opened_at AS last_opened, last.payment_id AS last_payment, k.*
+  FROM (SELECT opened_at, payment_id FROM seen ORDER BY opened_at, payment_id LIMIT 1) last
+  LEFT JOIN kept k ON true
+ ORDER BY k.opened_at DESC, k.payment_id DESC;
+
+-- summary :many
+-- ($3 opened from, $4 opened before) `matured`: those whose time is over, whatever became of them.
+SELECT currency, reason, means, why, control, state, count(*) AS count, sum(minor)::numeric AS minor,
+       count(*) FILTER (WHERE retry_until <= now()) AS matured
+  FROM recoveries
+ WHERE merchant_id = $1 AND livemode = $2 AND opened_at >= $3 AND opened_at < $4
+ GROUP BY currency, reason, means, why, control, state
+ ORDER BY currency, count(*) DESC, reason, means, why, control, state;
+
+-- card_updated :none
+-- ($1 mandate) It is the turn of each of its open recoveries, now.
+WITH mine AS MATERIALIZED (
+    SELECT r.bucket, r.payment_id,
+           (SELECT max(t.seq) FROM retries t WHERE t.bucket = r.bucket AND t.payment_id = r.payment_id) AS seq
+      FROM recoveries r
+     WHERE r.mandate_id = $1 AND r.state = 'open'
+)
+UPDATE retries t
+   SET due_at = now()
+  FROM mine
+ WHERE t.bucket = mine.bucket AND t.payment_id = mine.payment_id AND t.seq = mine.seq AND t.due_at IS NOT NULL
+   AND t.phase IN ('scheduled', 'needs_customer', 'looking');
