@@ -4,13 +4,15 @@ import json
 
 import pytest
 
-from scrooge.cards import redacted_document
+from scrooge.cards import is_card_number, redacted_document
+from scrooge.connectors.adyen import ADYEN
 from scrooge.connectors.connector import Command
 from scrooge.connectors.send import read, without_cards
 from scrooge.connectors.stripe import STRIPE
 from scrooge.domain.attempt import Operation
 from scrooge.domain.declines import Decline
 from scrooge.domain.outcome import Approved, Declined, Rejected
+from scrooge.flows.receive import ids_of
 from scrooge.money import Money
 
 NUMBER = "4000009912345678"
@@ -48,6 +50,25 @@ def test_what_has_no_card_is_the_same_object_and_the_psps_ids_stay():
     raw = json.dumps({"pspReference": NUMBER, "note": NUMBER}).encode()
     assert json.loads(redacted_document(raw, {NUMBER})) == {"pspReference": NUMBER, "note": NUMBER}
     assert NUMBER not in redacted_document(b"card=" + NUMBER.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "field", ["networkTxReference", "tokenization.storedPaymentMethodId", "tokenization.shopperReference"]
+)
+def test_what_an_approval_is_known_by_stays_even_where_it_looks_like_a_card_number(field: str):
+    """Visa's transaction identifiers have fifteen digits, as an American Express card has: a later payment names them."""
+    alike = "341111597241002"
+    assert is_card_number(alike)
+    known = {"networkTxReference": "n", "tokenization.storedPaymentMethodId": "t", "tokenization.shopperReference": "s"}
+    item = {
+        "eventCode": "AUTHORISATION", "success": "true", "pspReference": "P1", "merchantReference": "pay_1-1",
+        "amount": {"value": 1299, "currency": "EUR"}, "additionalData": known | {field: alike, "note": NUMBER},
+    }  # fmt: skip
+    raw = json.dumps({"live": "false", "notificationItems": [{"NotificationRequestItem": item}]}).encode()
+    clean = redacted_document(raw, {text for n in ADYEN.notifications(raw) for text in ids_of(n)})
+    assert NUMBER not in clean.decode()
+    assert [n.outcome for n in ADYEN.notifications(clean)] == [n.outcome for n in ADYEN.notifications(raw)]
+    assert alike in clean.decode()
 
 
 def test_what_a_psp_says_by_itself_is_read_without_the_card():

@@ -40,6 +40,14 @@ CANARIES = (
         ("tests/vault/test_fills.py", *CANARY),
     ),
     Mutant(
+        "schemes-number-taken-out",
+        "a scheme's number for a payment that looks like a card number is not kept, so that no later payment can name it",
+        RECEIVE,
+        "return names | {getattr(n.outcome, name, None) for name in APPROVED_WITH}",
+        "return names",
+        ("tests/api/test_notified_cards.py",),
+    ),
+    Mutant(
         "a-notification-is-kept-as-it-came",
         "the core keeps what a PSP wrote into its news",
         RECEIVE,

@@ -38,6 +38,9 @@ PARK_TRIES = 14  # with the inbox's spacing: about four hours
 LAST_TRY = 28  # and half a day after these
 
 
+APPROVED_WITH = ("network_transaction_id", "psp_token", "psp_customer", "card_fingerprint")
+
+
 class MalformedNotification(Exception):
     """A row of the inbox that says nothing this release can read."""
 
@@ -80,8 +83,9 @@ async def accept(s: Scrooge, account_id: str, raw: bytes, headers: Mapping[str, 
 
 
 def ids_of(n: Notification) -> set[str | None]:
-    """What names things, which no redaction may touch."""
-    return {n.event_id, n.reference, n.psp_reference, n.parent_psp_reference, n.merchant_account}
+    """What names things, which no redaction may touch: a scheme's number for a payment may look like a card's."""
+    names = {n.event_id, n.reference, n.psp_reference, n.parent_psp_reference, n.merchant_account, n.psp_token}
+    return names | {getattr(n.outcome, name, None) for name in APPROVED_WITH}
 
 
 def unreadable(raw: bytes) -> Notification:
