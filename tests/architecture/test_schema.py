@@ -10,7 +10,8 @@ from scrooge.vault.schema import VAULT
 BUCKETED = ("payments", "attempts", "journals", "postings", "events", "instruments", "credentials",
             "payment_references", "idempotency_keys", "inbox", "breaks", "audit",
             "webhook_endpoints", "webhook_deliveries", "webhook_replays",
-            "batches", "batch_acts", "batch_pieces", "batch_lines", "mandates", "recoveries")  # fmt: skip
+            "batches", "batch_acts", "batch_pieces", "batch_lines", "mandates", "recoveries",
+            "splits", "split_orders")  # fmt: skip
 APPEND_ONLY = ("journals", "postings", "events", "audit")
 
 

@@ -61,9 +61,10 @@ class Decline(Answered, frozen=True, kw_only=True):
 
 
 class Failure(Answered, frozen=True, kw_only=True):
-    """Why nobody was asked: `reasons` by connector account. The payment can be authorized again."""
+    """Why nobody was asked: `reasons` by connector account. The payment can be authorized again. Of a payment with
+    tenders: why all of it was taken back; it cannot."""
 
-    code: Annotated[str, Meta(extra_json_schema={"enum": ["no_route", "risk_blocked"]})]
+    code: Annotated[str, Meta(examples=["no_route", "risk_blocked", "tender_declined"])]
     detail: str
     reasons: dict[str, str]
 
@@ -168,6 +169,18 @@ class SavedFor(Answered, frozen=True, kw_only=True):
     description: str | UnsetType = UNSET
 
 
+class Tender(Answered, frozen=True, kw_only=True):
+    """What one instrument pays of a payment, as a payment of its own (`payment`; null: not asked yet)."""
+
+    instrument: PaymentInstrument | None
+    amount: Amount
+    payment: str | None
+    status: PaymentStatus
+    amount_captured: Amount
+    amount_refunded: Amount
+    amount_voided: Amount
+
+
 class Payment(Answered, frozen=True, kw_only=True):
     id: str
     object: Literal["payment"]
@@ -204,57 +217,13 @@ class Payment(Answered, frozen=True, kw_only=True):
     mandate: str | UnsetType = UNSET  # under which it is made, or to which the payer agrees with it
     retry: Retry | UnsetType = UNSET
     recovery: Recovery | UnsetType = UNSET
+    tenders: list[Tender] | UnsetType = UNSET
+    part_of: str | UnsetType = UNSET  # the payment that this one is a part of
     attempts: list[Attempt] | UnsetType = UNSET
     timeline: list[Moved] | UnsetType = UNSET
     journals: list[Journal] | UnsetType = UNSET
     routing: list[Routing] | UnsetType = UNSET
     risk: list[dict[str, Any]] | UnsetType = UNSET  # by attempt: what was checked before it, docs/risk.md
-
-
-class PaymentState(Answered, frozen=True, kw_only=True):
-    id: str
-    status: PaymentStatus
-
-
-class Modification(Answered, frozen=True, kw_only=True):
-    """Of a payment: a capture, a void, a refund or an increment."""
-
-    id: str
-    object: Literal["capture", "void", "refund", "increment"]
-    status: ModificationStatus
-    outcome_certainty: Certainty
-    amount: Amount
-    reference: str | None
-    attempt: str
-    connector_account: str
-    psp_reference: str | None
-    decline: Decline | None
-    reason: str | None
-    created_at: Moment
-
-
-class Capture(Modification, frozen=True, kw_only=True):
-    object: Literal["capture"]
-    final: bool
-    payment: PaymentState
-
-
-class Void(Modification, frozen=True, kw_only=True):
-    object: Literal["void"]
-    payment: PaymentState
-
-
-class Refund(Modification, frozen=True, kw_only=True):
-    object: Literal["refund"]
-    payment: str
-
-
-class Increment(Modification, frozen=True, kw_only=True):
-    """`amount` is by how much, `total` the whole that the PSP was asked to authorize."""
-
-    object: Literal["increment"]
-    total: Amount
-    payment: PaymentState
 
 
 class Listed(Answered, frozen=True, kw_only=True):
@@ -268,19 +237,3 @@ class Listed(Answered, frozen=True, kw_only=True):
 
 class PaymentList(Listed, frozen=True, kw_only=True):
     data: list[Payment]
-
-
-class CaptureList(Listed, frozen=True, kw_only=True):
-    data: list[Capture]
-
-
-class VoidList(Listed, frozen=True, kw_only=True):
-    data: list[Void]
-
-
-class IncrementList(Listed, frozen=True, kw_only=True):
-    data: list[Increment]
-
-
-class RefundList(Listed, frozen=True, kw_only=True):
-    data: list[Refund]

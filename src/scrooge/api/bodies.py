@@ -61,6 +61,16 @@ class Payer(Body, frozen=True, kw_only=True):
     email: Annotated[str, Meta(max_length=254, pattern=PRINTABLE, examples=["jo@shop.example"])] | None = None
 
 
+class TenderAsked(Body, frozen=True, kw_only=True):
+    """One of the instruments that pay a payment together. Only the last may lack an amount: the rest."""
+
+    instrument: InstrumentId
+    amount: (
+        Annotated[str, Meta(max_length=32, description="In the payment's currency.", examples=["12.50"])] | UnsetType
+    ) = UNSET
+    connector_account: AccountName | UnsetType = UNSET
+
+
 class CreatePayment(Body, frozen=True, kw_only=True):
     reference: Reference
     amount: AmountAsked
@@ -90,6 +100,13 @@ class CreatePayment(Body, frozen=True, kw_only=True):
         Meta(description="Merchant-initiated only: when declined, try again until then, at most 60 days away."),
     ] = None
     payer: Payer | UnsetType = UNSET  # not null: a request that was sent before this field was there is still the same
+    tenders: (
+        Annotated[
+            list[TenderAsked],
+            Meta(min_length=2, max_length=2, description="In place of an instrument: all of them pay, or none."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class AuthorizePayment(Body, frozen=True, kw_only=True):
@@ -131,10 +148,11 @@ class IncrementPayment(Body, frozen=True, kw_only=True):
 
 
 class RefundPayment(Body, frozen=True, kw_only=True):
-    """Without an amount: all that is left."""
+    """Without an amount: all that is left. `tender`: of a payment with tenders, the instrument that is paid back."""
 
     reference: ModificationReference
     amount: AmountAsked | None = None
+    tender: InstrumentId | UnsetType = UNSET
 
 
 class Nothing(Body, frozen=True, kw_only=True):
@@ -237,6 +255,7 @@ class PaymentFilter(Body, frozen=True, kw_only=True):
     status: Status | None = None
     reference: Text | None = None
     customer: Text | None = None
+    part_of: Annotated[Id, Meta(description="The payment whose parts are listed; else none are.")] | None = None
     created_from: Moment | None = field(name="created[gte]", default=None)
     created_after: Moment | None = field(name="created[gt]", default=None)
     created_until: Moment | None = field(name="created[lte]", default=None)

@@ -11,9 +11,11 @@ from scrooge.api.bodies import Body, NoQuery
 from scrooge.errors import Problem
 from scrooge.flows.keys import Keyed
 from scrooge.flows.scrooge import Scrooge
+from scrooge.ids import number_of
 from scrooge.storage.directory import Principal
 
 CARDS_MAX = 20_000
+ASK_AGAIN_SECONDS = 5
 
 # What is shown of instruments, which seldom changes, and until when it is good: spares a read per payment.
 Cards = OrderedDict[str, tuple[float, PaymentInstrument]]
@@ -67,6 +69,18 @@ class Answer(Struct, frozen=True):
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
+
+
+def headers_of(status: int, replayed: bool) -> dict[str, str]:
+    """Of what may be told before it is known how it ends."""
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
+    return {**headers, "Retry-After": str(ASK_AGAIN_SECONDS)} if status == 202 else headers
+
+
+def payment_id(call: Call) -> str:
+    """From the path. Raises MalformedId, shown as not found."""
+    number_of(call.path["payment"], "pay")
+    return call.path["payment"]
 
 
 class Route(Struct, frozen=True, kw_only=True):

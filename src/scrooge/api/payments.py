@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from scrooge.api import answers, bodies, pages, show
-from scrooge.api.call import Answer, Call
+from scrooge.api import answers, bodies, pages, show, splits
+from scrooge.api.call import Answer, Call, headers_of, payment_id
 from scrooge.api.facts import facts_of
 from scrooge.api.parsing import address_of, money_of
 from scrooge.api.timeline import expanded
@@ -15,12 +15,9 @@ from scrooge.domain.payment import Payment, certain
 from scrooge.errors import InvalidField, MissingField
 from scrooge.flows import authorize, challenge, resolve, retries
 from scrooge.flows.authorize import Wanted
-from scrooge.ids import number_of
 from scrooge.postgres.rows import microseconds
 from scrooge.storage import listing
 from scrooge.storage.listing import BEGINNING, END, Filter
-
-ASK_AGAIN_SECONDS = 5
 
 
 async def create(call: Call) -> Answer:
@@ -35,13 +32,17 @@ async def create(call: Call) -> Answer:
         incremental=body.incremental is True,
         **payer_of(body.payer),
     )  # fmt: skip
+    if not isinstance(body.tenders, UnsetType):
+        return await splits.create(call, wanted, body.tenders)
     p, replayed = await authorize.create(call.s, call.principal, wanted, call.key)
     return await answer_of(call, p, replayed)
 
 
 def paid_by(body: bodies.CreatePayment) -> dict[str, Any]:
     """Raises MissingField."""
-    if body.instrument is UNSET and body.mandate is UNSET:
+    if body.tenders is not UNSET and (body.instrument is not UNSET or body.mandate is not UNSET):
+        raise InvalidField("tenders, or an instrument, or a mandate", param="tenders")
+    if body.instrument is UNSET and body.mandate is UNSET and body.tenders is UNSET:
         raise MissingField("an instrument, or a mandate, which names one", param="instrument")
     return {"instrument": body.instrument or "", "mandate": body.mandate or None}
 
@@ -85,18 +86,25 @@ def payer_of(payer: bodies.Payer | UnsetType) -> dict[str, Any]:
 
 async def authenticate(call: Call) -> Answer:
     body: bodies.AuthenticatePayment = call.body
-    p, replayed = await challenge.authenticate(call.s, call.principal, payment_id(call), body.details, call.key)
+    p = await authorize.visible(call.s, call.principal, payment_id(call))
+    if p.tenders:
+        return await splits.authenticate(call, p, body.details)
+    p, replayed = await challenge.authenticate(call.s, call.principal, p.id, body.details, call.key)
     return await answer_of(call, p, replayed)
 
 
 async def sync(call: Call) -> Answer:
     p = await resolve.sync(call.s, call.principal, payment_id(call))
+    if p.tenders:
+        return await splits.sync(call, p)
     return await answer_of(call, p, replayed=False, done=200)
 
 
 async def read(call: Call) -> Answer:
     query: bodies.Expand = call.query
     p = await authorize.visible(call.s, call.principal, payment_id(call))
+    if p.tenders:
+        return await splits.read(call, p)
     facts = await facts_of(call, [p])
     parts = frozenset(query.expand.split(",")) if query.expand else frozenset()
     return Answer(200, await expanded(call.s.db, p, facts, parts), payment=p.id)
@@ -105,11 +113,19 @@ async def read(call: Call) -> Answer:
 async def several(call: Call) -> Answer:
     query: bodies.PaymentFilter = call.query
     before = pages.position_of(call, query.cursor, "cursor", tuple[str])[0] if query.cursor else None
-    found, place = await listing.page(call.s.db, filter_of(call), before, query.limit)
+    f = filter_of(call)
+    if query.part_of is not None:
+        return await splits.parts(call, query.part_of, f)
+    found, place = await listing.page(call.s.db, f, before, query.limit)
     facts = await facts_of(call, found)
+    whole = await splits.shown(call, [p for p in found if p.tenders])
     cursor = pages.cursor_of(call, [place]) if place else None
     document = answers.PaymentList(
-        data=[show.payment(p, facts) for p in found if p.minor],  # A verification is no payment.
+        data=[
+            whole.get(p.id) or show.payment(p, facts)
+            for p in found
+            if p.minor  # A verification is no payment.
+        ],
         **pages.listed(call, cursor, more=cursor is not None),
     )
     return Answer(200, document, pages.link(call, cursor))
@@ -147,19 +163,8 @@ def moment_of(text: str | None, param: str, otherwise: int) -> int:
         raise InvalidField("a moment like 2026-11-20T10:00:00Z, or a day like 2026-11-20", param=param) from None
 
 
-def payment_id(call: Call) -> str:
-    """From the path. Raises MalformedId, shown as not found."""
-    number_of(call.path["payment"], "pay")
-    return call.path["payment"]
-
-
 async def answer_of(call: Call, p: Payment, replayed: bool, done: int = 201) -> Answer:
     """202 while we cannot tell what happened; a repeated request gets the same as the first."""
     facts = await facts_of(call, [p])
     status = done if certain(p) else 202
     return Answer(status, show.payment(p, facts), headers_of(status, replayed), payment=p.id)
-
-
-def headers_of(status: int, replayed: bool) -> dict[str, str]:
-    headers = {"Idempotent-Replayed": "true"} if replayed else {}
-    return {**headers, "Retry-After": str(ASK_AGAIN_SECONDS)} if status == 202 else headers

@@ -21,6 +21,7 @@ from scrooge.api import (
 from scrooge.api import answers as a
 from scrooge.api import bodies as b
 from scrooge.api import instrument_answers as ia
+from scrooge.api import modification_answers as ma
 from scrooge.api import modifications as m
 from scrooge.api import operation_answers as oa
 from scrooge.api import operation_bodies as ob
@@ -52,6 +53,7 @@ ROUTED = (
 MOVED = (
     *AMOUNT, *KEYED, *BUSY, e.NotFound, e.AmountExceedsRoom, e.AuthorizationNotApproved, e.AuthorizationExpired,
     e.CaptureInFlight, e.IncrementInFlight, e.CurrencyMismatch, e.UnsupportedOperation, e.AmountNotRepresentable,
+    e.PartOfSplit,
 )  # fmt: skip
 PAYMENT = {201: a.Payment, 202: a.Payment}
 ACCOUNT = "/v1/connector-accounts/{account}"
@@ -66,7 +68,7 @@ ROUTES = (
     # --- payments ---
     Route(method="POST", path="/v1/payments", handler=payments.create, scope=WRITE, body=b.CreatePayment,
           answers=PAYMENT, idempotent=True, problems=(*AMOUNT, *KEYED, *ROUTED, e.UnknownConnectorAccount,
-                                                   e.RetriesRefused, *PAID_UNDER),
+                                                   e.RetriesRefused, e.TendersDiffer, e.NoRoute, *PAID_UNDER),
           summary="Create a payment and authorize it; captures too, unless capture is manual"),
     Route(method="GET", path="/v1/payments", handler=payments.several, scope=READ, query=b.PaymentFilter,
           answers={200: a.PaymentList}, summary="List payments, newest first; a page may be shorter than limit"),
@@ -76,32 +78,32 @@ ROUTES = (
     Route(method="POST", path="/v1/payments/{payment}/authorizations", handler=payments.authorize_again,
           scope=WRITE, body=b.AuthorizePayment, answers=PAYMENT, idempotent=True,
           problems=(*KEYED, *ROUTED, e.NoRoute, e.NotFound, e.AuthorizationLive, e.RiskBlocked,
-                    e.MandateRevoked),
+                    e.MandateRevoked, e.PartOfSplit),
           summary="Authorize again after a decline, a failure, a void or an expiry"),
     Route(method="POST", path="/v1/payments/{payment}/authentications", handler=payments.authenticate,
           scope=WRITE, body=b.AuthenticatePayment, answers=PAYMENT, idempotent=True,
           problems=(*KEYED, *BUSY, e.NotFound, e.NothingToAuthenticate, e.UnsupportedOperation),
           summary="Go on after the payer authenticated on a page of yours"),
     Route(method="POST", path="/v1/payments/{payment}/captures", handler=m.capture, scope=WRITE, body=b.CapturePayment,
-          answers={201: a.Capture, 202: a.Capture}, idempotent=True, problems=MOVED,
+          answers={201: ma.Capture, 202: ma.Capture}, idempotent=True, problems=MOVED,
           summary="Capture what was authorized, or a part of it"),
     Route(method="GET", path="/v1/payments/{payment}/captures", handler=m.captures, scope=READ,
-          answers={200: a.CaptureList}, problems=(e.NotFound,), summary="List the captures of a payment"),
+          answers={200: ma.CaptureList}, problems=(e.NotFound,), summary="List the captures of a payment"),
     Route(method="POST", path="/v1/payments/{payment}/voids", handler=m.void, scope=WRITE, body=b.VoidPayment,
-          answers={201: a.Void, 202: a.Void}, idempotent=True, problems=MOVED,
+          answers={201: ma.Void, 202: ma.Void}, idempotent=True, problems=MOVED,
           summary="Release what was authorized and not captured"),
     Route(method="GET", path="/v1/payments/{payment}/voids", handler=m.voids, scope=READ,
-          answers={200: a.VoidList}, problems=(e.NotFound,), summary="List the voids of a payment"),
+          answers={200: ma.VoidList}, problems=(e.NotFound,), summary="List the voids of a payment"),
     Route(method="POST", path="/v1/payments/{payment}/refunds", handler=m.refund, scope=REFUND, body=b.RefundPayment,
-          answers={201: a.Refund, 202: a.Refund}, idempotent=True, problems=MOVED,
+          answers={201: ma.Refund, 202: ma.Refund}, idempotent=True, problems=MOVED,
           summary="Give back what was captured, or a part of it"),
     Route(method="GET", path="/v1/payments/{payment}/refunds", handler=m.refunds, scope=READ,
-          answers={200: a.RefundList}, problems=(e.NotFound,), summary="List the refunds of a payment"),
+          answers={200: ma.RefundList}, problems=(e.NotFound,), summary="List the refunds of a payment"),
     Route(method="POST", path="/v1/payments/{payment}/increments", handler=m.increment, scope=WRITE,
-          body=b.IncrementPayment, answers={201: a.Increment, 202: a.Increment}, idempotent=True,
+          body=b.IncrementPayment, answers={201: ma.Increment, 202: ma.Increment}, idempotent=True,
           problems=(*MOVED, e.AuthorizationCaptured), summary="Raise an authorization that is not captured"),
     Route(method="GET", path="/v1/payments/{payment}/increments", handler=m.increments, scope=READ,
-          answers={200: a.IncrementList}, problems=(e.NotFound,), summary="List the increments of a payment"),
+          answers={200: ma.IncrementList}, problems=(e.NotFound,), summary="List the increments of a payment"),
     Route(method="POST", path="/v1/payments/{payment}/retries/cancel", handler=payments.cancel_retries, scope=WRITE,
           body=b.Nothing, answers={200: a.Payment, 202: a.Payment}, problems=(e.NotFound,),
           summary="Do not try it again by yourself"),

@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from scrooge.api import answers
 from scrooge.api.retry_answers import Recovery, Retry
+from scrooge.api import modification_answers as ma
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.mandate import Terms, mandate_of
@@ -96,6 +97,7 @@ def payment(p: Payment, facts: Facts) -> answers.Payment:
         retry=retry(p),
         recovery=recovery(p),
         next_action=next_action(authorization, facts),
+        part_of=p.part_of or UNSET,
     )
 
 
@@ -220,9 +222,7 @@ def attempt(a: Attempt, currency: str, facts: Facts) -> answers.Attempt:
     )
 
 
-def modification(
-    p: Payment, a: Attempt, facts: Facts
-) -> answers.Capture | answers.Void | answers.Refund | answers.Increment:
+def modification(p: Payment, a: Attempt, facts: Facts) -> ma.Capture | ma.Void | ma.Refund | ma.Increment:
     """A capture, a void, a refund or an increment: an attempt under its own name."""
     shared = {
         "status": MODIFIED[a.state],
@@ -236,14 +236,14 @@ def modification(
         "reason": a.reason,
         "created_at": instant(a.sent_at),
     }
-    state = answers.PaymentState(id=p.id, status=status_of(p))
+    state = ma.PaymentState(id=p.id, status=status_of(p))
     match a.operation:
         case Operation.CAPTURE:
-            return answers.Capture(id=retyped(a.id, "cap"), object="capture", final=a.final, payment=state, **shared)
+            return ma.Capture(id=retyped(a.id, "cap"), object="capture", final=a.final, payment=state, **shared)
         case Operation.VOID:
-            return answers.Void(id=retyped(a.id, "voi"), object="void", payment=state, **shared)
+            return ma.Void(id=retyped(a.id, "voi"), object="void", payment=state, **shared)
         case Operation.INCREMENT:
             total = amount(a.total or a.minor, p.currency)
-            return answers.Increment(id=retyped(a.id, "inc"), object="increment", total=total, payment=state, **shared)
+            return ma.Increment(id=retyped(a.id, "inc"), object="increment", total=total, payment=state, **shared)
         case _:
-            return answers.Refund(id=retyped(a.id, "ref"), object="refund", payment=p.id, **shared)
+            return ma.Refund(id=retyped(a.id, "ref"), object="refund", payment=p.id, **shared)

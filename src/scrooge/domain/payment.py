@@ -64,6 +64,8 @@ class Payment(Struct, frozen=True, kw_only=True):
     deadline_at: int = 0  # Unix microseconds: until then the key answers "still running"
     retry_until: int | None = None  # Unix microseconds: until then it may be tried again when it was declined
     retry: Retry | None = None  # the last step of that
+    part_of: str | None = None  # the payment that this one is a part of
+    tenders: int = 0  # of a payment of parts, which has no attempts: how many parts
     pinned: str | None = None  # the connector account that its caller asked for: its retries go nowhere else
 
     def money(self, minor: int) -> Money:

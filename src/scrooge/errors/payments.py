@@ -49,6 +49,16 @@ class NothingToAuthenticate(Problem):
     status = 409
 
 
+class PartOfSplit(Problem):
+    """The payment is a part of another (`payment`), and moves with it."""
+
+    status = 409
+
+
+class TendersDiffer(Problem):
+    """What the tenders pay is not what the payment is for."""
+
+
 class ContradictoryOutcome(Problem):
     """A PSP reported two final outcomes for one attempt. Opens a break; never overwrites."""
 

@@ -73,7 +73,8 @@ def state_of(p: Payment) -> dict[str, object]:
     amounts = {"amount": p.minor, "amount_authorized": t.authorized, "amount_captured": t.captured,
                "amount_refunded": t.refunded, "amount_voided": t.voided}  # fmt: skip
     told = {name: {"value": p.money(minor).value, "currency": p.currency} for name, minor in amounts.items()}
-    return {"id": p.id, "reference": p.reference, "status": status_of(p), **told}
+    part = {"part_of": p.part_of} if p.part_of else {}
+    return {"id": p.id, "reference": p.reference, "status": status_of(p), **told, **part}
 
 
 def shown(e: Event, livemode: bool) -> dict[str, object]:

@@ -17,6 +17,7 @@ from scrooge.errors import (
     ModeMismatch,
     NoRoute,
     NotFound,
+    PartOfSplit,
     Problem,
     ReferenceExists,
     RequestInProgress,
@@ -137,7 +138,7 @@ async def made(
 
 def begun(principal: Principal, wanted: Wanted, instrument: Instrument) -> Payment:
     return Payment(
-        id=new_id("pay", bucket_of(principal.merchant, principal.caller, wanted.reference)),
+        id=wanted.id or new_id("pay", bucket_of(principal.merchant, principal.caller, wanted.reference)),
         merchant=principal.merchant, caller=principal.caller, reference=wanted.reference,
         minor=wanted.amount.minor, currency=wanted.amount.currency,
         livemode=principal.livemode, sale=wanted.capture == "automatic",
@@ -148,6 +149,7 @@ def begun(principal: Principal, wanted: Wanted, instrument: Instrument) -> Payme
         mandate_use=wanted.agreed.use if wanted.agreed else None, created_at=now(),
         retry_until=wanted.retry_until,
         incremental=wanted.incremental,
+        part_of=wanted.part_of,
     )  # fmt: skip
 
 
@@ -191,6 +193,8 @@ async def again(
 ) -> tuple[Payment, bool]:  # fmt: skip
     """A fresh authorization of a payment whose last one was declined, voided or expired."""
     p = await visible(s, principal, payment_id)
+    if p.part_of is not None or p.tenders:
+        raise PartOfSplit("a payment with tenders is authorized once: make another", payment=p.part_of or p.id)
     before = await earlier(s, principal, keyed)
     if before is not None:
         return before[0], True

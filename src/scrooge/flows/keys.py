@@ -56,6 +56,8 @@ def running(payment: Payment, attempt_id: str | None) -> bool:
     """Is the request that used the key still at work?"""
     if attempt_id is None:
         return not payment.answered
+    if payment.tenders:  # What was asked of all parts is answered as it now is.
+        return False
     attempt = payment.attempt(attempt_id)
     if attempt.operation in {Operation.AUTHORIZE, Operation.VERIFY}:
         return not payment.answered

@@ -14,11 +14,11 @@ from scrooge.errors import (
     AuthorizationNotApproved,
     CurrencyMismatch,
     IncrementInFlight,
+    PartOfSplit,
     ReferenceExists,
     UnsupportedOperation,
 )
 from scrooge.flows.ask import SECOND, account_of, command_of
-from scrooge.flows.authorize import visible
 from scrooge.flows.keys import Keyed, earlier, guard_of
 from scrooge.flows.perform import GRACE, ask_and_apply, change_of
 from scrooge.flows.retries import stop
@@ -36,18 +36,21 @@ PREFIXES = {Operation.CAPTURE: "cap", Operation.VOID: "voi", Operation.REFUND: "
 async def modify(
     s: Scrooge,
     principal: Principal,
-    payment_id: str,
+    p: Payment,
     operation: Operation,
     amount: Money | None,
     reference: str | None,
     final: bool,
     keyed: Keyed,
+    *,
+    within: bool = False,
 ) -> tuple[Payment, str, bool]:
     """(payment, attempt, whether an earlier request with this key did it). `amount` None: all that is left.
+    `within`: it is asked of a part because it was asked of the whole.
 
     Raises the Problems of what cannot be asked; never one for what a PSP answers.
     """
-    p = await visible(s, principal, payment_id)
+    check_whole(p, within=within)
     before = await earlier(s, principal, keyed)
     if before is None:
         authorization = authorization_of(p)
@@ -174,6 +177,12 @@ def check_capability(connector: Connector, attempt: Attempt, room: int) -> None:
             f"{connector.name} captures once: a partial capture needs final true, which releases the rest",
             param="final",
         )
+
+
+def check_whole(p: Payment, *, within: bool = False) -> None:
+    """Raises PartOfSplit."""
+    if p.part_of is not None and not within:
+        raise PartOfSplit("it moves with the payment that it is a part of", payment=p.part_of)
 
 
 def check_reference(p: Payment, operation: Operation, reference: str | None) -> None:

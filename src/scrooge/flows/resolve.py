@@ -159,6 +159,8 @@ def at_most(seconds: int, p: Payment) -> int:
 async def sync(s: Scrooge, principal: Principal, payment_id: str) -> Payment:
     """Ask the PSP now about everything that is open, or whether the authorization still stands."""
     p = await visible(s, principal, payment_id)
+    if p.tenders:
+        return p  # Its parts are asked about.
     open_attempts = [a for a in p.attempts if a.state in OPEN and a.state is not State.ACTION_REQUIRED]
     for a in open_attempts:
         epoch = await work.claim_attempt(s.db, p.id, a.id, lease_seconds(s))

@@ -50,7 +50,7 @@ class About(Struct, frozen=True, kw_only=True):
 def suspected(wanted: Any) -> About:
     """Of what a caller asks for (authorize.Wanted, which is above us)."""
     return About(
-        reference=wanted.reference, minor=wanted.amount.minor, currency=wanted.amount.currency,
+        reference=wanted.reference, minor=(wanted.whole or wanted.amount).minor, currency=wanted.amount.currency,
         customer=wanted.customer, initiator=wanted.initiator, purpose=wanted.purpose, capture=wanted.capture,
         metadata=wanted.metadata, ip=wanted.ip, email=wanted.email, returns=wanted.return_url is not None,
     )  # fmt: skip

@@ -35,6 +35,9 @@ class Wanted(Struct, frozen=True, kw_only=True):
     retry_until: int | None = None  # Unix microseconds
     ip: str | None = None  # the payer's, for the risk check alone; so is the next
     email: str | None = None
+    id: str | None = None  # of the payment, where it was decided before; of a part of another it is
+    part_of: str | None = None  # that other payment, which is for the amount `whole`
+    whole: Money | None = None
 
 
 def under(wanted: Wanted, mandate: Mandate) -> Wanted:

@@ -117,6 +117,8 @@ async def recompute(connection: asyncpg.Connection, report: Report) -> None:
 def judged(p: Payment, status: str, kept: list[Counters]) -> tuple[str | None, str | None]:
     """What is wrong with a payment's status, and with the counters on its authorizations."""
     wrong_status = wrong_counters = None
+    if p.tenders:  # What it is follows from its parts, each of which is looked at.
+        return None, f"{p.id}: a payment with tenders has attempts of its own" if kept else None
     if status != status_of(p):
         wrong_status = f"{p.id}: the status is kept as {status}, the attempts say {status_of(p)}"
     for row, attempt in zip(kept, p.attempts, strict=True):

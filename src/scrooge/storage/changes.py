@@ -55,7 +55,7 @@ class Ended(NamedTuple):
 
     payment: Payment
     guard: Guard
-    event: Announcement
+    event: Announcement | None  # none: it is the whole of its parts, which tell theirs
     routed: Raw | None
 
 
@@ -80,7 +80,7 @@ async def create_each(db: Any, made: Sequence[Made]) -> dict[str, Refused | None
             p = one.payment
             payments.append(payment_row(p, one.guard))
             decisions += [decision_row(None, p.id, one.routed)] if one.routed is not None else []
-            events.append(event_row(p, one.event, p.version))
+            events += [event_row(p, one.event, p.version)] if one.event is not None else []
             continue
         p, guard, request, ask_at, *routed = one
         [attempt] = p.attempts
@@ -181,6 +181,7 @@ def payment_row(p: Payment, guard: Guard) -> dict[str, Any]:
         "fingerprint": guard.fingerprint.hex(), "answered": p.answered, "failure": p.failure,
         "retry_until": at_moment(p.retry_until), "pinned_account_id": uuid_of(p.pinned), "incremental": p.incremental,
         "save_terms": p.save_terms, "mandate_id": uuid_of(p.mandate), "mandate_use": p.mandate_use,
+        "part_of": uuid_of(p.part_of), "tenders": p.tenders or None,
     }  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 -- Payments newest first. A filter that almost nothing passes must not read the whole table: at most $10 rows are
 -- looked at, and `last` says where to go on. The first row is there even when nothing passed.
 WITH seen AS MATERIALIZED (
-    SELECT bucket, id, livemode, status, customer, created_at
+    SELECT bucket, id, livemode, status, customer, created_at, part_of
       FROM payments
      WHERE merchant_id = $1 AND id < $3 AND id >= $4
      ORDER BY id DESC
@@ -12,7 +12,7 @@ WITH seen AS MATERIALIZED (
 ), kept AS (
     SELECT bucket, id
       FROM seen
-     WHERE livemode = $2 AND created_at >= $5 AND created_at < $6
+     WHERE livemode = $2 AND created_at >= $5 AND created_at < $6 AND part_of IS NULL
        AND ($7::text IS NULL OR status = $7) AND ($8::text IS NULL OR customer = $8)
      ORDER BY id DESC
      LIMIT $9

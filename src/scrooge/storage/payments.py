@@ -112,6 +112,8 @@ def payment_of(row: Any) -> Payment:
         retry_until=microseconds(row["retry_until"]),
         pinned=public("con", row["pinned_account_id"]),
         retry=retry,
+        part_of=public("pay", row["part_of"]),
+        tenders=row["tenders"] or 0,
     )
 
 

@@ -13,7 +13,7 @@ WITH input AS (
            metadata jsonb, save_for text, created_at timestamptz, key_bucket smallint, key text, fingerprint text,
            answered boolean, failure jsonb, retry_until timestamptz,
            pinned_account_id uuid, incremental boolean, save_terms jsonb,
-           mandate_id uuid, mandate_use text)
+           mandate_id uuid, mandate_use text, part_of uuid, tenders smallint)
 ), unheard AS (
     SELECT *
       FROM input i
@@ -64,11 +64,11 @@ WITH input AS (
            bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
            save_for, created_at, answered, failure, retry_until, pinned_account_id, incremental, save_terms,
-           mandate_id, mandate_use)
+           mandate_id, mandate_use, part_of, tenders)
     SELECT bucket, id, merchant_id, caller_id, reference, minor, currency, sale, livemode, status, deadline_at,
            accounts, customer, instrument_id, initiator, purpose, return_url, statement_descriptor, metadata,
            save_for, created_at, answered, failure, retry_until, pinned_account_id, incremental, save_terms,
-           mandate_id, mandate_use
+           mandate_id, mandate_use, part_of, tenders
       FROM fresh
      WHERE (id IN (SELECT payment_id FROM referenced)) IS TRUE
     RETURNING id

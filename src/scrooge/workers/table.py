@@ -15,7 +15,8 @@ from scrooge.flows.retries import LEASE_SECONDS
 from scrooge.flows.retries import run as retry
 from scrooge.flows.saving import learn
 from scrooge.flows.scrooge import Scrooge
-from scrooge.storage import errands, inbox, retries, saving, unmapped, work
+from scrooge.flows.splits import lease_seconds, turn
+from scrooge.storage import errands, inbox, retries, saving, splits, unmapped, work
 from scrooge.workers import batches
 from scrooge.workers.ask import Asking
 from scrooge.workers.forgetting import Counters, forget_keys, forget_lessons
@@ -112,6 +113,13 @@ async def show_retries(s: Scrooge, spawn: Spawn) -> int:
     return 0
 
 
+async def carry_on_splits(s: Scrooge, spawn: Spawn) -> int:
+    claimed = await splits.claim(s.db, BATCH, lease_seconds(s))
+    for due in claimed:
+        spawn(turn(s, due))
+    return len(claimed)
+
+
 AGING = Aging()
 BATCHES = batches.Batches()
 
@@ -136,6 +144,7 @@ JOBS = (
     Job("run_errands", 0.5, run_errands),
     Job("show_errands", 5.0, show_errands),
     Job("try_again", 0.5, try_again),
+    Job("carry_on_splits", 0.2, carry_on_splits),
     Job("show_retries", 5.0, show_retries),
     Job("run_batches", 0.5, BATCHES.turn),
     Job("settle_batches", 2.0, BATCHES.settle),
