@@ -108,6 +108,10 @@ BATCH_LINES_LEFT = Gauge(
     "scrooge_batch_lines_left", "Lines of batches at work that have not ended", multiprocess_mode="max"
 )
 RETRIES = Counter("scrooge_retries_total", "Later retries, by the step that was taken", ["step"])
+SPLITS_DUE = Gauge("scrooge_splits_due", "Payments with tenders whose turn has come", multiprocess_mode="mostrecent")
+OLDEST_SPLIT = Gauge(
+    "scrooge_oldest_split_seconds", "How long the oldest of them waits", multiprocess_mode="mostrecent"
+)
 RETRIES_WAITING = Gauge(
     "scrooge_retries_waiting", "Payments that are to be tried again: scheduled, and whose time has come", ["state"],
     multiprocess_mode="max",

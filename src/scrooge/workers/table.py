@@ -120,6 +120,13 @@ async def carry_on_splits(s: Scrooge, spawn: Spawn) -> int:
     return len(claimed)
 
 
+async def show_splits(s: Scrooge, spawn: Spawn) -> int:
+    seen = await splits.backlog(s.db)
+    metrics.SPLITS_DUE.set(seen["due"])
+    metrics.OLDEST_SPLIT.set(max(0.0, seen["oldest_seconds"]))
+    return 0
+
+
 AGING = Aging()
 BATCHES = batches.Batches()
 
@@ -145,6 +152,7 @@ JOBS = (
     Job("show_errands", 5.0, show_errands),
     Job("try_again", 0.5, try_again),
     Job("carry_on_splits", 0.2, carry_on_splits),
+    Job("show_splits", 5.0, show_splits),
     Job("show_retries", 5.0, show_retries),
     Job("run_batches", 0.5, BATCHES.turn),
     Job("settle_batches", 2.0, BATCHES.settle),
