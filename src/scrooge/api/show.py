@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from msgspec import UNSET, Struct, UnsetType
 
 from scrooge.api import answers
-from scrooge.api.retry_answers import Recovery, Retry
 from scrooge.api import modification_answers as ma
+from scrooge.api.retry_answers import Recovery, Retry
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Decline
 from scrooge.domain.mandate import Terms, mandate_of
