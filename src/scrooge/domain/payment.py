@@ -89,7 +89,7 @@ class Payment(Struct, frozen=True, kw_only=True):
             "round": last.round if last else 0,
         }
         if last is not None:
-            known |= {"control": last.control, "spent": last.spent, "mandate": last.mandate}
+            known |= {"control": last.control, "spent": last.spent, "mandate": last.mandate, "card_at": last.card_at}
         if last is not None and (phase is Phase.MADE or phase in ENDED):
             known |= {"means": last.means, "decline": last.decline}
         return structs.replace(self, retry=Retry(phase=phase, because=because, **{**known, **facts}))

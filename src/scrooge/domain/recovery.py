@@ -69,6 +69,7 @@ class Retry(Struct, frozen=True, kw_only=True):
     `at`: when to try again, Unix microseconds. `arm`, `propensity` and `timetable`: which plan chose that moment, how
     probable it was that this one would, and its version. `control`: it is left to the timetable alone, for comparison.
     `spent`: the means that can do no more. `mandate`: under which it is paid now, where that is not its own.
+    `card_at`: when the newer card that was tried became known, Unix microseconds: each is tried once.
     """
 
     seq: int
@@ -87,6 +88,7 @@ class Retry(Struct, frozen=True, kw_only=True):
     control: bool | None = None
     spent: tuple[Means, ...] = ()
     mandate: str | None = None
+    card_at: int | None = None
 
     @property
     def ended(self) -> bool:

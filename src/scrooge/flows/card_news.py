@@ -6,7 +6,7 @@ import structlog
 
 from scrooge.connectors.connector import CardSeen
 from scrooge.metrics import CARD_UPDATES
-from scrooge.storage import errands, saving
+from scrooge.storage import errands, recoveries, saving
 from scrooge.storage.errands import RENEW_CARD, Errand
 from scrooge.storage.saving import Held
 
@@ -25,6 +25,7 @@ async def card_seen(connection: Any, held: Held, card: CardSeen) -> str:
             kind=RENEW_CARD, merchant=held.merchant, livemode=held.livemode, instrument=held.id, exp=card.exp
         )
         await errands.add(connection, [renewed])
+    await recoveries.card_renewed(connection, held.id)
     CARD_UPDATES.labels("expiry" if same_number else "number").inc()
     log.info("card_updated", instrument=held.id, number=not same_number)
     return "another expiry" if same_number else "another number"

@@ -11,18 +11,22 @@ import structlog
 from msgspec import structs
 
 from scrooge.crash import reach
-from scrooge.domain.payment import Payment
+from scrooge.domain.payment import Payment, authorization_of
 from scrooge.domain.recovery import Means, Phase, Retry, Why
 from scrooge.domain.retry import Stop
+from scrooge.flows import refresh
 from scrooge.flows.perform import keep
 from scrooge.flows.recovery import planned
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.postgres.database import redone
-from scrooge.storage import mandates, payments
+from scrooge.storage import errands, instruments, mandates, payments
 from scrooge.storage import retries as queue
+from scrooge.storage.instruments import Instrument
 from scrooge.storage.retries import LOOK_SECONDS, Due
 
 log = structlog.get_logger()
+LOOKS_MAX = 6  # at who may know of a newer card and does not answer: some ten minutes
+VAULT_SECONDS = 2.0  # until the vault has heard of a newer expiry
 
 
 @redone
@@ -38,12 +42,16 @@ async def stepped(s: Scrooge, payment_id: str, step: Retry, onward: Callable[[Pa
 
 async def replaced(s: Scrooge, p: Payment, step: Retry) -> bool:
     """The payer has given the mandate another card since the last attempt: that one is tried at once, and once."""
-    if step.phase is Phase.OPEN or p.mandate is None or step.control:
+    if step.phase is Phase.OPEN or p.mandate is None:
         return False
     if step.phase is Phase.SCHEDULED and step.means is Means.CUSTOMER:
         return False
     m = (await mandates.read_many(s.db, [p.mandate])).get(p.mandate)
-    if m is None or m.revoked is not None or m.instrument == p.instrument:
+    if m is not None and m.revoked is not None and step.phase is not Phase.SCHEDULED:
+        gone = Stop("the mandate was revoked", Why.WITHDRAWN)
+        await stepped(s, p.id, step, lambda current: ended(current, gone))
+        return True
+    if m is None or m.revoked is not None or m.instrument == p.instrument or step.control:
         return False
     return await soon(s, p, step, Means.CUSTOMER, "the payer gave another card")
 
@@ -61,10 +69,48 @@ async def soon(s: Scrooge, p: Payment, step: Retry, means: Means, because: str, 
 
 async def looked(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
     """Whether there is something newer than what was declined. False: nobody could say, and it is asked again."""
-    assert step.means is not None
     reach("recovery.looked")
+    in_time = p.retry_until is not None and now() < p.retry_until
+    if step.means is Means.REFRESH and in_time:
+        found = await renewed(s, p, step, due)
+        if found is not None:
+            return found
     await stepped(s, p.id, step, lambda current: nothing_newer(s, current))
     return True
+
+
+async def renewed(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool | None:
+    """None: whoever may know of a newer card has said that there is none, or does not answer."""
+    instrument = await held(s, p)
+    if instrument is None:
+        return None
+    if not newer(p, instrument):
+        answered = await refresh.asked(s, instrument)
+        instrument = await held(s, p)
+        if instrument is None or not newer(p, instrument):
+            return None if answered or due.claims >= LOOKS_MAX else False
+    if instrument.vault and not instrument.credentials and await errands.renewing(s.db, instrument.id):
+        await queue.again(s.db, due, VAULT_SECONDS)
+        return False
+    return await with_newer(s, p, step, instrument)
+
+
+async def held(s: Scrooge, p: Payment) -> Instrument | None:
+    """What it is paid with, unless that was deleted."""
+    return (await instruments.read(s.db, [p.instrument])).get(p.instrument) if p.instrument else None
+
+
+async def with_newer(s: Scrooge, p: Payment, step: Retry, instrument: Instrument) -> bool:
+    spent = tuple(dict.fromkeys((*step.spent, Means.REFRESH)))
+    return await soon(s, p, step, Means.REFRESH, "a newer card is known", spent=spent, card_at=instrument.renewed_at)
+
+
+def newer(p: Payment, instrument: Instrument) -> bool:
+    """Than the card that the last attempt was made with, and not tried yet."""
+    a = authorization_of(p)
+    if a is None or p.retry is None or instrument.renewed_at in {None, p.retry.card_at}:
+        return False
+    return (instrument.renewed_at or 0) > a.sent_at
 
 
 def nothing_newer(s: Scrooge, p: Payment) -> Payment:
@@ -79,6 +125,13 @@ async def waited(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
     """The payer was waited for; False: they have time left."""
     assert p.retry_until is not None
     if now() < p.retry_until:
+        instrument = await held(s, p)
+        if instrument is None:
+            gone = Stop("the instrument was deleted", Why.WITHDRAWN)
+            await stepped(s, p.id, step, lambda current: ended(current, gone))
+            return True
+        if newer(p, instrument):
+            return await with_newer(s, p, step, instrument)
         await queue.again(s.db, due, min(LOOK_SECONDS, (p.retry_until - now()) / 1_000_000 + 1))
         return False
     over = Stop("the payer did nothing before the deadline", Why.DEADLINE)

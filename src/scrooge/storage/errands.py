@@ -84,6 +84,11 @@ async def token_in_use(db: Database, connector_account: str, psp_token: str) -> 
     return await run(db, Q["token_in_use"], hex_of(connector_account), psp_token) is not None
 
 
+async def renewing(db: Database, instrument: str) -> bool:
+    """The vault has yet to hear of this instrument's newer card."""
+    return await run(db, Q["renewing"], hex_of(instrument)) is not None
+
+
 async def parked(db: Database, limit: int) -> list[dict[str, Any]]:
     """What was given up, for an operator."""
     return [

@@ -45,6 +45,11 @@ UPDATE errands SET note = $3, state = 'parked' WHERE bucket = $1 AND id = $2 AND
 -- Does another instrument of the account name the same token?
 SELECT true AS used FROM credentials WHERE connector_account_id = $1 AND psp_token = $2 LIMIT 1;
 
+-- renewing :one
+-- Does the vault have to hear of this instrument's newer card yet?
+SELECT true AS renewing FROM errands
+ WHERE instrument_id = $1 AND kind = 'renew_vault_card' AND state = 'due' LIMIT 1;
+
 -- backlog :one
 SELECT (SELECT count(*) FROM errands WHERE state = 'due') AS due,
        (SELECT count(*) FROM errands WHERE state = 'parked') AS parked,

@@ -57,6 +57,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
     network_transaction_id: str | None = None
     approved_by: str | None = None  # the connector account that approved it last, where it is a stored credential
     created_at: int = 0  # Unix microseconds
+    renewed_at: int | None = None  # the same: when its card was last found to be a newer one
 
 
 async def add(db: Database, instrument: Instrument) -> None:
@@ -192,4 +193,5 @@ def instrument_of(row: Any) -> Instrument:
         network_transaction_id=row["network_transaction_id"],
         approved_by=public("con", row["approved_by"]),
         created_at=microseconds(row["created_at"]) or 0,
+        renewed_at=microseconds(row["renewed_at"]),
     )

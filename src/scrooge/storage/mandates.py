@@ -14,6 +14,7 @@ from scrooge.domain.withdrawal import withdrawn
 from scrooge.ids import bucket_in, hex_of, new_number
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import at_moment, encoded, key_of, microseconds, public, uuid_of
+from scrooge.storage import recoveries
 
 Q = load(Path(__file__).with_suffix(".sql"))
 LAST = "f" * 32
@@ -53,7 +54,9 @@ async def revoke(db: Any, several: Sequence[Mandate], why: Revoked) -> set[str]:
     if not several:
         return set()
     rows = [revoked_row(structs.replace(m, status=Status.REVOKED, revoked=why)) for m in several]
-    return {public("man", row["id"]) or "" for row in await run(db, Q["revoke"], encoded(rows))}
+    gone = {public("man", row["id"]) or "" for row in await run(db, Q["revoke"], encoded(rows))}
+    await recoveries.stir(db, gone)
+    return gone
 
 
 def row_of(m: Mandate) -> dict[str, Any]:

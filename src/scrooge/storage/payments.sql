@@ -232,15 +232,16 @@ WITH free AS (
 ), stepped AS (
     INSERT INTO retries (
            bucket, payment_id, seq, merchant_id, livemode, state, number, round, retry_at, because, decline, arm,
-           propensity, timetable, attempt_id, phase, means, why, control, spent, mandate_id, due_at)
+           propensity, timetable, attempt_id, phase, means, why, control, spent, mandate_id, card_at,
+           due_at)
     SELECT r.bucket, r.payment_id, r.seq, r.merchant_id, r.livemode, r.state, r.number, r.round, r.retry_at, r.because,
            r.decline, r.arm, r.propensity, r.timetable, r.attempt_id, r.phase, r.means, r.why, r.control,
-           r.spent, r.mandate_id, now() + make_interval(secs => r.due_in)
+           r.spent, r.mandate_id, r.card_at, now() + make_interval(secs => r.due_in)
       FROM jsonb_to_recordset($10::jsonb) AS r(
            bucket smallint, payment_id uuid, seq smallint, merchant_id uuid, livemode boolean, state text,
            number smallint, round smallint, retry_at timestamptz, because text, decline text, arm text,
            propensity double precision, timetable text, attempt_id uuid, phase text, means text, why text,
-           control boolean, spent text[], mandate_id uuid, due_in double precision)
+           control boolean, spent text[], mandate_id uuid, card_at timestamptz, due_in double precision)
      WHERE (r.payment_id IN (SELECT id FROM touched)) IS TRUE
 ), revoked AS MATERIALIZED (
     SELECT revoke_mandates((

@@ -1,5 +1,6 @@
 """What became of declined renewals: rows that the database makes of their steps. Nothing here writes one."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ from msgspec import Struct
 from scrooge.domain.recovery import Means, Recovery, Why
 from scrooge.ids import hex_of
 from scrooge.postgres.database import load, run
-from scrooge.postgres.rows import microseconds, moment, public
+from scrooge.postgres.rows import key_of, microseconds, moment, public
+from scrooge.storage import retries
 
 Q = load(Path(__file__).with_suffix(".sql"))
 LOOKED_AT = 5000  # rows: what one page may cost at most
@@ -83,7 +85,23 @@ async def page(db: Any, f: Filter, before: Place | None, limit: int) -> tuple[li
 
 async def card_updated(connection: Any, mandate: str) -> None:
     """In the transaction that gives a mandate another card: what waits under it has its turn at once, and sees that."""
-    await run(connection, Q["card_updated"], hex_of(mandate))
+    await stir(connection, [mandate])
+
+
+async def stir(connection: Any, mandates: Iterable[str]) -> None:
+    """The same of several, and where they were withdrawn."""
+    keys = [key_of(m) for m in mandates]
+    await now(connection, Q["under_mandates"], [bucket for bucket, _ in keys], [number for _, number in keys])
+
+
+async def now(connection: Any, waiting: Any, *about: Any) -> None:
+    for row in await run(connection, waiting, *about):
+        await run(connection, retries.Q["again"], row["bucket"], row["payment_id"], row["seq"], 0.0)
+
+
+async def card_renewed(connection: Any, instrument: str) -> None:
+    """In the transaction that learns of a newer card: whom nothing else helps has their turn at once."""
+    await now(connection, Q["with_instrument"], hex_of(instrument))
 
 
 def row_of(row: Any) -> Row:

@@ -29,16 +29,22 @@ SELECT currency, reason, means, why, control, state, count(*) AS count, sum(mino
  GROUP BY currency, reason, means, why, control, state
  ORDER BY currency, count(*) DESC, reason, means, why, control, state;
 
--- card_updated :none
--- ($1 mandate) It is the turn of each of its open recoveries, now.
-WITH mine AS MATERIALIZED (
-    SELECT r.bucket, r.payment_id,
-           (SELECT max(t.seq) FROM retries t WHERE t.bucket = r.bucket AND t.payment_id = r.payment_id) AS seq
-      FROM recoveries r
-     WHERE r.mandate_id = $1 AND r.state = 'open'
-)
-UPDATE retries t
-   SET due_at = now()
-  FROM mine
- WHERE t.bucket = mine.bucket AND t.payment_id = mine.payment_id AND t.seq = mine.seq AND t.due_at IS NOT NULL
-   AND t.phase IN ('scheduled', 'needs_customer', 'looking');
+-- under_mandates :many
+-- ($1 buckets, $2 mandates) What waits under mandates that were withdrawn, or have another card. Only found here: each is
+-- given its turn by its key, for a join that locks these rows may meet one that a worker is changing (ADR 13).
+SELECT t.bucket, t.payment_id, t.seq
+  FROM unnest($1::smallint[], $2::uuid[]) AS w(bucket, id)
+  JOIN mandates m ON m.bucket = w.bucket AND m.id = w.id
+  JOIN recoveries r ON r.mandate_id = m.id AND r.state = 'open'
+  JOIN retries t ON t.bucket = r.bucket AND t.payment_id = r.payment_id AND t.due_at > now()
+ WHERE (m.status = 'revoked' OR m.instrument_id <> r.instrument_id)
+   AND t.phase IN ('scheduled', 'needs_customer', 'looking')
+ ORDER BY t.bucket, t.payment_id;
+
+-- with_instrument :many
+-- ($1 instrument) What only a newer card helps; what waits for money goes on waiting.
+SELECT t.bucket, t.payment_id, t.seq
+  FROM recoveries r
+  JOIN retries t ON t.bucket = r.bucket AND t.payment_id = r.payment_id AND t.due_at > now()
+ WHERE r.instrument_id = $1 AND r.state = 'open' AND t.phase IN ('needs_customer', 'looking')
+ ORDER BY t.bucket, t.payment_id;

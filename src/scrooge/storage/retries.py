@@ -42,6 +42,7 @@ class StepRow(Struct, frozen=True):
     control: bool | None = None
     spent: tuple[Means, ...] | None = None
     mandate_id: str | None = None
+    card_at: datetime | None = None
 
 
 class Due(Struct, frozen=True):
@@ -65,7 +66,7 @@ def step_of(text: str | None) -> Retry | None:
         seq=r.seq, phase=r.phase or r.state, number=r.number, because=r.because, round=r.round,
         at=microseconds(r.retry_at), decline=r.decline, arm=r.arm, propensity=r.propensity, timetable=r.timetable,
         attempt=public("att", r.attempt_id), means=means, why=r.why, control=r.control, spent=r.spent or (),
-        mandate=public("man", r.mandate_id),
+        mandate=public("man", r.mandate_id), card_at=microseconds(r.card_at),
     )  # fmt: skip
 
 
@@ -81,7 +82,8 @@ def step_rows(before: Payment, after: Payment) -> list[dict[str, Any]]:
         "number": r.number, "round": r.round, "retry_at": at_moment(r.at),
         "because": r.because, "decline": r.decline, "arm": r.arm, "propensity": r.propensity,
         "timetable": r.timetable, "attempt_id": uuid_of(r.attempt), "means": r.means, "why": r.why,
-        "control": r.control, "spent": r.spent, "mandate_id": uuid_of(r.mandate), "due_in": due_in(after, r),
+        "control": r.control, "spent": r.spent, "mandate_id": uuid_of(r.mandate),
+        "card_at": at_moment(r.card_at), "due_in": due_in(after, r),
     }  # fmt: skip
     return [row]
 

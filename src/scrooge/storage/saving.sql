@@ -52,7 +52,8 @@ UPDATE credentials SET source = 'updated'
 -- renew :none
 -- A card with another number is another card to the vault, which has the old one; its IIN may be another, too.
 UPDATE instruments
-   SET last4 = $3, exp = $4,
+   SET last4 = $3, exp = $4, 
+       renewed_at = CASE WHEN last4 IS NULL OR exp IS NULL THEN renewed_at ELSE now() END,
        brand = CASE WHEN last4 IS DISTINCT FROM $3 THEN coalesce($5, brand) ELSE brand END,
        iin = CASE WHEN last4 IS DISTINCT FROM $3 THEN NULL ELSE iin END,
        card_status = CASE WHEN last4 IS DISTINCT FROM $3 AND card_status IN ('active', 'expired') THEN 'replaced'
