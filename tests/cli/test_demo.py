@@ -75,6 +75,10 @@ def told_right(out: str, folder: Path, number: int) -> None:
     assert told["unresolved"] == 0
     assert set(told["latency_ms"]) == {"p50", "p95", "p99"}
     assert told["payments_per_second"] > 0
+    by_reason = [of["by_reason"].get("insufficient_funds") for of in told["renewals"]["currencies"]]
+    waited = [reason for reason in by_reason if reason is not None]
+    assert sum(w["recovered"]["count"] for w in waited) > 0, "a declined renewal is won back by a later retry"
+    assert sum(w["open"]["count"] + w["lost"]["count"] for w in waited) == 0
     found = places(folder)
     assert {
         "api_url",

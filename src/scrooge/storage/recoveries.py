@@ -122,6 +122,11 @@ def row_of(row: Any) -> Row:
     )
 
 
+async def waiting(db: Any) -> int:
+    """How many will be tried again by themselves; those that wait for their payer are not."""
+    return int((await run(db, Q["waiting"]))["count"])
+
+
 async def summary(db: Any, f: Filter) -> list[Sum]:
     rows = await run(db, Q["summary"], hex_of(f.merchant), f.livemode, moment(f.since), moment(f.before))
     return [

@@ -48,3 +48,7 @@ SELECT t.bucket, t.payment_id, t.seq
   JOIN retries t ON t.bucket = r.bucket AND t.payment_id = r.payment_id AND t.due_at > now()
  WHERE r.instrument_id = $1 AND r.state = 'open' AND t.phase IN ('needs_customer', 'looking')
  ORDER BY t.bucket, t.payment_id;
+
+-- waiting :one
+-- Whose turn comes by itself.
+SELECT count(*) FROM retries WHERE due_at IS NOT NULL AND coalesce(phase, state) <> 'needs_customer';

@@ -15,23 +15,28 @@ import aiohttp
 import typer
 import uvloop
 
+from scrooge.api.recoveries import summed
+from scrooge.api.recovery_answers import RecoverySummary
 from scrooge.cli.database import audited
 from scrooge.cli.demo import story
 from scrooge.cli.demo.crew import Crew, CrewError, Job
 from scrooge.cli.demo.outage import Weather, make_policy
 from scrooge.cli.demo.ports import Addresses, Ports, addresses
-from scrooge.cli.demo.shop import Shop, open_shop, write_private
+from scrooge.cli.demo.shop import MERCHANT, Shop, open_shop, write_private
 from scrooge.cli.demo.traffic import Traffic, clear_faults, planned, set_faults
 from scrooge.cli.demo.vault import pair, seeds
 from scrooge.cli.output import FAILED, FOUND_PROBLEMS, Json, document, say
 from scrooge.cli.place import usable
 from scrooge.errors import SettingsError
 from scrooge.postgres.database import Database, connect
+from scrooge.postgres.rows import microseconds
 from scrooge.sandbox.shop.server import ShopConfig
 from scrooge.settings import load
-from scrooge.storage import condition
+from scrooge.storage import condition, recoveries
+from scrooge.storage.access import find_merchant
 from scrooge.storage.export import trial_balance
 from scrooge.storage.migrate import migrate
+from scrooge.storage.recoveries import Filter
 from scrooge.vault.form.page import snippet
 from scrooge.vault.schema import migrate_vault
 
@@ -92,6 +97,7 @@ def environment(outer: Mapping[str, str], folder: Path, where: Addresses) -> dic
     kept = {k: v for k, v in outer.items() if k not in own and not k.startswith("SCROOGE_VAULT_")}
     return {
         "SCROOGE_PSP_TIMEOUT_SECONDS": "2",
+        "SCROOGE_TEST_DAY_SECONDS": "1",  # A declined renewal is tried again while somebody looks.
         "SCROOGE_NETWORK_TOKENS": "mastercard",
         **kept,
         "SCROOGE_DATA_DIR": str(folder),
@@ -159,9 +165,10 @@ class Demo:
         await self.crew.ready()
         seen = await self.quiet(db, since)
         outcomes = await condition.statuses(db, since)
+        renewals = await won_back(db, since)
         await db.close()
         check = await audited(url, where.sandbox_url)
-        told = story.told(run, outcomes, seen, check, self.places(), self.started, weather.told())
+        told = story.told(run, outcomes, seen, check, self.places(), self.started, weather.told(), renewals)
         self.publish()
         self.crew.changed = self.publish
         if as_json:
@@ -173,14 +180,17 @@ class Demo:
         return check.ok
 
     async def quiet(self, db: Database, since: datetime) -> condition.Activity:
-        """Until nothing is open and nothing unread, or long enough."""
+        """Until nothing is open, nothing unread and no renewal waits for its retry, or long enough."""
         until = time.monotonic() + QUIET_SECONDS
-        seen = await condition.activity(db, since)
-        if seen.open or seen.unread:
-            say(f"{seen.open} attempts and {seen.unread} notifications are being settled")
-        while (seen.open or seen.unread) and time.monotonic() < until:
+        seen, waiting = await condition.activity(db, since), await recoveries.waiting(db)
+        if seen.open or seen.unread or waiting:
+            say(
+                f"{seen.open} attempts and {seen.unread} notifications are being settled,"
+                f" {waiting} declined renewals wait to be tried again"
+            )
+        while (seen.open or seen.unread or waiting) and time.monotonic() < until:
             await asyncio.sleep(POLL_SECONDS)
-            seen = await condition.activity(db, since)
+            seen, waiting = await condition.activity(db, since), await recoveries.waiting(db)
         return seen
 
     def places(self) -> dict[str, str | None]:
@@ -202,6 +212,14 @@ class Demo:
             "pids": self.crew.pids,
         }
         write_private(self.crew.folder / "demo.json", content)
+
+
+async def won_back(db: Database, since: datetime) -> RecoverySummary:
+    """What became of the renewals that were declined since then."""
+    merchant = await find_merchant(db, MERCHANT)
+    assert merchant is not None
+    f = Filter(merchant=merchant, livemode=False, since=microseconds(since) or 0)
+    return summed(await recoveries.summary(db, f), livemode=False)
 
 
 def checkout(shop: Shop, where: Addresses, folder: Path) -> Job:

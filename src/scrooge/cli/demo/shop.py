@@ -34,6 +34,7 @@ CARDS = {
     "expired_card": ("pm_card_chargeDeclinedExpiredCard", "stored_expired_card"),
     "suspected_fraud": ("pm_card_radarBlock", "stored_suspected_fraud"),
     "issuer_unavailable": ("pm_card_sandbox_issuerUnavailable", "stored_issuer_unavailable"),
+    "funds_later": ("pm_card_sandbox_fundsLater", "stored_funds_later"),
     "challenge": ("pm_card_authenticationRequired", "stored_challenge_always"),
 }
 
@@ -101,8 +102,9 @@ async def open_shop(
         await hear_from_stripe(shop, http)
         await hear_from_adyen(shop, http)
         await hear_from_provider(shop, http)
-    else:
+    elif set(CARDS) <= set(shop.instruments):
         return shop
+    await add_cards(shop, http)
     write_private(folder / "shop.json", shop)
     return shop
 
@@ -126,11 +128,18 @@ async def new_shop(
     await hear_from_stripe(shop, http)
     await hear_from_adyen(shop, http)
     await hear_from_provider(shop, http)
-    for kind, (at_stripe, at_adyen) in CARDS.items():
-        tokens = [(shop.contracts["stripe"].name, at_stripe), (shop.contracts["adyen"].name, at_adyen)]
-        shop.instruments[kind] = [await instrument(shop, http, kind, t) for t in (tokens, tokens[::-1])]
-        shop.instruments[kind].append(await tokenize(http, vault_url, vault_key, kind, at_stripe))
+    await add_cards(shop, http)
     return shop
+
+
+async def add_cards(shop: Shop, http: aiohttp.ClientSession) -> None:
+    """Of the kinds that it has none of yet."""
+    for kind, (at_stripe, at_adyen) in CARDS.items():
+        if kind not in shop.instruments:
+            tokens = [(shop.contracts["stripe"].name, at_stripe), (shop.contracts["adyen"].name, at_adyen)]
+            several = [await instrument(shop, http, kind, t) for t in (tokens, tokens[::-1])]
+            several.append(await tokenize(http, shop.vault_url, shop.vault_key, kind, at_stripe))
+            shop.instruments[kind] = several
 
 
 def letters(count: int) -> str:

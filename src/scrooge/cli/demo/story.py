@@ -7,6 +7,7 @@ from msgspec import Struct
 from rich.panel import Panel
 from rich.table import Table
 
+from scrooge.api.recovery_answers import RecoverySummary
 from scrooge.cli.demo.outage import Outage
 from scrooge.cli.demo.shop import Shop
 from scrooge.cli.demo.traffic import Run
@@ -33,6 +34,7 @@ class Story(Struct, kw_only=True):
     check: Report
     urls: dict[str, str | None]
     outage: Outage | None = None
+    renewals: RecoverySummary | None = None
 
 
 def told(
@@ -43,6 +45,7 @@ def told(
     urls: dict[str, str | None],
     started: float,
     outage: Outage | None = None,
+    renewals: RecoverySummary | None = None,
 ) -> Story:
     """`started` is the time.monotonic() of the demo's own start."""
     count = len(run.latencies_ms)
@@ -60,6 +63,7 @@ def told(
         check=check,
         urls=urls,
         outage=outage,
+        renewals=renewals,
     )
 
 
@@ -78,6 +82,9 @@ def show(story: Story, balances: list[LedgerBalance]) -> None:
     if story.outage is not None:
         around = "[bold]An outage, routed around"
         STDERR.print(Panel(weathered(story.outage), title=around, expand=False, padding=(0, 2)))
+    if story.renewals is not None and story.renewals.currencies:
+        won = "[bold]Renewals that were declined"
+        STDERR.print(Panel(renewed(story.renewals), title=won, expand=False, padding=(0, 2)))
     STDERR.print(Panel(books(balances), title="[bold]The books", expand=False, padding=(0, 2)))
     check = story.check
     verdict = (
@@ -121,6 +128,20 @@ def weathered(o: Outage) -> Table:
         ("used again", "not yet" if back is None else f"{back:.1f} s after its end"),
     ):
         table.add_row(what, told)
+    return table
+
+
+def renewed(s: RecoverySummary) -> Table:
+    """By currency: how many were declined, won back by a later retry, and what they are worth."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "declined", "recovered", "worth", "lost", "payer needed"):
+        table.add_column(name, justify="left" if not name else "right")
+    for of in s.currencies:
+        t = of.all
+        table.add_row(
+            of.currency, str(t.declined.count), str(t.recovered.count), t.recovered.amount.value, str(t.lost.count),
+            str(t.open.count),
+        )  # fmt: skip
     return table
 
 

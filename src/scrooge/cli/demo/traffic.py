@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -22,7 +23,8 @@ PATIENCE_SECONDS = 30.0
 CURRENCIES = {"EUR": (99, 25_000, 1), "USD": (99, 25_000, 1), "JPY": (100, 30_000, 1), "KWD": (260, 90_000, 20)}
 # A life of a payment, how many of a hundred live it, and the payers it happens to.
 LIVES: dict[str, tuple[float, tuple[str, ...]]] = {
-    "sale": (62.0, ("visa", "mastercard", "amex")),
+    "sale": (54.0, ("visa", "mastercard", "amex")),
+    "renewal": (8.0, ("visa", "mastercard", "funds_later", "funds_later", "expired_card")),
     "declined": (
         10.0,
         ("insufficient_funds", "do_not_honor", "expired_card", "suspected_fraud", "issuer_unavailable"),
@@ -35,6 +37,7 @@ LIVES: dict[str, tuple[float, tuple[str, ...]]] = {
     "authenticated": (4.0, ("challenge",)),
     "not_authenticated": (1.0, ("challenge",)),
 }
+RUNS = 9973  # that differ from each other in what renewals come to
 AUTHENTICATED = ("authenticated", "not_authenticated")
 FAULTS = (  # kind, how often, and how long in milliseconds where it is about time
     ("charge_then_drop", 0.012, None),
@@ -65,7 +68,8 @@ class Run(Struct):
 
 
 def planned(shop: Shop, count: int, seed: int, run: str) -> Iterator[Plan]:
-    """The same seed makes the same payments; `run` keeps their references apart from earlier ones."""
+    """The same seed makes the same payments; `run` keeps their references apart from earlier ones, and what renewals
+    come to, for an issuer remembers what it was asked."""
     draw = Random(seed)  # noqa: S311 - a simulation
     lives, weights = list(LIVES), [share for share, _ in LIVES.values()]
     for number in range(count):
@@ -73,6 +77,8 @@ def planned(shop: Shop, count: int, seed: int, run: str) -> Iterator[Plan]:
         kind = draw.choice(LIVES[life][1])
         currency = draw.choices(list(CURRENCIES), (60, 25, 10, 5))[0]
         money = Money(draw.randrange(*CURRENCIES[currency]), currency)
+        if life == "renewal":
+            money = Money(money.minor + int(run, 16) % RUNS * CURRENCIES[currency][2], currency)
         caller, instrument = draw.choices(CALLERS, (6, 3, 1))[0], draw.choice(shop.instruments[kind])
         # Whose card is in the vault and is a Mastercard agrees to have it saved: it gets a network token.
         save = kind == "mastercard" and instrument == shop.instruments[kind][2]
@@ -132,8 +138,8 @@ class Traffic:
             "instrument": plan.instrument,
             "customer": plan.customer,
             "capture": "manual" if by_hand else "automatic",
-            "return_url": "https://shop.example/return",
             "metadata": {"life": plan.life},
+            **(renewing() if plan.life == "renewal" else {"return_url": "https://shop.example/return"}),
             **({"save_for": {"use": "on_demand"}} if plan.save else {}),
         }
         return await self.post("/v1/payments", body, plan.caller, plan.reference)
@@ -182,6 +188,12 @@ class Traffic:
             back = answer.headers["Location"]
         async with self.http.get(back, allow_redirects=False) as answer:
             answer.raise_for_status()
+
+
+def renewing() -> dict[str, str]:
+    """What a subscription asks for when nobody is there: tried again for a month, if need be."""
+    until = datetime.now(UTC) + timedelta(days=30)
+    return {"initiator": "merchant", "purpose": "subscription_renewal", "retry_until": until.isoformat()}
 
 
 def amount(money: Money) -> dict[str, str]:
