@@ -19,6 +19,8 @@ POINTS = {
     "commit.after": "the batch is committed, none of its callers knows",
     "apply.before": "about to commit what the news means",
     "apply.after": "committed, nobody told",
+    "stored.before": "moves of stored value are about to be committed",
+    "stored.after": "committed, and in the books; their payments do not know",
     "cascade.before": "declined at one PSP, about to commit an attempt at the next",
     "cascade.after": "that attempt is committed, nothing sent",
     "split.before": "a payment of parts is written in an open transaction, not committed",

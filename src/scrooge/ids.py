@@ -46,6 +46,9 @@ PREFIXES = frozenset(
         "rsk",
         "bat",
         "man",
+        "sva",
+        "svm",
+        "svc",
     ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U

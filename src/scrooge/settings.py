@@ -44,6 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     vault_public_key: str | None = None
     service_key: str | None = None  # ours, private: what the vault knows us by
     vault_ca: Path | None = None
+    stored_value_load_max_minor: int = 500_000  # at once, in the minor units of whatever currency
     network_tokens: str | None = None  # brands whose saved cards get one, comma-separated; none: no card does
 
     def base(self) -> str:
@@ -72,6 +73,7 @@ LIMITS = {
     "unresolved_hours": (1, 24 * 60),
     "recovery_control_percent": (0, 50),
     "test_day_seconds": (1, 86_400),
+    "stored_value_load_max_minor": (1, 10**12),
 }
 CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),

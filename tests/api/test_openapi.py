@@ -49,9 +49,11 @@ def test_every_scope_that_a_key_can_have_opens_something():
 def test_whatever_can_move_money_asks_for_an_idempotency_key():
     for route in ROUTES:
         moves = route.method == "POST" and (
-            route.scope in {"payments:write", "refunds:write"} or route.path == "/v1/batches"
+            route.scope in {"payments:write", "refunds:write", "stored_value:write"} or route.path == "/v1/batches"
         )
-        assert route.idempotent == (moves and not route.path.endswith(("/sync", "/retries/cancel"))), route.path
+        assert route.idempotent == (moves and not route.path.endswith(("/sync", "/retries/cancel", "/close"))), (
+            route.path
+        )
 
 
 def test_every_problem_can_be_met_somewhere():

@@ -46,7 +46,7 @@ def installed(tmp_path: Path) -> str:
 
 def test_an_installed_package_adds_its_connector(installed: str) -> None:
     code = "from scrooge.connectors.registry import connectors; print(*sorted(connectors()))"
-    assert run("-c", code, path=installed).split() == ["adyen", "examplepay", "stripe", "tsp"]
+    assert run("-c", code, path=installed).split() == ["adyen", "examplepay", "stored_value", "stripe", "tsp"]
 
 
 def test_without_the_package_there_is_no_such_connector() -> None:

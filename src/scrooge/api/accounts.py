@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from scrooge.api import bodies, pages, reports, show
 from scrooge.api.call import Answer, Call
 from scrooge.connectors.limits import Lane
-from scrooge.errors import BadUrl, InvalidField, ModeMismatch, NotFound
+from scrooge.errors import BadCredentials, BadUrl, InvalidField, ModeMismatch, NotFound, UnknownConnector
 from scrooge.postgres.rows import instant
 from scrooge.routing.facts import COUNTRIES
 from scrooge.storage import listing
@@ -36,6 +36,9 @@ async def create(call: Call) -> Answer:
     if livemode is not who.livemode:
         raise ModeMismatch("the API key is of the other mode", param="mode")
     await check_base_url(call, body.base_url)
+    installed = call.s.connectors.get(body.connector)
+    if installed is not None and installed.transport == "ledger":
+        raise UnknownConnector("an account of our own ledger is made with the first account of stored value")
     try:
         account = await call.s.directory.add_account(
             who.merchant, body.name, body.connector, body.merchant_account, livemode,
@@ -65,6 +68,8 @@ async def change_credentials(call: Call) -> Answer:
     await check_base_url(call, body.base_url)
     country, actor = country_of(body.acquirer_country), f"key:{call.principal.key_id}"
     account = await account_of(call)
+    if call.s.directory.is_ledger(account.id) and (body.credentials or body.base_url is not None):
+        raise BadCredentials("our own ledger takes no credentials and has no address")
     if body.credentials or body.base_url is not None or country is None:
         account = await call.s.directory.change_credentials(account, body.credentials, body.base_url, actor)
     if country is not None:

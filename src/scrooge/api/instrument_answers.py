@@ -40,6 +40,7 @@ class Instrument(Answered, frozen=True, kw_only=True):
     credentials: list[PspToken | VaultCard | NetworkToken]
     fingerprint: str | None
     has_network_transaction_id: bool
+    stored_value_account: str | None  # for which it stands; of a card none
     created_at: Moment
 
 

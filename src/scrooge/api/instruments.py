@@ -4,7 +4,7 @@ import time
 
 from scrooge.api import bodies, instrument_answers, pages
 from scrooge.api.call import Answer, Call
-from scrooge.errors import InvalidField, ModeMismatch, NotFound, UnknownConnectorAccount
+from scrooge.errors import InvalidField, ModeMismatch, NotFound, UnknownConnectorAccount, UnsupportedOperation
 from scrooge.flows import cards, errands
 from scrooge.ids import bucket_of, new_id, number_of
 from scrooge.postgres.rows import instant
@@ -34,6 +34,8 @@ async def credentials_of(call: Call, asked: list[bodies.InstrumentCredential]) -
         account = await call.s.directory.account(c.connector_account, call.principal.merchant)
         if account is None:
             raise UnknownConnectorAccount("no such connector account", param=param)
+        if call.s.directory.is_ledger(account.id):
+            raise InvalidField("stored value has instruments of its own: open an account of it", param=param)
         if account.livemode is not call.principal.livemode:
             raise ModeMismatch("the connector account is of the other mode", param=param)
         if account.id in found:
@@ -48,6 +50,8 @@ async def read(call: Call) -> Answer:
 
 async def delete(call: Call) -> Answer:
     instrument = await instrument_of(call)
+    if instrument.stored_value is not None:
+        raise UnsupportedOperation("it stands for an account of stored value: close that instead")
     if not await errands.forget(call.s, instrument.merchant, instrument.id):
         raise NotFound("no such instrument")
     return Answer(200, instrument_answers.Deleted(id=instrument.id, object="instrument", deleted=True))
@@ -100,5 +104,6 @@ async def shown(call: Call, i: Instrument) -> instrument_answers.Instrument:
         credentials=credentials,
         fingerprint=i.fingerprint,
         has_network_transaction_id=i.network_transaction_id is not None,
+        stored_value_account=i.stored_value.id if i.stored_value else None,
         created_at=instant(i.created_at),
     )

@@ -35,6 +35,7 @@ from scrooge.api.call import Route
 from scrooge.api.mandate_routes import MANDATE_ROUTES, PAID_UNDER
 from scrooge.api.recovery_routes import RECOVERY_ROUTES
 from scrooge.api.risk_routes import RISK_ROUTES
+from scrooge.api.stored_value_routes import PAID_FROM, STORED_VALUE_ROUTES
 
 READ, WRITE, REFUND = "payments:read", "payments:write", "refunds:write"
 CONNECTORS, CONNECTORS_WRITE = "connectors:read", "connectors:write"
@@ -68,7 +69,8 @@ ROUTES = (
     # --- payments ---
     Route(method="POST", path="/v1/payments", handler=payments.create, scope=WRITE, body=b.CreatePayment,
           answers=PAYMENT, idempotent=True, problems=(*AMOUNT, *KEYED, *ROUTED, e.UnknownConnectorAccount,
-                                                   e.RetriesRefused, e.TendersDiffer, e.NoRoute, *PAID_UNDER),
+                                                   e.RetriesRefused, e.TendersDiffer, e.NoRoute, *PAID_UNDER,
+                                                   *PAID_FROM),
           summary="Create a payment and authorize it; captures too, unless capture is manual"),
     Route(method="GET", path="/v1/payments", handler=payments.several, scope=READ, query=b.PaymentFilter,
           answers={200: a.PaymentList}, summary="List payments, newest first; a page may be shorter than limit"),
@@ -78,7 +80,7 @@ ROUTES = (
     Route(method="POST", path="/v1/payments/{payment}/authorizations", handler=payments.authorize_again,
           scope=WRITE, body=b.AuthorizePayment, answers=PAYMENT, idempotent=True,
           problems=(*KEYED, *ROUTED, e.NoRoute, e.NotFound, e.AuthorizationLive, e.RiskBlocked,
-                    e.MandateRevoked, e.PartOfSplit),
+                    e.MandateRevoked, e.PartOfSplit, *PAID_FROM),
           summary="Authorize again after a decline, a failure, a void or an expiry"),
     Route(method="POST", path="/v1/payments/{payment}/authentications", handler=payments.authenticate,
           scope=WRITE, body=b.AuthenticatePayment, answers=PAYMENT, idempotent=True,
@@ -120,12 +122,15 @@ ROUTES = (
     Route(method="GET", path="/v1/instruments/{instrument}", handler=instruments.read, scope="instruments:read",
           answers={200: ia.Instrument}, problems=(e.NotFound, e.VaultUnavailable), summary="Read an instrument"),
     Route(method="DELETE", path="/v1/instruments/{instrument}", handler=instruments.delete,
-          scope="instruments:write", answers={200: ia.Deleted}, problems=(e.NotFound, e.VaultUnavailable),
+          scope="instruments:write", answers={200: ia.Deleted},
+          problems=(e.NotFound, e.VaultUnavailable, e.UnsupportedOperation),
           summary="Forget an instrument, here and wherever a credential of it is kept"),
     # --- batches ---
     *BATCH_ROUTES,
     # --- recoveries ---
     *RECOVERY_ROUTES,
+    # --- stored value ---
+    *STORED_VALUE_ROUTES,
     # --- mandates ---
     *MANDATE_ROUTES,
     Route(method="POST", path="/v1/instruments/{instrument}/verifications", handler=verifications.create, scope=WRITE,

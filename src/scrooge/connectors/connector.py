@@ -4,6 +4,7 @@ A connector never concludes that an outcome is unknown: what it cannot read it r
 """
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from msgspec import Struct
 
@@ -178,6 +179,7 @@ class Connector(Struct, frozen=True, kw_only=True):
     notifications: Callable[[bytes], list[Notification]]
     accepted: tuple[int, str]  # how the PSP wants a notification answered: status, body
     recovery: Recovery
+    transport: Literal["http", "ledger"] = "http"  # ledger: asking is a transaction of our own, once for an attempt
     cards: Mapping[str, CardTemplate] = {}  # by name: requests in which the vault fills a card
     amount: Callable[[Money], object] | None = None  # as the PSP writes one; raises AmountNotRepresentable
     multi_capture: bool = False  # may a capture be partial and not the last?

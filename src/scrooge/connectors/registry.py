@@ -4,12 +4,13 @@ from importlib.metadata import entry_points
 
 from scrooge.connectors.adyen import ADYEN
 from scrooge.connectors.connector import Connector
+from scrooge.connectors.stored_value import STORED_VALUE
 from scrooge.connectors.stripe import STRIPE
 from scrooge.connectors.tsp import TSP
 from scrooge.errors import SettingsError
 
 GROUP = "scrooge.connectors"
-BUILT_IN = (STRIPE, ADYEN, TSP)
+BUILT_IN = (STRIPE, ADYEN, TSP, STORED_VALUE)
 
 
 def connectors() -> dict[str, Connector]:

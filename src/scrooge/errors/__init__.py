@@ -104,6 +104,11 @@ from scrooge.errors.service import (
     PspUnavailable,
     VaultUnavailable,
 )
+from scrooge.errors.stored_value import (
+    StoredValueClosed,
+    StoredValueExpired,
+    StoredValueNotEmpty,
+)
 from scrooge.errors.vault import (
     AuditUnavailable,
     BrandLengthMismatch,
@@ -245,6 +250,9 @@ __all__ = [
     "SessionUsed",
     "SettingsError",
     "ShareRefused",
+    "StoredValueClosed",
+    "StoredValueExpired",
+    "StoredValueNotEmpty",
     "TariffsRefused",
     "TemplateMismatch",
     "TendersDiffer",

@@ -11,6 +11,7 @@ from scrooge.domain.attempt import Attempt
 from scrooge.domain.outcome import ActionRequired, Outcome, Unknown, name_of
 from scrooge.domain.payment import Payment
 from scrooge.errors import NotFound, Problem, PspOverloaded, PspUnavailable, SettingsError
+from scrooge.flows.moves import moved
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.metrics import ATTEMPTS, PSP_SECONDS
 from scrooge.storage.directory import ConnectorAccount
@@ -67,6 +68,8 @@ async def ask(
     """
     a = p.attempt(attempt_id)
     account = await account_of(s, a)
+    if s.directory.is_ledger(account.id):
+        return await move(s, p, a, account, endpoint, request, slot)
     wire = s.directory.wire(account)
     command = command_of(p, a, account)
     provider = await provider_of(s, request)  # Before there is a slot, which only asking gives back.
@@ -94,6 +97,18 @@ async def ask(
     if isinstance(answer.outcome, Unknown) and answer.outcome.refused and a.action is not None and not again:
         return ActionRequired(a.action)  # What the payer brought was not good; the payer may come again.
     return answer.outcome
+
+
+async def move(
+    s: Scrooge, p: Payment, a: Attempt, account: ConnectorAccount, endpoint: Endpoint, request: Request,
+    slot: Slot | None,
+) -> Outcome:  # fmt: skip
+    """The same of our own ledger: no deadline, no line, no wire."""
+    if slot is not None:
+        slot.release()
+    outcome = await moved(s, p, a, endpoint, command_of(p, a, account), request)
+    ATTEMPTS.labels(account.connector, a.operation, name_of(outcome)).inc()
+    return outcome
 
 
 async def provider_of(s: Scrooge, request: Request) -> Wire | None:

@@ -35,8 +35,10 @@ async def attempted(
     instead = network_token_at(s, instrument, account) if token is None else None
     number, sent_at = len(p.attempts) + 1, now()
     return_token = secrets.token_hex(16)
-    verifies = p.minor == 0  # Which moves no money: no law or tariff counts it; the schemes do.
-    choice = None if verifies else authentication(
+    # What moves no money, or none of a card's: no law or tariff counts it; the schemes count what moves none.
+    verifies, own = p.minor == 0, s.directory.is_ledger(account_id)
+    exempt = verifies or own
+    choice = None if exempt else authentication(
         s, p, instrument, account, sent_at, by_network_token=instead is not None, low_risk=low_risk, used_up=used_up
     )  # fmt: skip
     if authenticate and choice is not None and choice.exemption:  # What is kept says what is asked for.
@@ -47,12 +49,12 @@ async def attempted(
         number=number, connector_account=account_id, sale=p.sale, reference=f"{p.id}-{number}",
         return_token=return_token, sent_at=sent_at,
         teaches=instrument.id if teaches(p, instrument) else None,
-        counted=counted(s, p, instrument, account, sent_at),
-        fees=None if verifies else await fees_of(s, p, instrument),
+        counted=None if own else counted(s, p, instrument, account, sent_at),
+        fees=None if exempt else await fees_of(s, p, instrument),
         authentication=choice,
     )  # fmt: skip
     attempt: Attempt = p.attempts[-1]
-    if token is not None:
+    if token is not None and not own:
         s.learning.fingerprints.ask(p, attempt, instrument, account, token)
     command = command_of(
         p, attempt, account, psp_token=token.psp_token if token else None,

@@ -24,7 +24,7 @@ from scrooge.errors import (
     RiskBlocked,
     UnknownInstrument,
 )
-from scrooge.flows import announce, cards, mandates
+from scrooge.flows import announce, cards, mandates, stored_value
 from scrooge.flows.attempts import attempted
 from scrooge.flows.cascade import through
 from scrooge.flows.keys import Keyed, earlier, guard_of
@@ -78,6 +78,7 @@ async def create(
             check_incremental(wanted)
             instrument = await instrument_of(s, principal, wanted.instrument, wanted.customer)
             instrument = mandates.paid_with(instrument, wanted.agreed)
+            stored_value.check(instrument, wanted.amount.currency, wanted.retry_until)
             ready = await prepared(s, stack, principal, wanted, keyed, instrument, pace)
         except Problem:
             before = await earlier(s, principal, keyed)  # The world may have changed since the key was used.
@@ -201,6 +202,7 @@ async def again(
     mandate = await mandates.of_payment(s, principal, p)
     instrument = await instrument_of(s, principal, instrument_id or p.instrument or "", p.customer)
     instrument = mandates.paid_with(instrument, mandate)
+    stored_value.check(instrument, p.currency, p.retry_until)
     with await checked(s, principal, suspected_again(p, ip, email), instrument, keyed.until) as risk:
         if risk.blocks:
             raise RiskBlocked("the risk check blocks it", reasons=risk.reasons())

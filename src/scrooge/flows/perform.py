@@ -107,8 +107,10 @@ async def apply_locked(
 
 def taught(s: Scrooge, before: Payment, after: Payment, attempt_id: str, outcome: Outcome) -> None:
     """It is committed, by us and so by nobody else: whoever learns from it hears it, and can do it no harm."""
-    s.learning.taught(before, after)
     s.risk.taught(before, after)
+    if s.directory.is_ledger(after.attempt(attempt_id).connector_account):
+        return
+    s.learning.taught(before, after)
     with spared(after.id):
         s.learning.fingerprints.hear(attempt_id, outcome)
 
@@ -212,8 +214,9 @@ async def change_of(
             "psp": (await account_of(s, a)).name,
             "caller": await s.directory.caller_name(after.caller),
         }
-        posted = journal(before, after, a.id, names), fee_journal(before, after, a.id, names)
-        journals += [one for one in posted if one is not None]
+        if not s.directory.is_ledger(a.connector_account):  # There the move is in the books.
+            posted = journal(before, after, a.id, names), fee_journal(before, after, a.id, names)
+            journals += [one for one in posted if one is not None]
         event = announcement(after, old, a, names["psp"])
         if event is not None:
             events.append(event)

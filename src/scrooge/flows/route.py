@@ -93,9 +93,10 @@ async def looked_for(
     if only is not None and pinned is None:
         raise UnknownConnectorAccount("no such connector account", param="connector_account")
     facts = facts_of(s, principal, instrument, asked)
+    own = instrument.stored_value is not None
     known = await candidates(s, instrument, facts, asked.mandate)
     policy = s.routing.policy(principal.merchant, principal.caller, principal.livemode)
-    if policy is None:
+    if policy is None or own:  # Stored value has one place to go.
         prices = s.routing.costs(principal.merchant, principal.livemode).prices(facts)
         on = switched_on(s, principal, known, facts)
         routed = Routed(given(on, facts, principal.livemode, only, prices), facts)
@@ -194,7 +195,7 @@ async def candidates(
     vault may send its card. Token providers take no payments, so they are none."""
     with_token = [await s.directory.account_by_id(c.connector_account) for c in instrument.credentials]
     known = [(account, None) for account in with_token if account is not None]
-    if instrument.vault or usable(instrument):
+    if instrument.stored_value is None and (instrument.vault or usable(instrument)):
         named = {account.id for account, _ in known}
         others = [a for a in await s.directory.accounts(instrument.merchant) if a.id not in named]
         mine = [a for a in others if a.livemode is instrument.livemode and s.connectors[a.connector].endpoints]

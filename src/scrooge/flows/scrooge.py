@@ -19,6 +19,7 @@ from scrooge.settings import Settings
 from scrooge.storage.directory import Directory
 from scrooge.storage.instruments import Reader
 from scrooge.storage.routed import Routing
+from scrooge.storage.stored_value import mover
 from scrooge.storage.writer import Writer
 from scrooge.webhooks.sender import Sender
 
@@ -42,10 +43,12 @@ class Scrooge:
         self.connectors, self.directory, self.schema_behind = connectors, directory, schema_behind
         self.sender, self.vault = sender, vault
         self.reader = Reader(db)
+        self.moves = mover(db)
         self.routing = Routing(db)
         self.inbox = Part(db, max(1, settings.database_pool // 2))  # PSPs notify in crowds; payments come first.
         self.admission = Admission(settings.requests_at_work)
-        self.limits = Limits(settings.psp_concurrency, self.admission, breaks=settings.psp_breaker)
+        self.limits = Limits(settings.psp_concurrency, self.admission, breaks=settings.psp_breaker,
+                             ours=directory.is_ledger)  # fmt: skip
         self.learning = Learning()
         self.risk = Memory(db)
         self.routing.beside.append(self.risk.active.read)

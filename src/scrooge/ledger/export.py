@@ -15,8 +15,15 @@ from scrooge.ledger.postings import Posting
 from scrooge.money import decimal, exponent_of
 
 # The first part of a ledger account's name, and what accountants call it.
-ROOTS = {"assets": "Assets", "liabilities": "Liabilities", "expenses": "Expenses", "memo": "Equity:Memo"}
-TYPES = {"assets": "A", "liabilities": "L", "expenses": "X", "equity": "E"}  # hledger's one-letter account types
+ROOTS = {"assets": "Assets", "liabilities": "Liabilities", "revenue": "Income", "expenses": "Expenses",
+         "memo": "Equity:Memo"}  # fmt: skip
+TYPES = {
+    "assets": "A",
+    "liabilities": "L",
+    "income": "R",
+    "expenses": "X",
+    "equity": "E",
+}  # hledger's one-letter account types
 COLUMNS = (
     "journal_id", "line_no", "posting_date", "account", "debit", "credit", "currency", "memo", "effect",
     "merchant", "caller", "payment_id", "attempt_id",

@@ -1,7 +1,7 @@
 """What each event does to the books. Debit first, credit second, as accountants write it.
 
-The chart follows the clearing-account practice of finance teams: Scrooge never books revenue, it
-credits `order_clearing`, which the company's own billing clears.
+The chart follows the clearing-account practice of finance teams: Scrooge books no revenue of orders, it
+credits `order_clearing`, which the company's own billing clears. Moves of stored value are in ledger/stored_value.py.
 """
 
 from enum import StrEnum
@@ -21,6 +21,10 @@ class Account(StrEnum):
     REFUNDS_PENDING = "liabilities.refunds_pending"  # promised to payers, not yet approved
     PSP_FEES = "expenses.psp_fees.{component}.{psp}"  # as the account's tariff says, until settlement says better
     FEE_ACCRUAL = "liabilities.fee_accrual.{psp}"  # what the PSP is expected to keep
+    STORED_VALUE = "liabilities.stored_value"  # what customers may spend
+    STORED_VALUE_HELD = "liabilities.stored_value_held"  # authorized from it, neither captured nor released
+    ADJUSTMENTS = "expenses.stored_value_adjustments"  # given or taken back by the company, for no order
+    BREAKAGE = "revenue.stored_value_breakage"  # expired before anybody spent it
     MEMO_AUTHORIZED = "memo.authorized"  # held on cards, not captured: nobody owes it yet
     MEMO_CONTRA = "memo.contra"
 

@@ -25,14 +25,19 @@ SELECT count(*) OVER () AS total, j.payment_id, j.id AS journal_id, p.currency, 
 -- ledger_differs :many
 -- What the attempts' counters say each ledger account of each payment holds, against what was posted. The chart
 -- and its rules are ledger/postings.py; this is the same told from the other end.
-WITH counted AS (
+-- What is paid from stored value is in the books by its moves.
+WITH psp_attempts AS (
+    SELECT *
+      FROM attempts
+     WHERE connector_account_id NOT IN (SELECT id FROM connector_accounts WHERE connector = 'stored_value')
+), counted AS (
     SELECT bucket, payment_id, connector_account_id, currency, captured_minor - refunded_minor AS taken,
            authorized_minor - captured_minor - voided_minor AS held
-      FROM attempts
+      FROM psp_attempts
      WHERE operation = 'authorize'
 ), promised AS (
     SELECT bucket, payment_id, currency, sum(minor) AS minor
-      FROM attempts r
+      FROM psp_attempts r
      WHERE operation = 'refund' AND state IN ('sent', 'unknown', 'pending', 'action_required')
        AND NOT EXISTS (SELECT FROM attempts a
                         WHERE a.bucket = r.bucket AND a.payment_id = r.payment_id AND a.id = r.parent_id
@@ -40,7 +45,7 @@ WITH counted AS (
      GROUP BY bucket, payment_id, currency
 ), unwanted AS (  -- taken when nobody wanted it any more, and not back yet
     SELECT a.bucket, a.payment_id, c.name, a.currency, a.approved_minor AS minor
-      FROM attempts a JOIN connector_accounts c ON c.id = a.connector_account_id
+      FROM psp_attempts a JOIN connector_accounts c ON c.id = a.connector_account_id
      WHERE a.operation = 'authorize' AND a.sale AND a.state = 'reversing'
 ), fees AS (
     SELECT a.bucket, a.payment_id, c.name, a.currency, f.key AS component, f.value::bigint AS minor
@@ -83,6 +88,7 @@ WITH counted AS (
 ), posted AS (
     SELECT bucket, payment_id, account, currency, sum(minor) AS minor
       FROM postings
+     WHERE payment_id NOT IN (SELECT id FROM stored_value_accounts)
      GROUP BY bucket, payment_id, account, currency
 )
 SELECT count(*) OVER () AS total, payment_id, account, currency, coalesce(e.minor, 0)::text AS expected,
@@ -90,6 +96,68 @@ SELECT count(*) OVER () AS total, payment_id, account, currency, coalesce(e.mino
   FROM expected e FULL JOIN posted p USING (bucket, payment_id, account, currency)
  WHERE coalesce(e.minor, 0) <> coalesce(p.minor, 0)
  LIMIT $1;
+
+-- stored_value_differs :many
+-- Balances against their moves and the books, and moves against the attempts that asked for them.
+WITH moved AS (
+    SELECT bucket, account_id, count(*) AS moves, max(number) AS last,
+           sum(CASE WHEN declined IS NOT NULL THEN 0
+                    WHEN kind IN ('load', 'adjust_up', 'release', 'refund') THEN minor
+                    WHEN kind IN ('hold', 'sale', 'adjust_down', 'expire') THEN -minor ELSE 0 END) AS available,
+           sum(CASE WHEN declined IS NOT NULL THEN 0 WHEN kind = 'hold' THEN minor
+                    WHEN kind IN ('capture', 'release') THEN -minor ELSE 0 END) AS held
+      FROM stored_value_moves
+     GROUP BY bucket, account_id
+), posted AS (
+    SELECT bucket, payment_id AS account_id,
+           -coalesce(sum(minor) FILTER (WHERE account = 'liabilities.stored_value'), 0) AS available,
+           -coalesce(sum(minor) FILTER (WHERE account = 'liabilities.stored_value_held'), 0) AS held
+      FROM postings
+     WHERE account IN ('liabilities.stored_value', 'liabilities.stored_value_held')
+     GROUP BY bucket, payment_id
+), asked AS (
+    SELECT a.id, a.reference, a.state, coalesce(a.approved_minor, a.minor) AS minor,
+           CASE a.operation WHEN 'authorize' THEN CASE WHEN a.sale THEN 'sale' ELSE 'hold' END
+                            WHEN 'void' THEN 'release' ELSE a.operation END AS kind
+      FROM attempts a JOIN connector_accounts c ON c.id = a.connector_account_id
+     WHERE c.connector = 'stored_value'
+), wrong AS (
+    SELECT v.id AS account_id,
+           format('%s available and %s held (minor units), its moves say %s and %s', v.available_minor, v.held_minor,
+                  coalesce(m.available, 0), coalesce(m.held, 0)) AS what
+      FROM stored_value_accounts v LEFT JOIN moved m ON m.bucket = v.bucket AND m.account_id = v.id
+     WHERE v.available_minor <> coalesce(m.available, 0) OR v.held_minor <> coalesce(m.held, 0)
+        OR v.moves <> coalesce(m.moves, 0) OR v.moves <> coalesce(m.last, 0)
+    UNION ALL
+    SELECT coalesce(v.id, p.account_id),
+           format('%s available and %s held (minor units), the books say %s and %s', coalesce(v.available_minor, 0),
+                  coalesce(v.held_minor, 0), coalesce(p.available, 0), coalesce(p.held, 0))
+      FROM stored_value_accounts v FULL JOIN posted p ON p.bucket = v.bucket AND p.account_id = v.id
+     WHERE coalesce(v.available_minor, 0) <> coalesce(p.available, 0) OR coalesce(v.held_minor, 0) <> coalesce(p.held, 0)
+    UNION ALL
+    SELECT m.account_id, format('move %s, a %s, has no journal of its amount', m.number, m.kind)
+      FROM stored_value_moves m
+     WHERE m.declined IS NULL
+       AND NOT EXISTS (
+           SELECT FROM journals j JOIN postings p
+               ON p.bucket = j.bucket AND p.payment_id = j.payment_id AND p.journal_id = j.id
+            WHERE j.bucket = m.bucket AND j.payment_id = m.account_id AND j.id = m.id
+              AND j.effect = 'stored_value_' || m.kind AND p.minor = m.minor)
+    UNION ALL
+    SELECT m.account_id, format('move %s, a %s, was asked for by no attempt that stands', m.number, m.kind)
+      FROM stored_value_moves m
+     WHERE m.attempt_id IS NOT NULL AND m.declined IS NULL
+       AND NOT EXISTS (SELECT FROM asked a
+                        WHERE a.id = m.attempt_id AND a.state NOT IN ('declined', 'rejected')
+                          AND (a.kind = m.kind OR (a.kind = 'capture' AND m.kind = 'release')))
+    UNION ALL
+    SELECT NULL, format('%s is approved, but %s (minor units) never moved', a.reference, a.minor)
+      FROM asked a
+     WHERE a.state = 'approved'
+       AND NOT EXISTS (SELECT FROM stored_value_moves m
+                        WHERE m.attempt_id = a.id AND m.kind = a.kind AND m.minor = a.minor AND m.declined IS NULL)
+)
+SELECT count(*) OVER () AS total, account_id, what FROM wrong LIMIT $1;
 
 -- events_missing :many
 -- Every attempt that concluded was announced as what it concluded, and every payment that failed before it had one.

@@ -49,8 +49,8 @@ class Entry(Struct, frozen=True):
     journal: str
     line: int
     minor: int
-    payment: str
-    attempt: str
+    payment: str  # or the account of stored value
+    attempt: str  # or the move of one, that no attempt asked for
     effect: str
     created_at: int  # Unix microseconds
     position: Position
@@ -90,9 +90,17 @@ async def entries(
     return found[:limit], found[limit - 1].position if len(found) > limit else None
 
 
+def about(row: Any) -> tuple[str, str]:
+    """(payment, attempt) of a journal; of one of stored value the account, and the attempt or the move by itself."""
+    if not row["effect"].startswith("stored_value_"):
+        return public("pay", row["payment_id"]) or "", public("att", row["attempt_id"]) or ""
+    asked = "svm" if row["attempt_id"] == row.get("journal_id", row.get("id")) else "att"
+    return public("sva", row["payment_id"]) or "", public(asked, row["attempt_id"]) or ""
+
+
 def entry_of(row: Any) -> Entry:
     return Entry(
-        public("jrn", row["journal_id"]) or "", row["line"], row["minor"], public("pay", row["payment_id"]) or "",
-        public("att", row["attempt_id"]) or "", row["effect"], microseconds(row["created_at"]) or 0,
+        public("jrn", row["journal_id"]) or "", row["line"], row["minor"], *about(row), row["effect"],
+        microseconds(row["created_at"]) or 0,
         (row["journal_id"].hex, row["line"]),
     )  # fmt: skip

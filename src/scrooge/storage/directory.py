@@ -32,7 +32,7 @@ SCOPES = frozenset({
     "payments:read", "payments:write", "refunds:write", "instruments:read", "instruments:write", "events:read",
     "ledger:read", "connectors:read", "connectors:write", "webhooks:read", "webhooks:write",
     "operations:read", "operations:write", "routing:read", "routing:admin", "risk:read", "risk:admin",
-    "batches:read", "batches:write", "*",
+    "batches:read", "batches:write", "stored_value:read", "stored_value:write", "*",
 })  # fmt: skip
 
 
@@ -152,6 +152,11 @@ class Directory:
             await self.refresh(now=True)
         return self.by_id.get(account_id)
 
+    def is_ledger(self, account_id: str) -> bool:
+        """Is it our own, of stored value, and no PSP's?"""
+        account = self.by_id.get(account_id)
+        return account is not None and self.connectors[account.connector].transport == "ledger"
+
     async def caller_name(self, caller: str) -> str:
         if caller not in self.names:
             await self.refresh(now=True)
@@ -267,13 +272,10 @@ class Directory:
 def principal_of(row: Any) -> Principal:
     return Principal(
         public("key", row["id"]) or "",
-        public("mer", row["merchant_id"]) or "",
-        row["merchant"],
-        public("clr", row["caller_id"]) or "",
-        row["caller"],
-        frozenset(row["scopes"]),
-        row["livemode"],
-    )
+        public("mer", row["merchant_id"]) or "", row["merchant"],
+        public("clr", row["caller_id"]) or "", row["caller"],
+        frozenset(row["scopes"]), row["livemode"],
+    )  # fmt: skip
 
 
 def account_of(row: Any) -> ConnectorAccount:

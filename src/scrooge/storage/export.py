@@ -13,6 +13,7 @@ from scrooge.ledger.postings import Posting
 from scrooge.postgres.database import load, run
 from scrooge.postgres.migrate import connect
 from scrooge.postgres.rows import public
+from scrooge.storage.books import about
 
 Q = load(Path(__file__).with_suffix(".sql"))
 NO_BOOKS_SINCE = "1970-01-01"
@@ -66,7 +67,7 @@ def chart_of(found: list[asyncpg.Record]) -> Chart:
 def entry_of(row: asyncpg.Record) -> Entry:
     return Entry(
         public("jrn", row["id"]) or "", row["date"], row["merchant"], row["caller"], row["reference"],
-        public("pay", row["payment_id"]) or "", public("att", row["attempt_id"]) or "", row["effect"],
+        *about(row), row["effect"],
         POSTINGS.decode(row["lines"] or "[]"),
     )  # fmt: skip
 

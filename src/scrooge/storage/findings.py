@@ -25,6 +25,7 @@ class Report(Struct, kw_only=True):
     breaks: int = 0
     phantoms: int = 0
     ledger_differs: int = 0
+    stored_value_differs: int = 0
     counters_differ: int = 0
     statuses_differ: int = 0
     events_missing: int = 0
@@ -38,13 +39,14 @@ class Report(Struct, kw_only=True):
 # Open questions and late news are no faults: everything else must be zero.
 FAULTS = (
     "double_charges", "lost", "amount_mismatches", "unbalanced_journals", "phantoms", "ledger_differs",
-    "counters_differ", "statuses_differ", "events_missing", "fees_differ",
+    "stored_value_differs", "counters_differ", "statuses_differ", "events_missing", "fees_differ",
 )  # fmt: skip
 
 # Which finding each query's rows become.
 SENTENCES = {
     "unbalanced_journals": "journal {journal_id} of {payment} is out of balance by {minor} {currency} (minor units)",
     "ledger_differs": "{payment}: {account} holds {posted} {currency} (minor units), the attempts say {expected}",
+    "stored_value_differs": "{account}: {what}",
     "events_missing": "{reference}: the {operation} is {state}, but no event said so",
     "doubles_in_books": "{payment}: taken more than once by our own rows",
     "doubles_at_psp": "{payment}: the PSPs took the money {times} times",
@@ -61,6 +63,8 @@ def find(report: Report, query: str, rows: list[Any]) -> int:
         words = dict(row)
         if "payment_id" in words:
             words["payment"] = public("pay", words["payment_id"])
+        if "account_id" in words:
+            words["account"] = public("sva", words["account_id"]) or "stored value"
         if "minor" in words and "currency" in words:
             words["money"] = money(words["minor"], words["currency"])
         report.findings.append(SENTENCES[query].format_map(words))

@@ -1,6 +1,7 @@
 """Instruments: what a payer pays with, and the credentials for it at each PSP. Card numbers never come here."""
 
 from collections import OrderedDict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,22 @@ class NetworkToken(Struct, frozen=True):
     exp: str | None
 
 
+class StoredValue(Struct, frozen=True):
+    """An account of stored value, as far as who pays from it must know. Moments are Unix microseconds."""
+
+    id: str
+    currency: str
+    expires_at: int | None
+    closed_at: int | None
+
+
+class StoredValueRow(Struct, frozen=True):
+    id: str
+    currency: str
+    expires_at: datetime | None
+    closed_at: datetime | None
+
+
 class Instrument(Struct, frozen=True, kw_only=True):
     id: str
     merchant: str
@@ -55,6 +72,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
     network_token: NetworkToken | None = None
     fingerprint: str | None = None
     network_transaction_id: str | None = None
+    stored_value: StoredValue | None = None  # the account for which it stands; None: it is a card
     approved_by: str | None = None  # the connector account that approved it last, where it is a stored credential
     created_at: int = 0  # Unix microseconds
     renewed_at: int | None = None  # the same: when its card was last found to be a newer one
@@ -156,6 +174,13 @@ async def delete(connection: Any, merchant: str, instrument_id: str) -> bool:
     return True
 
 
+def stored_value_of(row: Any) -> StoredValue | None:
+    if row["stored_value"] is None:
+        return None
+    a = msgspec.json.decode(row["stored_value"], type=StoredValueRow)
+    return StoredValue(public("sva", a.id) or "", a.currency, microseconds(a.expires_at), microseconds(a.closed_at))
+
+
 def instrument_of(row: Any) -> Instrument:
     keys = msgspec.json.decode(row["keys"]) if row["keys"] else []
     token = msgspec.json.decode(row["network_token"]) if row["network_token"] else None
@@ -191,6 +216,7 @@ def instrument_of(row: Any) -> Instrument:
         else None,
         fingerprint=row["fingerprint"],
         network_transaction_id=row["network_transaction_id"],
+        stored_value=stored_value_of(row),
         approved_by=public("con", row["approved_by"]),
         created_at=microseconds(row["created_at"]) or 0,
         renewed_at=microseconds(row["renewed_at"]),

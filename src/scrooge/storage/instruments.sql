@@ -17,7 +17,12 @@ SELECT i.*,
        (SELECT jsonb_build_object('connector_account', t.connector_account_id, 'token', t.token, 'status', t.status,
                                   'last4', t.last4, 'exp', t.exp)
           FROM network_tokens t
-         WHERE t.bucket = i.bucket AND t.instrument_id = i.id AND t.token IS NOT NULL)::text AS network_token
+         WHERE t.bucket = i.bucket AND t.instrument_id = i.id AND t.token IS NOT NULL)::text AS network_token,
+       CASE WHEN i.stored_value_id IS NOT NULL THEN
+            (SELECT jsonb_build_object('id', v.id, 'currency', v.currency, 'expires_at', v.expires_at,
+                                       'closed_at', v.closed_at)
+               FROM stored_value_accounts v
+              WHERE v.bucket = i.bucket AND v.id = i.stored_value_id)::text END AS stored_value
   FROM unnest($1::smallint[], $2::uuid[]) AS wanted(bucket, id)
   JOIN instruments i ON i.bucket = wanted.bucket AND i.id = wanted.id
  WHERE i.deleted_at IS NULL;
@@ -33,7 +38,12 @@ SELECT i.*,
        (SELECT jsonb_build_object('connector_account', t.connector_account_id, 'token', t.token, 'status', t.status,
                                   'last4', t.last4, 'exp', t.exp)
           FROM network_tokens t
-         WHERE t.bucket = i.bucket AND t.instrument_id = i.id AND t.token IS NOT NULL)::text AS network_token
+         WHERE t.bucket = i.bucket AND t.instrument_id = i.id AND t.token IS NOT NULL)::text AS network_token,
+       CASE WHEN i.stored_value_id IS NOT NULL THEN
+            (SELECT jsonb_build_object('id', v.id, 'currency', v.currency, 'expires_at', v.expires_at,
+                                       'closed_at', v.closed_at)
+               FROM stored_value_accounts v
+              WHERE v.bucket = i.bucket AND v.id = i.stored_value_id)::text END AS stored_value
   FROM instruments i
  WHERE i.merchant_id = $1 AND i.customer = $2 AND i.livemode = $3 AND i.deleted_at IS NULL AND i.id < $4
  ORDER BY i.id DESC
