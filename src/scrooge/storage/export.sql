@@ -6,8 +6,11 @@ SELECT EXISTS (SELECT FROM payments WHERE livemode) OR EXISTS (SELECT FROM store
 SELECT p.account, m.name AS merchant, p.currency, to_char(min(j.created_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS since
   FROM postings p
   JOIN journals j ON j.bucket = p.bucket AND j.payment_id = p.payment_id AND j.id = p.journal_id
+  JOIN (SELECT bucket, id, livemode FROM payments
+         UNION ALL
+        SELECT bucket, id, livemode FROM stored_value_accounts) y ON y.bucket = p.bucket AND y.id = p.payment_id
   JOIN merchants m ON m.id = p.merchant_id
- WHERE p.livemode = $1
+ WHERE y.livemode = $1
  GROUP BY p.account, m.name, p.currency;
 
 -- journals :many
@@ -34,7 +37,10 @@ SELECT m.name AS merchant, p.account, p.currency, sum(p.minor)::text AS balance,
        coalesce(sum(p.minor) FILTER (WHERE p.minor > 0), 0)::text AS debits,
        coalesce(-sum(p.minor) FILTER (WHERE p.minor < 0), 0)::text AS credits
   FROM postings p
+  JOIN (SELECT bucket, id, livemode FROM payments
+         UNION ALL
+        SELECT bucket, id, livemode FROM stored_value_accounts) y ON y.bucket = p.bucket AND y.id = p.payment_id
   JOIN merchants m ON m.id = p.merchant_id
- WHERE p.livemode = $1
+ WHERE y.livemode = $1
  GROUP BY m.name, p.account, p.currency
  ORDER BY m.name, p.account, p.currency;
