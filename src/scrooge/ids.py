@@ -49,6 +49,7 @@ PREFIXES = frozenset(
         "sva",
         "svm",
         "svc",
+        "ulk",
     ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U

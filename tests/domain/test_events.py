@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import structs
 
 from scrooge.domain.attempt import Attempt, Closed, Operation, State
-from scrooge.domain.mandate import ACTIVATED, WITHDRAWN
+from scrooge.domain.mandate import ACTIVATED, UPDATED, WITHDRAWN
 from scrooge.domain.news import FAILED, LATER, REVIEW, TEST, TYPES, event_of
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "webhooks.md"
@@ -32,7 +32,7 @@ def announced() -> set[str | None]:
 
 
 def test_the_table_is_what_changes_of_attempts_announce():
-    assert announced() | {FAILED, REVIEW, *LATER, ACTIVATED, WITHDRAWN} == set(TYPES)
+    assert announced() | {FAILED, REVIEW, *LATER, ACTIVATED, UPDATED, WITHDRAWN} == set(TYPES)
     assert len(set(TYPES)) == len(TYPES)
 
 
@@ -42,6 +42,6 @@ def test_the_documents_promise_the_types_there_are():
     beginnings = [b for first, _ in rows for b in re.findall(r"`([a-z]+_)`", first)]
     endings = {e: re.findall(r"`([a-z]+_)`", told) or beginnings for e, told in rows if e.startswith("`_")}
     of_attempts = {b + e.strip("`_") for e, of in endings.items() for b in of}
-    assert of_attempts | {FAILED, REVIEW, *LATER, ACTIVATED, WITHDRAWN} == set(TYPES)
+    assert of_attempts | {FAILED, REVIEW, *LATER, ACTIVATED, UPDATED, WITHDRAWN} == set(TYPES)
     assert all(f"`{name}`" in section for name in (FAILED, *LATER, ACTIVATED, WITHDRAWN))
     assert f"there is `{TEST}`" in section

@@ -97,6 +97,8 @@ def rank_of(route: Route) -> Rank:
     """Whatever may move money goes before what only looks; PSPs and probes have places of their own."""
     if route.path.startswith("/v1/"):
         return Rank.READ if route.method == "GET" else Rank.PAYMENT
+    if route.path.startswith("/update/"):
+        return Rank.READ
     return Rank.PAYMENT if route.path.startswith("/return/") else Rank.OUTSIDE
 
 

@@ -33,6 +33,14 @@ class RevokedMandate(Struct, frozen=True, kw_only=True):
     by: Annotated[str, Meta(extra_json_schema={"enum": ["merchant", "customer", "issuer", "psp"]})]
 
 
+class EarlierCard(Struct, frozen=True, kw_only=True):
+    """A card that was the mandate's until the payer left another, which `verification` found good."""
+
+    instrument: str
+    verification: str
+    until: Moment
+
+
 class Mandate(Struct, frozen=True, kw_only=True):
     """`network_transaction_ids` by brand: how the schemes call the payment in which the payer agreed. `portable`: with
     that and the card itself, or a network token, payments can go to a PSP that keeps no token, too."""
@@ -49,6 +57,7 @@ class Mandate(Struct, frozen=True, kw_only=True):
     credentials: list[Stored]
     portable: bool
     consent: Consent
+    earlier: list[EarlierCard]
     revoked: RevokedMandate | UnsetType = UNSET
 
 

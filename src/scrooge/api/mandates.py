@@ -85,5 +85,9 @@ async def shown(call: Call, m: Mandate, i: Instrument | None) -> answers.Mandate
             interval=t.period,
             description=t.description,
         ),
+        earlier=[
+            answers.EarlierCard(instrument=c.instrument, verification=c.verification, until=instant(c.until))
+            for c in m.earlier
+        ],
         revoked=answers.RevokedMandate(at=instant(why.at), because=why.because, by=why.by) if why else UNSET,
     )

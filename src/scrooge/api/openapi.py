@@ -29,6 +29,7 @@ PARAMETERS = {
     "decision": ("^dec_[0-9A-HJKMNP-TV-Z]{26}$", "dec_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "policy": ("^pol_[0-9A-HJKMNP-TV-Z]{26}$", "pol_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "verification": ("^ver_[0-9A-HJKMNP-TV-Z]{26}$", "ver_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
+    "update_link": ("^ulk_[0-9A-HJKMNP-TV-Z]{26}$", "ulk_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "batch": ("^bat_[0-9A-HJKMNP-TV-Z]{26}$", "bat_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "risk_policy": ("^rsk_[0-9A-HJKMNP-TV-Z]{26}$", "rsk_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "stored_value_account": ("^sva_[0-9A-HJKMNP-TV-Z]{26}$", "sva_01K9YH4V9GYB7T2D4Z8QW3M5N6"),

@@ -4,6 +4,7 @@ from html import escape
 from urllib.parse import parse_qsl
 
 from scrooge.api.call import Answer, Call
+from scrooge.api.updating import payer
 from scrooge.domain.payment import Payment, status_of
 from scrooge.errors import InvalidField
 from scrooge.flows import challenge, receive
@@ -67,6 +68,8 @@ async def notification(call: Call) -> Answer:
 async def come_back(call: Call) -> Answer:
     """The payer's browser, by GET or by a form of the issuer's. Goes on to the caller's return_url."""
     p, url = await challenge.come_back(call.s, call.path["token"], details_of(call))
+    if url is None and p.minor == 0 and p.mandate is not None:
+        return await payer.come_back(call, p)
     if url is None:
         return Answer(200, told(p).encode(), PAGE_HEADERS, "text/html", p.id)
     return Answer(303, b"", {"Location": url, "Cache-Control": "no-store"}, "text/plain", p.id)

@@ -96,6 +96,7 @@ def said(status: int, route: Route) -> str:
         201: "Done; declined and failed payments too" if route.idempotent else "Made",
         202: "We cannot tell yet, and are asking",
         303: "Back to the shop",
+        404: "The same of every link that cannot be used",
         503: "Not ready",
     }[status]
 

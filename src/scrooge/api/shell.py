@@ -14,7 +14,11 @@ from scrooge.metrics import REQUEST_SECONDS, REQUESTS
 
 log = structlog.get_logger()
 UNMATCHED = "unmatched"
-FOREIGN = ("/notifications/", "/return/")  # Called by PSPs and payers, with words that are not ours to judge.
+FOREIGN = (
+    "/notifications/",
+    "/return/",
+    "/update/",
+)  # Called by PSPs and payers, with words that are not ours to judge.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

@@ -20,7 +20,7 @@ USES = {**{str(use): use for use in Use}, "subscription": Use.RECURRING, "on_dem
 
 
 # The types of its events.
-ACTIVATED, WITHDRAWN = "mandate_activated", "mandate_revoked"
+ACTIVATED, UPDATED, WITHDRAWN = "mandate_activated", "mandate_updated", "mandate_revoked"
 
 
 class Status(StrEnum):
@@ -46,6 +46,14 @@ class Revoked(Struct, frozen=True):
     at: int = 0  # Unix microseconds
 
 
+class Earlier(Struct, frozen=True):
+    """A card that was the mandate's until another was. `verification`: of the one that came after it."""
+
+    instrument: str
+    verification: str
+    until: int  # Unix microseconds
+
+
 class Mandate(Struct, frozen=True, kw_only=True):
     """Its id is the number of the payment (or verification) with which the payer agreed, under another prefix."""
 
@@ -63,6 +71,7 @@ class Mandate(Struct, frozen=True, kw_only=True):
     consent_at: int = 0  # Unix microseconds
     revoked: Revoked | None = None
     version: int = 1
+    earlier: tuple[Earlier, ...] = ()  # the oldest first
 
 
 def mandate_of(payment: str) -> str:

@@ -5,7 +5,7 @@ from msgspec import structs
 from scrooge.domain.attempt import LIVE, Attempt, Closed, Operation, State, advance
 from scrooge.domain.late import Late, done_after_all, unwanted, with_return
 from scrooge.domain.learn import learned
-from scrooge.domain.mandate import ACTIVATED, WITHDRAWN
+from scrooge.domain.mandate import ACTIVATED, UPDATED, WITHDRAWN
 from scrooge.domain.outcome import ActionRequired, Approved, Outcome, ReversalKind, Reversed
 from scrooge.domain.payment import Payment, authorization_of, tally
 from scrooge.errors import ContradictoryOutcome, NothingToAuthenticate
@@ -26,6 +26,7 @@ TYPES = (
     "verify_action_required",
     *LATER,
     ACTIVATED,
+    UPDATED,
     WITHDRAWN,
 )
 TEST = "test"  # to webhook endpoints only, when their merchant asks for it

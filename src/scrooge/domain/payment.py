@@ -58,7 +58,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     save_for: str | None = None  # a word of domain.mandate.USES: what the payer agrees the instrument is kept for
     save_terms: Terms | None = None  # what else the payer agrees to
     mandate: str | None = None  # under which a merchant's payment is made, and what that is for
-    mandate_use: Use | None = None
+    mandate_use: Use | None = None  # None with a mandate: of a verification, of the card that is to be its next one
     failure: Failure | None = None  # of one that began without an attempt; it may have some since
     created_at: int = 0  # Unix microseconds
     deadline_at: int = 0  # Unix microseconds: until then the key answers "still running"

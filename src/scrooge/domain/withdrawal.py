@@ -15,8 +15,8 @@ STOPPED = frozenset({"R0", "R1", "R3"})
 
 
 def withdrawn(before: Payment, after: Payment) -> Revoked | None:
-    """By a decline that is new in `after`, of a payment under a mandate."""
-    if after.mandate is None:
+    """By a decline that is new in `after`, of a payment under a mandate; a card that is to be its next says nothing."""
+    if after.mandate is None or after.mandate_use is None:
         return None
     known = {a.id: a.state for a in before.attempts}
     for a in after.attempts:

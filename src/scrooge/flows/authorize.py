@@ -200,7 +200,8 @@ async def again(
     if before is not None:
         return before[0], True
     mandate = await mandates.of_payment(s, principal, p)
-    instrument = await instrument_of(s, principal, instrument_id or p.instrument or "", p.customer)
+    own = mandate.instrument if mandate else p.instrument  # Its mandate may have another card by now.
+    instrument = await instrument_of(s, principal, instrument_id or own or "", p.customer)
     instrument = mandates.paid_with(instrument, mandate)
     stored_value.check(instrument, p.currency, p.retry_until)
     with await checked(s, principal, suspected_again(p, ip, email), instrument, keyed.until) as risk:

@@ -84,7 +84,8 @@ async def tried(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
     instrument: Instrument | None = None
     try:
         mandate = await mandates.of_payment(s, principal, p)
-        instrument = await instrument_of(s, principal, p.instrument or "", p.customer)
+        paid_by = mandate.instrument if mandate else p.instrument  # It may have another card by now.
+        instrument = await instrument_of(s, principal, paid_by or "", p.customer)
         instrument = mandates.paid_with(instrument, mandate)
         with await checked(s, principal, suspected_again(p, None, None), instrument, None) as risk:
             if risk.blocks:

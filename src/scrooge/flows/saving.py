@@ -18,7 +18,7 @@ from scrooge.domain.mandate import Mandate, Revoked, Status
 from scrooge.flows import network_tokens
 from scrooge.flows.scrooge import Scrooge
 from scrooge.metrics import SAVED
-from scrooge.storage import errands, mandates, saving
+from scrooge.storage import errands, mandates, recoveries, saving
 from scrooge.storage.errands import FORGET_TOKEN, KEEP_TOKEN, Errand
 from scrooge.storage.saving import Held, Lesson
 
@@ -40,12 +40,18 @@ async def learn(s: Scrooge, payment: str, attempt: str) -> None:
         if lesson.save_for is not None:
             await network_tokens.wanted(s, connection, held)
         if lesson.mandate is not None:
-            await agreed(connection, lesson.mandate, held)
+            await (renewed if lesson.renews else agreed)(connection, lesson.mandate, held, payment)
         reach("learn.written")
     reach("learn.after")
 
 
-async def agreed(connection: Any, m: Mandate, held: Held) -> None:
+async def renewed(connection: Any, m: Mandate, held: Held, verification: str) -> None:
+    """Payments are made with this card from now on; what waits to be tried again is, at once."""
+    if not held.deleted and await mandates.renew(connection, m, verification):
+        await recoveries.card_updated(connection, m.id)
+
+
+async def agreed(connection: Any, m: Mandate, held: Held, _: str) -> None:
     """Payments may be made under it from now on, unless there is nothing left to pay with."""
     if not held.deleted:
         await mandates.write(connection, [m])

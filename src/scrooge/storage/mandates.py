@@ -1,6 +1,7 @@
 """Mandates as rows. What was agreed never changes; that it is withdrawn is written by one function of the database."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import msgspec
 from msgspec import structs
 
 from scrooge.domain.attempt import Attempt, Operation
-from scrooge.domain.mandate import ACTIVATED, USES, Mandate, Revoked, Status, Terms, Use, mandate_of
+from scrooge.domain.mandate import ACTIVATED, USES, Earlier, Mandate, Revoked, Status, Terms, Use, mandate_of
 from scrooge.domain.payment import Payment
 from scrooge.domain.withdrawal import withdrawn
 from scrooge.ids import bucket_in, hex_of, new_number
@@ -59,6 +60,19 @@ async def revoke(db: Any, several: Sequence[Mandate], why: Revoked) -> set[str]:
     return gone
 
 
+async def renew(db: Any, m: Mandate, verification: str) -> bool:
+    """Gives it the card (`m.instrument`) that a payer left behind a link, with the event of it. False: the link or the
+    mandate is over."""
+    bucket, number = key_of(m.id)
+    row = {
+        "mandate_bucket": bucket, "mandate_id": number, "merchant_id": hex_of(m.merchant), "livemode": m.livemode,
+        "customer": m.customer, "instrument_id": hex_of(m.instrument),
+        "connector_account_id": uuid_of(m.connector_account), "network_transaction_id": m.network_transaction_id,
+        "verification_id": hex_of(verification), "event_id": f"{new_number(bucket):032x}", "content": content_of(m),
+    }  # fmt: skip
+    return bool(await run(db, Q["renew"], encoded([row])))
+
+
 def row_of(m: Mandate) -> dict[str, Any]:
     bucket, number = key_of(m.id)
     return {
@@ -85,7 +99,7 @@ def agreed(row: Any) -> Mandate | None:
     if row["save_for"] is None or row["initiator"] != "customer":
         return None
     return Mandate(
-        id=mandate_of(public("pay", row["id"]) or ""),
+        id=public("man", row["mandate_id"]) or mandate_of(public("pay", row["id"]) or ""),
         merchant=public("mer", row["merchant_id"]) or "",
         livemode=row["livemode"],
         caller=public("clr", row["caller_id"]) or "",
@@ -125,7 +139,15 @@ def mandate_of_row(row: Any) -> Mandate:
         consent_at=microseconds(row["consent_at"]) or 0,
         revoked=revoked,
         version=row["version"],
+        earlier=tuple(map(earlier_of, msgspec.json.decode(row["earlier"]) if row["earlier"] else ())),
     )
+
+
+def earlier_of(row: Any) -> Earlier:
+    return Earlier(
+        public("ins", row["instrument_id"]) or "", public("ver", row["verification_id"]) or "",
+        microseconds(datetime.fromisoformat(row["until"])) or 0,
+    )  # fmt: skip
 
 
 def wanted_rows(p: Payment, a: Attempt) -> list[dict[str, Any]]:

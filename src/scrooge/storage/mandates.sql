@@ -43,5 +43,8 @@ WITH input AS (
 )
 SELECT id FROM written;
 
+-- renew :many
+SELECT renew_mandates AS id FROM renew_mandates($1::jsonb);
+
 -- revoke :many
 SELECT revoke_mandates AS id FROM revoke_mandates($1::jsonb);

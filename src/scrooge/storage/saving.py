@@ -26,6 +26,7 @@ class Lesson(Struct, frozen=True):
     psp_customer: str | None
     network_transaction_id: str | None
     mandate: Mandate | None = None  # which the payer agreed to
+    renews: bool = False  # with another card for one that is there
 
 
 class Held(Struct, frozen=True):
@@ -73,6 +74,7 @@ async def take(connection: Any, payment: str, attempt: str) -> Lesson | None:
         row["psp_customer"],
         row["network_transaction_id"],
         mandate,
+        about["mandate_id"] is not None,
     )
 
 

@@ -9,7 +9,7 @@ UPDATE attempts SET teaches = NULL
 RETURNING connector_account_id, psp_token, psp_customer, network_transaction_id;
 
 -- teaches :one
-SELECT a.teaches, p.id, p.save_for, p.save_terms, p.initiator, p.merchant_id, p.caller_id, p.livemode, p.customer, p.created_at
+SELECT a.teaches, p.id, p.mandate_id, p.save_for, p.save_terms, p.initiator, p.merchant_id, p.caller_id, p.livemode, p.customer, p.created_at
   FROM attempts a JOIN payments p ON p.bucket = a.bucket AND p.id = a.payment_id
  WHERE a.bucket = $1 AND a.payment_id = $2 AND a.id = $3;
 

@@ -1,5 +1,7 @@
 """Seals the credentials of connector accounts, so that a copy of the database gives nobody a PSP's key."""
 
+import hashlib
+import hmac
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,6 +25,11 @@ class Sealer:
         except ValueError:
             raise SettingsError("SCROOGE_CREDENTIALS_KEY must hold Fernet keys (44 base64 characters)") from None
         self.secrets_dir = secrets_dir
+        self.keys = [hashlib.blake2b(key.strip().encode(), person=b"scrooge-digests").digest() for key in keys]
+
+    def digests(self, text: str) -> list[bytes]:
+        """A name for a secret that tells nobody what it is: under the newest key, then under each older one."""
+        return [hmac.digest(key, text.encode(), "sha256") for key in self.keys]
 
     def __repr__(self) -> str:
         return "Sealer()"

@@ -33,6 +33,7 @@ def create_app(v: Vault) -> ASGIApp:
             Route(one, door("instrument_read", instruments.read), methods=["GET"]),
             Route(one, door("delete", instruments.delete), methods=["DELETE"]),
             Route("/v1/capture-sessions", door("session", sessions.create), methods=["POST"]),
+            Route("/v1/core/capture-sessions", door("core_session", sessions.create_for_core), methods=["POST"]),
             Route("/v1/capture-sessions/{token}/card", door("session_card", sessions.take), methods=["POST"]),
             Route("/form/{token}", door("form", sessions.show), methods=["GET"]),
             Route("/scrooge.js", sessions.script, methods=["GET"]),

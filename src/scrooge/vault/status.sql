@@ -13,5 +13,5 @@ SELECT (SELECT count(*) FROM security_codes WHERE expires_at > now() AND sealed 
        pg_database_size(current_database()) AS database_bytes,
        (SELECT count(*) FROM idempotency_keys) AS idempotency_keys,
        (SELECT count(*) FROM service_tokens) AS service_tokens,
-       (SELECT count(*) FROM vault_keys WHERE revoked_at IS NULL) AS vault_keys,
+       (SELECT count(*) FROM vault_keys WHERE revoked_at IS NULL AND id <> '00000000-0000-0000-0000-000000000000') AS vault_keys,
        now() AS at;

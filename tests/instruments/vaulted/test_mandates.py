@@ -68,9 +68,9 @@ async def test_without_that_name_no_other_psp_is_asked_and_the_reason_is_told(
     s: Scrooge, who: Principal, card: str, adyen: ConnectorAccount, stripe: ConnectorAccount, sql: asyncpg.Connection
 ):
     m = await agreed(s, who, card, adyen)
-    await sql.execute("ALTER TABLE mandates DISABLE TRIGGER append_only")
+    await sql.execute("ALTER TABLE mandates DISABLE TRIGGER USER")
     await sql.execute("UPDATE mandates SET network_transaction_id = NULL WHERE id = $1", hex_of(m.id))
-    await sql.execute("ALTER TABLE mandates ENABLE TRIGGER append_only")
+    await sql.execute("ALTER TABLE mandates ENABLE TRIGGER USER")
     await sql.execute("UPDATE instruments SET network_transaction_id = NULL WHERE id = $1", hex_of(card))
     p = await pay(s, who, "", mandate=m.id, connector_account=stripe.id)
     assert p.failure is not None

@@ -22,14 +22,15 @@ from scrooge.errors import (
     OriginRefused,
     PanRefused,
     Problem,
+    ServiceTokenRefused,
     SessionExhausted,
     SessionExpired,
     SessionUsed,
 )
-from scrooge.ids import new_id
+from scrooge.ids import encode, new_id, number_of
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import instant, microseconds, public
-from scrooge.vault.doors import Call, json_answer
+from scrooge.vault.doors import Call, first_use, json_answer
 from scrooge.vault.form import page
 from scrooge.vault.instruments import CardGiven, Text, Wish, shown, tokenize
 from scrooge.vault.writer import Session
@@ -38,8 +39,10 @@ Q = load(Path(__file__).with_suffix(".sql"))
 BODY_MAX = 4096
 # Before a session's id, the key its card is kept under. No caller's own key begins so: those are ASCII.
 KEY = "§ "
+CORE_KEY = encode("key", 0)  # on which the core's sessions hang: nobody has it
 # As browsers write one. It goes into a header, so nothing else passes.
 ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
+Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 # What a payer reads in place of the form.
@@ -67,27 +70,52 @@ class TakeCard(Struct, forbid_unknown_fields=True):
     attempt: Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[0-9a-zA-Z_-]+$")] | None = None
 
 
+class CreateCoreSession(CreateSession, forbid_unknown_fields=True, kw_only=True):
+    """For a page of the core's own; whose payer it is, the core says."""
+
+    merchant: Word
+    live: bool
+
+
 async def create(call: Call) -> Response:
     """For a merchant's server."""
     caller = await call.merchant("sessions")
     body = call.json(CreateSession)
+    return json_answer(201, await begun(call, body, caller.key_id, caller.merchant, caller.livemode))
+
+
+async def create_for_core(call: Call) -> Response:
+    """For the core, whose page says with it which script shows the form."""
+    claims = call.core()
+    body = call.json(CreateCoreSession)
+    number_of(body.merchant, "mer")
+    if not await first_use(call, claims):
+        raise ServiceTokenRefused("this token was used before")
+    document = await begun(call, body, CORE_KEY, body.merchant, body.live)
+    piece, _ = page.PIECES["scrooge.js"]
+    script = {"url": f"{call.v.settings.base()}/scrooge.js", "integrity": piece.integrity}
+    return json_answer(201, document | {"script": script})
+
+
+async def begun(call: Call, body: CreateSession, key: str, merchant: str, live: bool) -> dict[str, Any]:
+    """The session, which begins with this. Raises InvalidField, PanRefused."""
     if holds_card_number(body.customer):
         raise PanRefused("'customer' looks like a card number", param="customer")
-    origin = checked_origin(body.origin, caller.livemode)
+    origin = checked_origin(body.origin, live)
     token = secrets.token_urlsafe(32)
     call.object = new_id("cse", 0)
     row = await call.v.writer.sessions.put(
         Session(
-            digest=digest_of(token), id=call.object, vault_key=caller.key_id, merchant=caller.merchant,
-            livemode=caller.livemode, customer=body.customer, origin=origin, security_code=body.security_code,
-            seconds=body.ttl_seconds, act=call.act("session", origin=origin, live=caller.livemode),
+            digest=digest_of(token), id=call.object, vault_key=key, merchant=merchant,
+            livemode=live, customer=body.customer, origin=origin, security_code=body.security_code,
+            seconds=body.ttl_seconds, act=call.act("session", origin=origin, live=live),
         )
     )  # fmt: skip
     assert row is not None
-    document = {
+    return {
         "id": call.object,
         "object": "capture_session",
-        "livemode": caller.livemode,
+        "livemode": live,
         "customer": body.customer,
         "origin": origin,
         "security_code": body.security_code,
@@ -96,7 +124,6 @@ async def create(call: Call) -> Response:
         "created_at": instant(microseconds(row["created_at"]) or 0),
         "expires_at": instant(microseconds(row["expires_at"]) or 0),
     }
-    return json_answer(201, document)
 
 
 def checked_origin(text: str, live: bool) -> str:
