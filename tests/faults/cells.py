@@ -9,7 +9,18 @@ from msgspec import Struct
 from scrooge import crash
 from scrooge.sandbox.faults import KINDS
 
-OPERATIONS = ("authorize", "sale", "capture", "void", "refund", "increment", "continuation", "cascade", "fresh")
+OPERATIONS = (
+    "authorize",
+    "sale",
+    "capture",
+    "void",
+    "refund",
+    "increment",
+    "verify",
+    "continuation",
+    "cascade",
+    "fresh",
+)
 BEHAVIORS = ("normal", "decline", "challenge", *KINDS)
 CLIENTS = ("waits", "retries", "copies", "gives_up", "new_key")
 CONNECTORS = ("stripe", "adyen")
@@ -58,14 +69,14 @@ NOWHERE = "a card that one PSP declines, the other declines"
 # (dimension, values), (dimension, values): why such a cell cannot be.
 IMPOSSIBLE = (
     ({"point": {"record.before", "record.after"}, "operation": {"continuation"}}, "it is recorded at continue.*"),
-    ({"point": {"record.written"}, "operation": {"authorize", "sale", "cascade", "continuation"}},
+    ({"point": {"record.written"}, "operation": {"authorize", "sale", "verify", "cascade", "continuation"}},
      "recorded by one statement, or at continue.*"),
     ({"point": {"cascade.before", "cascade.after"}, "operation": set(OPERATIONS) - {"cascade"}}, "only a cascade does"),
     ({"point": {"continue.before", "continue.after"}, "operation": set(OPERATIONS) - {"continuation"}},
      "only a continuation does"),
     ({"point": set(RETURNS), "behavior": set(BEHAVIORS) - {"broken_idempotency"}},
      "only what a PSP took twice goes back"),
-    ({"point": set(RETURNS), "operation": {*MODIFICATIONS, "continuation"}}, "no PSP here does that twice"),
+    ({"point": set(RETURNS), "operation": {*MODIFICATIONS, "verify", "continuation"}}, "no PSP here does that twice"),
     ({"operation": {"void"}, "behavior": {"decline"}}, "no PSP here declines a void of an open authorization"),
     ({"operation": MODIFICATIONS, "behavior": {"challenge"}}, "no payer takes part"),
     ({"operation": {"capture"}, "behavior": {"decline"}, "connector": {"stripe"}},

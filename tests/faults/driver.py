@@ -90,6 +90,9 @@ async def prepared(lane: Lane, cell: Cell, reference: str) -> Order:
             "capture": "manual" if operation == "authorize" else "automatic", "return_url": "https://shop.example/r",
         }  # fmt: skip
         return Order(cell, reference, "/v1/payments", body)
+    if operation == "verify":
+        checked = {"reference": reference, "currency": "EUR", "return_url": "https://shop.example/r", **there(cell)}
+        return Order(cell, reference, verifications_of(await payer(lane, cell)), checked)
     first = {
         "capture": CAPTURE_FAILS if cell.behavior == "decline" else TOKENS,
         "void": TOKENS,
@@ -114,6 +117,10 @@ async def prepared(lane: Lane, cell: Cell, reference: str) -> Order:
     if operation == "continuation":
         order.page = p["next_action"]["url"]
     return order
+
+
+def verifications_of(instrument: str) -> str:
+    return f"/v1/instruments/{instrument}/verifications"
 
 
 # --- the caller -------------------------------------------------------------------------------

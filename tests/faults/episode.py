@@ -12,7 +12,7 @@ from scrooge.postgres.rows import public
 from scrooge.sandbox.faults import KINDS
 from tests.faults import oracle
 from tests.faults.cells import RETURNS, VAULT, Cell, by_worker
-from tests.faults.driver import Order, drive, payer, prepared
+from tests.faults.driver import Order, drive, payer, prepared, verifications_of
 from tests.faults.lane import Lane
 from tests.faults.processes import Life
 
@@ -151,7 +151,11 @@ class Episode:
         life = await self.lane.begin("vault", SCROOGE_CRASH_POINT=point)
         if cell.card == "coded":
             for order in orders:
-                order.body["instrument"] = await payer(self.lane, cell)
+                card = await payer(self.lane, cell)
+                if cell.operation == "verify":
+                    order.path = verifications_of(card)
+                else:
+                    order.body["instrument"] = card
         return life
 
     async def in_worker(self, cell: Cell, orders: list[Order]) -> bool:

@@ -76,17 +76,17 @@ async def promises(lane: Lane, orders: list[Order]) -> list[str]:
 
 async def broken(lane: Lane, order: Order, said: Said) -> list[str]:
     told = said.document
-    payment = (
-        told["payment"] if told["object"] == "refund" else told["payment"]["id"] if "payment" in told else told["id"]
-    )
+    within = told.get("payment", told["id"])
+    payment = within if isinstance(within, str) else within["id"]
     status, p = await lane.get(f"/v1/payments/{payment}?expand=attempts")
     if status != 200:
         return [f"{order.reference}: answered {said.status}, and is gone: {p}"]
     if told["object"] != "payment":
         [now] = [a for a in p["attempts"] if a["id"] == told["attempt"]]
         late = order.cell.behavior == "decline"  # A capture or a refund that fails later is no broken promise.
-        if told["status"] == "succeeded" and now["status"] != "approved" and not late:
-            return [f"{order.reference}: answered succeeded, now {now['status']}"]
+        good = told["status"] in {"succeeded", "verified"}
+        if good and now["status"] != "approved" and not late:
+            return [f"{order.reference}: answered {told['status']}, now {now['status']}"]
         return []
     if told["outcome_certainty"] == "unknown" or told["status"] not in HOLDS:
         return []
