@@ -76,6 +76,40 @@ async def test_a_hundred_records_at_once_take_a_few_commits(w: Writer, caller: t
     assert all([await payments.read(w.db, item[0].id) for item in items])
 
 
+async def test_what_wants_company_is_written_with_it(w: Writer, caller: tuple[str, str]):
+    patient, items, before = w.patient(), [made(caller) for _ in range(6)], commits("record")
+    patient.company = 6
+    began = [asyncio.create_task(patient.create(items[0]))]
+    for item in items[1:]:
+        await asyncio.sleep(0)  # Others of this process would have begun by now.
+        began.append(asyncio.create_task(patient.create(item)))
+    assert await asyncio.gather(*began) == [True] * 6
+    assert commits("record") - before == 1
+
+
+async def test_who_finds_no_company_goes_alone(w: Writer, caller: tuple[str, str]):
+    patient, item = w.patient(), made(caller)
+    patient.company = 100
+    assert await patient.create(item)
+    assert await patient.save(approved(item[0]))
+
+
+async def test_who_cannot_wait_takes_along_who_can(w: Writer, caller: tuple[str, str], monkeypatch):
+    monkeypatch.setattr(lane, "COMPANY_SECONDS", 3600.0)
+    patient = w.patient()
+    patient.company = 100
+    waiting = [asyncio.create_task(patient.create(made(caller))) for _ in range(3)]
+    await asyncio.sleep(0)
+    before = commits("record")
+    assert await w.create(made(caller))
+    assert await asyncio.gather(*waiting) == [True] * 3
+    assert commits("record") - before == 1
+    more = [asyncio.create_task(patient.create(made(caller))) for _ in range(130)]
+    assert await asyncio.gather(*more[:128]) == [True] * 128
+    assert await w.create(made(caller))
+    assert await asyncio.gather(*more) == [True] * 130
+
+
 async def test_of_a_hundred_copies_in_one_batch_one_is_made(w: Writer, caller: tuple[str, str]):
     copies = [made(caller, "the-same", "the-same") for _ in range(100)]
     told = await asyncio.gather(*map(w.create, copies))

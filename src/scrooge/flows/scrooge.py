@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -54,6 +55,12 @@ class Scrooge:
         self.routing.beside.append(self.risk.active.read)
         self.bins: Bins = no_table
         self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def patient(self) -> "Scrooge":
+        """The same for payments that nobody waits for: what they write waits a little for company."""
+        found = copy(self)
+        found.writer = self.writer.patient()
+        return found
 
     def turn(self, payment_id: str) -> asyncio.Lock:
         """One change of a payment at a time within this process: waiting here holds no database connection."""

@@ -1,6 +1,7 @@
 """Requests that meet: what comes while a statement is in flight goes together with the next one.
 
-Nothing waits when nothing is in flight, each caller hears of its own item alone, and a batch that fails is tried
+Nothing waits when nothing is in flight, unless whoever brings it would rather have company: a hundred rows in one
+statement cost a third of what ten cost each. Each caller hears of its own item alone, and a batch that fails is tried
 one by one.
 """
 
@@ -20,6 +21,7 @@ from scrooge.postgres.database import Database
 log = structlog.get_logger()
 BATCH_MAX = 128  # larger ones gained nothing and make everybody in them wait
 WAITING_MAX = 2048
+COMPANY_SECONDS = 0.1  # that whoever wants company waits for it
 RUN_SECONDS = 10.0  # a commit that takes longer waits for a standby that is gone
 # These are nobody's fault, or everybody's. Any other error one item alone may have caused (a PSP's reply that no row
 # takes), and the others of its batch must not suffer.
@@ -75,28 +77,48 @@ class Lane(Generic[Item, Result]):
     ) -> None:
         self.name, self.db, self.run, self.name_of, self.shared = name, db, run, name_of, shared
         self.waiting: deque[tuple[Item, asyncio.Future[Result | None]]] = deque()
+        self.enough = BATCH_MAX  # so many wait for nothing more: the least that any of them asks for
         self.task: asyncio.Task[None] | None = None
+        self.alarm: asyncio.TimerHandle | None = None
         self.batched = BATCHED.labels(name)
 
-    async def put(self, item: Item) -> Result | None:
+    async def put(self, item: Item, company: int = 1) -> Result | None:
         """The item's result; None when `run` has none for it. Raises DatabaseUnavailable, and what the item broke.
 
+        `company`: how many had better be in its statement, for which it waits a little; as long as all the others do.
         A caller that gives up does not take its item out of the batch it is in.
         """
         if len(self.waiting) >= WAITING_MAX:
             raise DatabaseUnavailable("too much is waiting for the database")
         future: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
         self.waiting.append((item, future))
+        self.enough = min(self.enough, company)
         if self.task is None:
-            self.task = asyncio.create_task(self.drain())
+            self.stir()
         return await future
+
+    def stir(self) -> None:
+        """Begins, or waits for company."""
+        if len(self.waiting) >= self.enough:
+            self.begin()
+        elif self.waiting and self.alarm is None:
+            self.alarm = asyncio.get_running_loop().call_later(COMPANY_SECONDS, self.begin)
+
+    def begin(self) -> None:
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
+        if self.task is None and self.waiting:
+            self.task = asyncio.create_task(self.drain())
 
     async def drain(self) -> None:
         try:
-            while self.waiting:
+            await self.flush(self.next_batch())
+            while len(self.waiting) >= self.enough:
                 await self.flush(self.next_batch())
         finally:
-            self.task = asyncio.create_task(self.drain()) if self.waiting else None
+            self.task = None
+            self.stir()
 
     def next_batch(self) -> dict[Any, Entry[Item, Result]]:
         batch: dict[Any, Entry[Item, Result]] = {}
@@ -106,6 +128,7 @@ class Lane(Generic[Item, Result]):
                 break
             item, future = self.waiting.popleft()
             batch.setdefault(name, Entry(item, [])).futures.append(future)
+        self.enough = 1 if self.waiting else BATCH_MAX
         return batch
 
     async def flush(self, batch: dict[Any, Entry[Item, Result]]) -> None:

@@ -8,6 +8,7 @@ Under READ COMMITTED PostgreSQL would check that row again within the statement,
 that with partitions to be chosen at run time: the whole server, and with it everybody's sessions.
 """
 
+from copy import copy
 from typing import Any, Literal
 
 import asyncpg
@@ -27,9 +28,13 @@ class Writer:
     """The two lanes of a process."""
 
     def __init__(self, db: Database, repeatable: Database) -> None:
-        self.db, self.repeatable = db, repeatable
+        self.db, self.repeatable, self.company = db, repeatable, 1
         self.records: Lane[Made, Told] = Lane("record", db, record, lambda made: made[0].id)
         self.applies: Lane[Change, Told] = Lane("apply", repeatable, apply, lambda change: change.after.id)
+
+    def patient(self) -> "Writer":
+        """The same lanes for payments that nobody waits for; `company` is how many had better go together."""
+        return copy(self)
 
     async def create(self, made: Made) -> bool:
         """Records a new payment with its first attempt; False: its key or reference is taken, or is being taken.
@@ -37,7 +42,7 @@ class Writer:
         Raises ReattemptRefused, having recorded nothing.
         """
         try:
-            return written(await self.records.put(made))
+            return written(await self.records.put(made, self.company))
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             return False
 
@@ -47,7 +52,7 @@ class Writer:
         Raises ReattemptRefused, having written nothing, when the change has a new attempt.
         """
         try:
-            return written(await self.applies.put(change))
+            return written(await self.applies.put(change, self.company))
         except (asyncpg.LockNotAvailableError, asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
             return False
 

@@ -37,6 +37,7 @@ TICK_SECONDS, KEEP_SECONDS = 0.02, 0.25
 COUNTED_SECONDS = 1.5  # between two counts of a chunk that is under way
 FIRST, MOST = 32, 512  # lines in the air: until an account is known, and ever
 SHARE = 0.75  # of an account's slots: the others are for whoever does not wait for a batch
+STAGES = 3  # of a line's way: recorded, asked, applied; each has its part of those in the air
 RECENT = 64  # endings that say which accounts the batch goes to
 DOWN_SECONDS = 10.0  # nobody takes a payment for so long: that is an alarm
 WAIT_MOST = 0.05  # in line for a turn or a slot; longer, and another line goes first
@@ -56,7 +57,7 @@ class Run:
     """`see` tells it every half second that the batch still runs; without that it ends by itself."""
 
     def __init__(self, s: Scrooge, worker: UUID, batch: Batch, merchant: str) -> None:
-        self.s, self.worker, self.batch = s, worker, batch
+        self.s, self.worker, self.batch = s.patient(), worker, batch
         self.who = Principal("", batch.merchant, merchant, batch.caller, "", frozenset(), batch.livemode)
         pacing = batch.pacing
         self.pacer = Pacer(
@@ -144,7 +145,9 @@ class Run:
 
     def begin(self) -> None:
         """As many hands as there is room for, each of which takes line after line."""
-        wanted = min(self.room() - len(self.air), self.ready_count())
+        room = self.room()
+        self.s.writer.company = max(1, room // STAGES)
+        wanted = min(room - len(self.air), self.ready_count())
         if self.pacer.all is not None:
             wanted = min(wanted, 1 + int(self.pacer.all.rate * TICK_SECONDS))
         for _ in range(wanted):
