@@ -1,13 +1,16 @@
 """Step 2 of the one road: asking a PSP. Nothing else calls one."""
 
+from functools import lru_cache
+
 import structlog
 from msgspec import structs
+from prometheus_client import Counter, Histogram
 
 from scrooge.connectors.connector import Command, Endpoint, Request, Wire
 from scrooge.connectors.limits import Lane, Slot
 from scrooge.connectors.send import Answer, send
 from scrooge.crash import ON_ITS_WAY, reach
-from scrooge.domain.attempt import Attempt
+from scrooge.domain.attempt import Attempt, Operation
 from scrooge.domain.outcome import ActionRequired, Outcome, Unknown, name_of
 from scrooge.domain.payment import Payment
 from scrooge.errors import NotFound, Problem, PspOverloaded, PspUnavailable, SettingsError
@@ -123,10 +126,17 @@ async def provider_of(s: Scrooge, request: Request) -> Wire | None:
         return None
 
 
+@lru_cache(maxsize=1024)
+def counters(connector: str, operation: Operation, kind: str) -> tuple[Counter, Histogram]:
+    """Looked up by their labels once."""
+    return ATTEMPTS.labels(connector, operation, kind), PSP_SECONDS.labels(connector, operation)
+
+
 def note(p: Payment, a: Attempt, name: str, answer: Answer, first: bool) -> None:
     kind = name_of(answer.outcome)
-    ATTEMPTS.labels(name, a.operation, kind).inc()
-    PSP_SECONDS.labels(name, a.operation).observe(answer.seconds)
+    answers, seconds = counters(name, a.operation, kind)
+    answers.inc()
+    seconds.observe(answer.seconds)
     log.info(
         "psp_answered",
         payment=p.id,

@@ -7,8 +7,7 @@ import asyncio
 import random
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import TypeVar
 
 import structlog
@@ -97,14 +96,9 @@ class Learning:
             if knowledge is not None:
                 note(knowledge, decision, scorer, facts)
 
-    @contextmanager
-    def listening(self, p: Payment, a: Attempt, first: bool) -> Iterator["Ear"]:
+    def listening(self, p: Payment, a: Attempt, first: bool) -> "Ear":
         """While the PSP is asked for an authorization for the first time: silence is noticed before it ends."""
-        ear = Ear(self, p, a, first and a.operation is Operation.AUTHORIZE)
-        try:
-            yield ear
-        finally:
-            ear.close()
+        return Ear(self, p, a, first and a.operation is Operation.AUTHORIZE)
 
     # --- and ends ----------------------------------------------------------------------------
 
@@ -213,18 +207,30 @@ class Ear:
                 health = self.learning.of(self.p.merchant, self.p.livemode).health
                 health.took(self.a.connector_account, answer.seconds)
 
-    def close(self) -> None:
+    def __enter__(self) -> "Ear":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self.timer is not None:
             self.timer.cancel()
 
 
-@contextmanager
-def spared(payment: str) -> Iterator[None]:
+class spared:  # noqa: N801 - it reads as a verb
     """The payment, from what goes wrong in learning: the PSP is about to be asked, or was."""
-    try:
-        yield
-    except Exception as error:
-        log.error("lesson_lost", payment=payment, error=type(error).__name__, exc_info=True)
+
+    __slots__ = ("payment",)
+
+    def __init__(self, payment: str) -> None:
+        self.payment = payment
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        log.error("lesson_lost", payment=self.payment, error=type(error).__name__, exc_info=True)
+        return True
 
 
 def remember(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:

@@ -77,7 +77,7 @@ def paid_with(instrument: Instrument, m: Mandate | None) -> Instrument:
 
 async def known(s: Scrooge, mandate_id: str) -> Mandate | None:
     """As it is now, whoever it belongs to: from its row, else from the payment with which the payer agreed."""
-    found = await s.reader.mandates.put(mandate_id)
+    found = await s.reader.mandate(mandate_id)
     if found is not None:
         return found
     p = await payments.read(s.db, consent_of(mandate_id))

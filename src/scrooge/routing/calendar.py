@@ -1,7 +1,7 @@
 """Days and hours where the issuer is, out of Unix microseconds. It never asks what time it is."""
 
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -57,10 +57,17 @@ def day_starts(day: str) -> int:
 
 def period(name: str, at: int) -> tuple[str, float]:
     """The day, month, quarter or year in UTC that `at` is in, and how much of it is over, from 0 to 1."""
-    here = moment(at, UTC)
-    today, year = at % DAY / DAY, f"{here.year:04}"
+    shown, over, days = period_of_day(name, at // DAY)
+    return shown, (over + at % DAY / DAY) / days
+
+
+@lru_cache(maxsize=256)
+def period_of_day(name: str, day: int) -> tuple[str, int, int]:
+    """The period that a day (since 1970) is in, how many of its days are over then, and how many it has."""
+    here = date(1970, 1, 1) + timedelta(days=day)
+    year = f"{here.year:04}"
     if name == "day":
-        return f"{year}-{here.month:02}-{here.day:02}", today
+        return f"{year}-{here.month:02}-{here.day:02}", 0, 1
     if name == "month":
         shown = f"{year}-{here.month:02}"
         first, after = date(here.year, here.month, 1), next_month(here.year, here.month)
@@ -69,7 +76,7 @@ def period(name: str, at: int) -> tuple[str, float]:
         first, after, shown = date(here.year, 3 * n + 1, 1), next_month(here.year, 3 * n + 3), f"{year}-Q{n + 1}"
     else:
         first, after, shown = date(here.year, 1, 1), date(here.year + 1, 1, 1), year
-    return shown, ((here.date() - first).days + today) / (after - first).days
+    return shown, (here - first).days, (after - first).days
 
 
 def next_month(year: int, month: int) -> date:

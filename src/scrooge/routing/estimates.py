@@ -111,6 +111,7 @@ class Effect:
 
 
 NOTHING: dict[str, Effect] = {}
+Node = tuple[str, Key, Effect]
 
 
 class Estimates:
@@ -174,17 +175,28 @@ class Estimates:
                 shown[" ".join(filter(None, (owner or "all accounts", *key)))] = self.effect(owner, key, tick).mean
         return shown
 
-    def learn(self, facts: Facts, account: str, lesson: Lesson, at: int) -> None:
+    def nodes(self, facts: Facts, account: str, at: int) -> list[Node]:
+        """What a payment at an account is about: effects of their owners, those that all share and the account's."""
+        tick = at // self.tick_length
+        return [(o, key, self.effect(o, key, tick)) for key in levels(facts) for o in ("", account)]
+
+    def expected(self, nodes: Sequence[Node]) -> float:
+        return expit(self.start + sum([effect.mean for _, _, effect in nodes]))
+
+    def learn(self, facts: Facts, account: str, lesson: Lesson, at: int, nodes: Sequence[Node] | None = None) -> None:
+        """`nodes`: as they were read at this moment, where they were."""
         if lesson.weight <= 0.0:
             return
-        tick = at // self.tick_length
-        nodes = [(o, key, self.effect(o, key, tick)) for key in levels(facts) for o in ("", account)]
-        odds = self.start + sum(effect.mean for _, _, effect in nodes)
+        nodes = nodes or self.nodes(facts, account, at)
+        odds, doubt, squares = self.start, 0.0, 0.0
+        for _, _, effect in nodes:
+            odds += effect.mean
+            doubt += effect.variance
+            squares += effect.variance * effect.variance
         p = expit(max(-FURTHEST, min(FURTHEST, odds)))
         information = max(SURELY, p * (1.0 - p)) * lesson.weight
-        doubt = sum(effect.variance for _, _, effect in nodes)
         spread = 1.0 / information + doubt
-        together = doubt * doubt / sum(effect.variance * effect.variance for _, _, effect in nodes)
+        together = doubt * doubt / squares
         surprise = (float(lesson.approved) - p) * lesson.weight / information
         for owner, key, effect in nodes:
             gain = effect.variance / spread
@@ -193,25 +205,29 @@ class Estimates:
             # times too large as there are effects alike, and old outcomes would be forgotten that much faster.
             more = before * gain / (1.0 - gain) * together
             pull = (before + more) * (effect.mean + gain * surprise) - before * effect.mean
-            self.effects.setdefault(key, {})[owner] = effect
+            if key not in self.effects:
+                self.effects[key] = {}
+            self.effects[key][owner] = effect
             self.add(owner, key, effect, more, pull, lesson.weight, at)
 
     def add(self, owner: str, key: Key, effect: Effect, precision: float, pull: float, events: float, at: int) -> None:
         """To what is known, and to what others have not heard of yet."""
-        ended = self.per_event * events
-        fade = math.exp(min(0.0, (effect.at - at) * self.rate) - ended)
+        last, ended = effect.at, self.per_event * events
+        fade = math.exp((last - at) * self.rate - ended if last < at else -ended)
         effect.precision = effect.precision * fade + precision
         effect.pull = effect.pull * fade + pull
-        effect.at, effect.tick = max(effect.at, at), -1
+        effect.at, effect.tick = last if last > at else at, -1
         news = self.news.get((owner, key))
         if news is None:
             self.news[owner, key] = [events, precision, pull, at]
             return
-        fade = math.exp(min(0.0, (news[3] - at) * self.rate) - ended)
+        if news[3] != last:
+            last = news[3]
+            fade = math.exp((last - at) * self.rate - ended if last < at else -ended)
         news[0] += events
         news[1] = news[1] * fade + precision
         news[2] = news[2] * fade + pull
-        news[3] = max(news[3], at)
+        news[3] = last if last > at else at
 
     def export(self) -> list[Delta]:
         """What was learned since the last export; it is the caller's to keep from now on."""

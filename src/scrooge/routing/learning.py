@@ -37,8 +37,8 @@ def learn(
     if seconds is not None and heard is not Heard.LATE:
         health.took(account, seconds)
     unwell = health.trouble(account, facts) is not None
-    expected = estimates.estimate(facts, account, at).approval
-    began = health.learn(facts, account, heard, taught, expected, at)
+    nodes = estimates.nodes(facts, account, at)
+    began = health.learn(facts, account, heard, taught, estimates.expected(nodes), at)
     if not unwell:
-        estimates.learn(facts, account, taught, at)
+        estimates.learn(facts, account, taught, at, nodes)
     return began

@@ -128,6 +128,10 @@ class Reader:
             self.recent.popitem(last=False)
         return found
 
+    async def mandate(self, mandate_id: str) -> Mandate | None:
+        """From its row. Raises MalformedId."""
+        return await self.mandates.put(mandate_id)
+
 
 async def read(db: Any, ids: list[str]) -> dict[str, Instrument]:
     keys = [key_of(i) for i in ids]

@@ -8,18 +8,19 @@ import asyncio
 import heapq
 import time
 from collections import deque
-from collections.abc import Sequence
 from itertools import count
 from uuid import UUID
 
 import structlog
 from msgspec import Struct
 
-from scrooge.connectors.limits import LEAST_SECONDS, Slot
+from scrooge.connectors.limits import LEAST_SECONDS
 from scrooge.crash import reach
 from scrooge.errors import DatabaseUnavailable, PspOverloaded, PspUnavailable
+from scrooge.flows.batches.ahead import Ahead
 from scrooge.flows.batches.line import Later, asked_at, known, sent
 from scrooge.flows.batches.settle import told
+from scrooge.flows.batches.turn import Turn
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.metrics import BATCH_LINES
 from scrooge.routing.pacing import Pacer, Pacing
@@ -27,7 +28,6 @@ from scrooge.storage import chunks
 from scrooge.storage.batches import Batch
 from scrooge.storage.chunks import LINES, Chunk, End, Line, Standing
 from scrooge.storage.directory import Principal
-from scrooge.storage.instruments import Instrument
 
 log = structlog.get_logger()
 LEASE_SECONDS = 30.0
@@ -40,7 +40,6 @@ SHARE = 0.75  # of an account's slots: the others are for whoever does not wait 
 STAGES = 3  # of a line's way: recorded, asked, applied; each has its part of those in the air
 RECENT = 64  # endings that say which accounts the batch goes to
 DOWN_SECONDS = 10.0  # nobody takes a payment for so long: that is an alarm
-WAIT_MOST = 0.05  # in line for a turn or a slot; longer, and another line goes first
 
 
 class Hand(Struct):
@@ -58,6 +57,7 @@ class Run:
 
     def __init__(self, s: Scrooge, worker: UUID, batch: Batch, merchant: str) -> None:
         self.s, self.worker, self.batch = s.patient(), worker, batch
+        self.s.reader = self.ahead = Ahead(s.reader)
         self.who = Principal("", batch.merchant, merchant, batch.caller, "", frozenset(), batch.livemode)
         pacing = batch.pacing
         self.pacer = Pacer(
@@ -135,6 +135,7 @@ class Run:
         reach("batch.claimed")
         lines = await chunks.lines(self.s.db, chunk)
         before = await known(self.s.db, self.batch, lines)
+        await self.ahead.read(self.s.db, [line.mandate for line in lines if line.number not in before])
         hand = self.hands[chunk.number] = Hand(chunk, len(lines), asked + LEASE_SECONDS - RENEWED_SECONDS, [])
         for line in lines:
             end = before.get(line.number)
@@ -197,7 +198,7 @@ class Run:
         return None
 
     async def one(self, hand: Hand, line: Line, paced: bool) -> None:
-        turn = Turn(self, paced)
+        turn = Turn(self.pacer, self.s.limits, self.going, paced)
         try:
             done = await sent(self.s, self.who, self.batch, line, hand.until, turn.first)
         except Later as later:
@@ -276,26 +277,3 @@ class Run:
                 await chunks.let_go(self.s.db, hand.chunk)
         except DatabaseUnavailable as error:  # Its lease will end.
             log.warning("batch_not_kept", batch=self.batch.id, reason=error.detail)
-
-
-class Turn:
-    """Of one line: waits for its turn at the account and BIN, and for a slot, unless that takes long."""
-
-    def __init__(self, run: Run, paced: bool) -> None:
-        self.run, self.paced = run, paced
-
-    async def first(
-        self, instrument: Instrument, accounts: Sequence[str], until: float | None
-    ) -> tuple[Slot, str, tuple[str, ...]]:
-        """Raises Later, PspUnavailable, PspOverloaded, DeadlineTooShort."""
-        if not self.paced:
-            at = time.monotonic()
-            self.paced = True
-            turn = self.run.pacer.turn(accounts[0], instrument.iin, at)
-            if turn - at > WAIT_MOST:
-                raise Later(turn)
-            if turn > at:
-                await asyncio.sleep(turn - at)
-        if not self.run.going():
-            raise Later(time.monotonic())
-        return await self.run.s.limits.first(accounts, until)
