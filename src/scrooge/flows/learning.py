@@ -215,7 +215,7 @@ class Ear:
             self.timer.cancel()
 
 
-class spared:  # noqa: N801 - it reads as a verb
+class spared:
     """The payment, from what goes wrong in learning: the PSP is about to be asked, or was."""
 
     __slots__ = ("payment",)

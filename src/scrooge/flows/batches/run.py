@@ -66,6 +66,7 @@ class Run:
         self.hands: dict[int, Hand] = {}
         self.waiting: list[tuple[float, int, int, Line, bool]] = []  # when, order, chunk, line, has had its turn
         self.order = count()
+        self.most = FIRST
         self.air: set[asyncio.Task[None]] = set()
         self.accounts: deque[str] = deque(maxlen=RECENT)
         self.heard_at, self.stopped, self.nothing_left = time.monotonic(), False, False
@@ -146,9 +147,9 @@ class Run:
 
     def begin(self) -> None:
         """As many hands as there is room for, each of which takes line after line."""
-        room = self.room()
-        self.s.writer.company = max(1, room // STAGES)
-        wanted = min(room - len(self.air), self.ready_count())
+        self.most = self.room()
+        self.s.writer.company = max(1, self.most // STAGES)
+        wanted = min(self.most - len(self.air), self.ready_count())
         if self.pacer.all is not None:
             wanted = min(wanted, 1 + int(self.pacer.all.rate * TICK_SECONDS))
         for _ in range(wanted):
@@ -171,7 +172,7 @@ class Run:
 
     async def work(self) -> None:
         """Line after line, while there are any and room for us."""
-        while self.going() and len(self.air) <= self.room():
+        while self.going() and len(self.air) <= self.most:
             found = self.next()
             if found is None:
                 return
