@@ -25,6 +25,7 @@ from scrooge.money import Money, exponent_of, rescaled
 NOT_FOUND = "not found"  # How the reason of an inquiry begins when the PSP knows of no such attempt.
 REASON_MAX = 200  # characters of a PSP's words that we keep
 CENTURY_END = 4_102_444_800
+PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch  # what a form has as it is: ids and words mostly
 VERSION = re.compile(r"/v\d+$")
 
 
@@ -49,7 +50,11 @@ class UnreadableReply(Exception):
 
 def form(pairs: Iterable[tuple[str, str]]) -> bytes:
     """application/x-www-form-urlencoded."""
-    return "&".join([f"{form_name(name)}={quote_plus(value)}" for name, value in pairs]).encode()
+    return "&".join([f"{form_name(name)}={form_value(value)}" for name, value in pairs]).encode()
+
+
+def form_value(value: str) -> str:
+    return value if PLAIN(value) else quote_plus(value)
 
 
 @lru_cache(maxsize=1024)

@@ -145,8 +145,10 @@ def raised(p: Payment, authorization: Attempt) -> int | None:
 
 def authorization_of(p: Payment) -> Attempt | None:
     """The last attempt to authorize; the only one that can be live. A second success of one is none of ours."""
-    found = [a for a in p.attempts if a.operation in {O.AUTHORIZE, O.VERIFY} and a.parent is None]
-    return found[-1] if found else None
+    for a in reversed(p.attempts):
+        if a.parent is None and (a.operation is O.AUTHORIZE or a.operation is O.VERIFY):
+            return a
+    return None
 
 
 def live(p: Payment) -> Attempt | None:

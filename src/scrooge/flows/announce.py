@@ -8,6 +8,7 @@ from scrooge.domain.news import FAILED, NEEDED, REVIEW, event_of
 from scrooge.domain.payment import Payment, standing, status_of
 from scrooge.domain.recovery import Phase
 from scrooge.ids import retyped
+from scrooge.money import decimal, exponent_of
 from scrooge.postgres.rows import instant
 from scrooge.risk.record import Kept
 from scrooge.storage.changes import Announcement
@@ -72,7 +73,8 @@ def state_of(p: Payment) -> dict[str, object]:
     t = standing(p)
     amounts = {"amount": p.minor, "amount_authorized": t.authorized, "amount_captured": t.captured,
                "amount_refunded": t.refunded, "amount_voided": t.voided}  # fmt: skip
-    told = {name: {"value": p.money(minor).value, "currency": p.currency} for name, minor in amounts.items()}
+    exponent = exponent_of(p.currency)
+    told = {name: {"value": decimal(minor, exponent), "currency": p.currency} for name, minor in amounts.items()}
     part = {"part_of": p.part_of} if p.part_of else {}
     return {"id": p.id, "reference": p.reference, "status": status_of(p), **told, **part}
 

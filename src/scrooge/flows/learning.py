@@ -34,7 +34,7 @@ from scrooge.routing.tariff import Prices
 
 log = structlog.get_logger()
 UNDERWAY_MOST = 20_000  # payments of which the facts are at hand; of others they are read from the decision
-STUCK_MOST = 100_000  # stored credentials of which we know who approved them last
+STUCK_MOST = 10_000  # stored credentials of which we know who approved them last; the database knows it soon
 UNREAD_MOST = 5_000  # lessons that wait for their facts: beyond that the oldest is lost
 OPEN = frozenset({State.SENT, State.UNKNOWN, State.PENDING, State.ACTION_REQUIRED})
 K = TypeVar("K")
@@ -134,7 +134,8 @@ class Learning:
             case _:
                 return
         lesson = Lesson(p, a, heard, resolved=old is State.UNKNOWN)
-        facts = self.underway.get(p.id)
+        # Of an approved one nothing is heard any more that anybody learns from.
+        facts = self.underway.pop(p.id, None) if heard is Heard.APPROVED else self.underway.get(p.id)
         if facts is None:
             self.unread.append(lesson)
         else:

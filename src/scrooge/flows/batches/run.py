@@ -38,6 +38,7 @@ COUNTED_SECONDS = 1.5  # between two counts of a chunk that is under way
 FIRST, MOST = 32, 512  # lines in the air: until an account is known, and ever
 SHARE = 0.75  # of an account's slots: the others are for whoever does not wait for a batch
 STAGES = 3  # of a line's way: recorded, asked, applied; each has its part of those in the air
+ENDED = {name: BATCH_LINES.labels(name) for name in ("existing", "refused", "sent")}
 RECENT = 64  # endings that say which accounts the batch goes to
 DOWN_SECONDS = 10.0  # nobody takes a payment for so long: that is an alarm
 
@@ -222,7 +223,7 @@ class Run:
     def note(self, hand: Hand, end: End) -> None:
         hand.ends.append(end)
         hand.left -= 1
-        BATCH_LINES.labels("existing" if end.existing else "refused" if end.error else "sent").inc()
+        ENDED["existing" if end.existing else "refused" if end.error else "sent"].inc()
 
     # --- what is kept of it -----------------------------------------------------------------
 
