@@ -34,6 +34,7 @@ LEASE_SECONDS = 30.0
 RENEWED_SECONDS = 8.0  # A lease that nobody renews for as long is worth no new payment.
 HEARD_SECONDS = 2.0  # without word that the batch still runs, nothing is begun
 TICK_SECONDS, KEEP_SECONDS = 0.02, 0.25
+TOLD_SECONDS = 1.0  # between two times that lines of a chunk are said to have ended
 COUNTED_SECONDS = 1.5  # between two counts of a chunk that is under way
 FIRST, MOST = 32, 512  # lines in the air: until an account is known, and ever
 SHARE = 0.75  # of an account's slots: the others are for whoever does not wait for a batch
@@ -50,6 +51,7 @@ class Hand(Struct):
     left: int
     until: float
     ends: list[End]
+    told_at: float = 0.0
     counted_at: float = 0.0
 
 
@@ -234,7 +236,8 @@ class Run:
             await asyncio.sleep(KEEP_SECONDS)
             try:
                 for hand in list(self.hands.values()):
-                    await self.written(hand)
+                    if hand.left == 0 or time.monotonic() - hand.told_at > TOLD_SECONDS:
+                        await self.written(hand)
                 if time.monotonic() - renewed > RENEWED_SECONDS:
                     renewed = time.monotonic()
                     await self.renew(renewed)
@@ -245,7 +248,7 @@ class Run:
 
     async def written(self, hand: Hand) -> None:
         """What has ended of a chunk; and that all of it has."""
-        ends = list(hand.ends)
+        ends, hand.told_at = list(hand.ends), time.monotonic()
         if ends:
             reach("batch.ended")
             await told(self.s, self.batch, hand.chunk, ends)
