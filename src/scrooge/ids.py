@@ -5,6 +5,7 @@ Ids sort by time, and the rows of an id are found without a lookup, because the 
 
 import os
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -64,6 +65,18 @@ def bucket_of(*parts: str) -> int:
     """The bucket in which everything about these parts lives; stable across versions and machines."""
     digest = blake2b("\0".join(parts).encode(), digest_size=2).digest()
     return int.from_bytes(digest) % BUCKETS
+
+
+def buckets_of(*parts: str) -> Callable[[str], int]:
+    """`bucket_of` for many that differ in their last part."""
+    before = blake2b("\0".join((*parts, "")).encode(), digest_size=2)
+
+    def bucket(last: str) -> int:
+        digest = before.copy()
+        digest.update(last.encode())
+        return int.from_bytes(digest.digest()) % BUCKETS
+
+    return bucket
 
 
 def new_id(prefix: str, bucket: int) -> str:

@@ -31,6 +31,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     log_format: str = "json"  # or "console"
     body_max_bytes: int = 256 * 1024
+    batch_uploads: int = 4  # inputs of batches that one caller uploads at once, per process
     challenge_seconds: int = 3600  # how long a payer may take to authenticate
     webhook_timeout_seconds: int = 15
     webhook_loopback: bool = False  # webhooks of test mode may go to this machine; always so when embedded
@@ -66,6 +67,7 @@ LIMITS = {
     "requests_at_work": (4, 4096),
     "psp_timeout_seconds": (1, 60),
     "psp_concurrency": (4, 10_000),
+    "batch_uploads": (1, 256),
     "body_max_bytes": (1024, 16 * 1024 * 1024),
     "challenge_seconds": (60, 7 * 86_400),
     "webhook_timeout_seconds": (1, 60),

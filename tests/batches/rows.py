@@ -47,9 +47,9 @@ class Batches:
         b, _ = await batches.move(self.db, b, Act.CLOSE, "tests")
         return (await batches.move(self.db, b, Act.VALIDATE, "tests"))[0]
 
-    async def mandate(self, **tokens: str) -> str:
+    async def mandate(self, instrument: str | None = None, **tokens: str) -> str:
         """Of a payer who agreed to whatever may come."""
-        instrument = await self.world.instrument(**(tokens or {"stripe": "pm_card_visa"}))
+        instrument = instrument or await self.world.instrument(**(tokens or {"stripe": "pm_card_visa"}))
         m = Mandate(
             id=retyped(instrument, "man"), merchant=self.merchant, livemode=False, caller=self.caller,
             customer="user-1", instrument=instrument, use=Use.RECURRING, status=Agreed.ACTIVE, terms=Terms(),

@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from scrooge.domain.batch import LINE_MAX
+from scrooge.flows.batches.desk import uploading
+from scrooge.ids import bucket_of, hex_of, new_id
 from tests.batches.conftest import Desk, file_of, line
 
 
@@ -198,6 +202,49 @@ async def test_an_input_without_a_line_is_none(desk: Desk):
 async def test_compressed_lines_are_refused(desk: Desk):
     batch = (await desk.batch())["id"]
     assert (await desk.put(batch, b"\x1f\x8b", content_encoding="gzip")).status == 415
+
+
+async def test_a_reference_that_was_used_is_told_before_anything_is_sent(desk: Desk):
+    file = file_of(await desk.mandates(2), 2300, "used")
+    used = {f"used_{n}:2026-12": new_id("pay", n) for n in (0, 7, 1203, 2299)}
+    whose = desk.whose
+    async with desk.api.s.db.connection() as connection:
+        await connection.executemany(
+            "INSERT INTO payment_references (bucket, merchant_id, caller_id, livemode, reference, payment_id)"
+            " VALUES ($1, $2, $3, $4, $5, $6)",
+            [
+                (bucket_of(whose.merchant, whose.caller, name), hex_of(whose.merchant), hex_of(whose.caller), live,
+                 name, hex_of(payment))
+                for live, some in ((False, used), (True, {"used_3:2026-12": new_id("pay", 3)}))
+                for name, payment in some.items()
+            ],
+        )  # fmt: skip
+    batch = (await desk.batch())["id"]
+    got = await desk.put(batch, file + line((await desk.mandates(1))[0], "used_7:2026-12"))
+    assert (got.document["counts"]["existing"], got.document["counts"]["queued"]) == (4, 2300)
+    assert await desk.wrong(batch) == {2301: "duplicate_reference"}, "and counts nowhere else"
+    told = await desk.lines(batch, "existing")
+    assert [(t["line"], t["reference"]) for t in told] == [(int(name[5:-8]) + 1, name) for name in used]
+    assert [t["line"] for t in await desk.lines(batch, "existing", after=8)] == [1204, 2300]
+    assert await desk.lines(batch, "existing", after=2300) == []
+
+
+async def test_uploads_of_one_caller_beyond_the_bound_are_refused_and_another_callers_are_not(
+    desk: Desk, database_url: str
+):
+    most, file = desk.api.s.settings.batch_uploads, file_of(await desk.mandates(1), 3)
+    batches = [(await desk.batch())["id"] for _ in range(most + 1)]
+    with ExitStack() as under_way:
+        for _ in range(most):
+            under_way.enter_context(uploading(desk.api.s, desk.whose))
+        got = await desk.put(batches[0], file)
+        assert (got.status, got.document["code"]) == (429, "too_many_uploads")
+        assert int(got.headers["retry-after"]) > 0
+        assert (await desk.read(batches[0]))["input"]["bytes"] == 0
+        with uploading(desk.api.s, structs.replace(desk.whose, caller=new_id("clr", 1))):
+            pass
+    assert not desk.api.s.uploads
+    assert (await desk.put(batches[0], file)).status == 200
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))

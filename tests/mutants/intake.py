@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 SQL, UPLOAD = "src/scrooge/storage/batch_lines.sql", "src/scrooge/flows/batches/upload.py"
 INTAKE = "tests/batches/test_intake.py"
 TOLD = (f"{INTAKE}::test_every_wrong_line_is_told_with_its_number_and_rule_and_stops_no_other",)
+WAITS = ("tests/batches/test_running.py::test_a_line_waits_while_its_payer_is_asked_to_agree_and_the_others_do_not",)
 
 TAKEN_IN = (
     Mutant(
@@ -43,9 +44,61 @@ TAKEN_IN = (
         "revoked-mandate-is-let-in",
         "a line with a mandate that was revoked is not told",
         SQL,
-        "OR m.status <> 'active' OR m.currency",
+        "OR m.status = 'revoked' OR m.currency",
         "OR m.currency",
         TOLD,
+    ),
+    Mutant(
+        "pending-mandate-is-unknown",
+        "a line is rejected whose payer is still being asked to agree",
+        SQL,
+        "AND p.initiator = 'customer' AND p.status NOT IN ('declined', 'failed', 'voided', 'expired')) IS NOT TRUE",
+        "AND false) IS NOT TRUE",
+        WAITS,
+    ),
+    Mutant(
+        "pending-mandate-refuses",
+        "a line is refused whose payer is still being asked to agree",
+        "src/scrooge/flows/batches/line.py",
+        "isinstance(problem, MandatePending) and waits(batch)",
+        "isinstance(problem, MandatePending) and not batch",
+        WAITS,
+    ),
+    Mutant(
+        "pending-mandate-waits-for-ever",
+        "a batch without a window waits for a payer who does not agree",
+        "src/scrooge/flows/batches/line.py",
+        "return batch.deadline is not None or now() < (batch.started_at or 0) + UNDECIDED",
+        "return True",
+        (
+            "tests/batches/test_running.py::test_a_payer_who_does_not_agree_holds_up_a_batch_without_a_window_for_an_hour_at_most",
+        ),
+    ),
+    Mutant(
+        "used-reference-of-the-other-mode",
+        "a test payment's reference counts as used by a live batch",
+        SQL,
+        "AND r.caller_id = $2 AND r.livemode = $3\n   AND r.reference = w.reference;",
+        "AND r.caller_id = $2\n   AND r.reference = w.reference;",
+        ("tests/batches/test_intake.py::test_a_reference_that_was_used_is_told_before_anything_is_sent",),
+    ),
+    Mutant(
+        "rejected-line-counts-as-existing",
+        "a line that was rejected counts among those that charge nothing",
+        SQL,
+        "found = found - (SELECT count(found_id) FROM refused)::integer",
+        "found = found - 0",
+        ("tests/batches/test_intake.py::test_a_reference_that_was_used_is_told_before_anything_is_sent",),
+    ),
+    Mutant(
+        "uploads-without-end",
+        "one caller uploads any number of files at once",
+        "src/scrooge/flows/batches/desk.py",
+        "now_in[principal.caller] >= most:",
+        "now_in[principal.caller] > most:",
+        (
+            "tests/batches/test_intake.py::test_uploads_of_one_caller_beyond_the_bound_are_refused_and_another_callers_are_not",
+        ),
     ),
     Mutant(
         "name-twice-in-a-line",

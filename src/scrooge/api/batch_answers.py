@@ -35,7 +35,7 @@ class BatchCounts(Answered, frozen=True, kw_only=True):
     """Lines. `total` is `valid` and `rejected`; `valid` is the sum of the next seven.
 
     A payment is counted as it was when its line was done. `left`: not sent, of a batch that ended. `existing`: of all,
-    those whose payment was there before.
+    those whose payment was there before, as far as that is known: when a line came in, or when its turn had come.
     """
 
     total: int

@@ -59,7 +59,7 @@ def counts(b: Batch, p: Progress) -> ba.BatchCounts:
     return ba.BatchCounts(
         total=b.lines, valid=valid, rejected=b.rejected, captured=p.captured, declined=p.declined, failed=p.failed,
         processing=p.processing, refused=p.refused, queued=0 if ended else unsent, left=unsent if ended else 0,
-        existing=p.existing,
+        existing=max(p.existing, b.found),
     )  # fmt: skip
 
 

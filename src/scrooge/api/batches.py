@@ -1,6 +1,6 @@
 """Batches: make them, upload their lines, send them, read what became of each line."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
@@ -18,6 +18,7 @@ from scrooge.errors import InvalidField, UnknownConnectorAccount, UnsupportedMed
 from scrooge.flows.batches import desk, upload
 from scrooge.flows.scrooge import now
 from scrooge.storage import batch_lines, batches
+from scrooge.storage.batch_lines import Found
 from scrooge.storage.batches import Batch, Draft, Pacing
 from scrooge.storage.chunks import Progress, progress
 
@@ -79,7 +80,7 @@ async def put_input(call: Call) -> Answer:
         raise UnsupportedMediaType("send the lines as they are, without Content-Encoding")
     batch = await desk.visible(call.s, call.principal, call.path["batch"])
     total = None if query.total is None else int(query.total)
-    with Aside(call.s.admission, Rank.PAYMENT):
+    with desk.uploading(call.s, call.principal), Aside(call.s.admission, Rank.PAYMENT):
         batch = await upload.upload(call.s, batch, call.body_parts, lines_as_sent.read, int(query.start), total)
     return Answer(200, await shown(call, batch))
 
@@ -119,17 +120,34 @@ def line_of(query: bb.AfterLine) -> int:
 
 
 async def results_of(call: Call, batch: Batch, after: int, over: bool) -> AsyncIterator[bytes]:
-    db = call.s.db
     while True:
-        found = await batch_lines.taken(db, batch.id, after, LINES_A_PAGE)
-        told = show.ended(found, over)
-        payments = await batch_lines.payments_of(db, told)
-        facts = await facts_of(call, list(payments.values()), cards=False)
-        rows = [show.result(line, payments.get(line.payment or ""), facts) for line in told]
-        yield ENCODER.encode_lines(rows)
-        if len(told) < LINES_A_PAGE:
+        found = await batch_lines.taken(call.s.db, batch.id, after, LINES_A_PAGE)
+        over_now = show.ended(found, over)
+        yield await told(call, over_now)
+        if len(over_now) < LINES_A_PAGE:
             return
-        after = told[-1].line
+        after = over_now[-1].line
+
+
+async def existing(call: Call) -> Answer:
+    query: bb.AfterLine = call.query
+    batch = await desk.visible(call.s, call.principal, call.path["batch"])
+    return Answer(200, media_type=NDJSON, parts=existing_of(call, batch, line_of(query)))
+
+
+async def existing_of(call: Call, batch: Batch, after: int) -> AsyncIterator[bytes]:
+    while True:
+        found = await batch_lines.found(call.s.db, batch.id, after, LINES_A_PAGE)
+        yield await told(call, found)
+        if len(found) < LINES_A_PAGE:
+            return
+        after = found[-1].line
+
+
+async def told(call: Call, found: Sequence[Found]) -> bytes:
+    payments = await batch_lines.payments_of(call.s.db, found)
+    facts = await facts_of(call, list(payments.values()), cards=False)
+    return ENCODER.encode_lines([show.result(line, payments.get(line.payment or ""), facts) for line in found])
 
 
 async def errors(call: Call) -> Answer:

@@ -17,6 +17,7 @@ from scrooge.errors import (
     ReplayRunning,
     RequestInProgress,
     RequestTimeout,
+    TooManyUploads,
     Unauthenticated,
 )
 from scrooge.logs import frames_of
@@ -38,7 +39,7 @@ def headers_of(problem: Problem) -> dict[str, str]:
     match problem:
         case Unauthenticated():
             return {"WWW-Authenticate": "Bearer"}
-        case RequestInProgress() | DatabaseUnavailable() | AttemptBusy() | ReplayRunning():
+        case RequestInProgress() | DatabaseUnavailable() | TooManyUploads() | AttemptBusy() | ReplayRunning():
             return {"Retry-After": str(problem.members.get("retry_after", 1))}
         case DeadlineTooShort():
             return {}  # With as little time it would be refused again.

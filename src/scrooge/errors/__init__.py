@@ -11,6 +11,7 @@ from scrooge.errors.batches import (
     InputMoved,
     InputOutOfPlace,
     InputTooLarge,
+    TooManyUploads,
 )
 from scrooge.errors.money import (
     AmountExceedsRoom,
@@ -259,6 +260,7 @@ __all__ = [
     "TestCardInLiveMode",
     "TooManyEndpoints",
     "TooManySwitches",
+    "TooManyUploads",
     "Unauthenticated",
     "UnknownBrand",
     "UnknownConnector",

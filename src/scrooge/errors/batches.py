@@ -33,6 +33,12 @@ class InputMoved(Problem):
     status = 409
 
 
+class TooManyUploads(Problem):
+    """As many inputs of this caller as may be are being uploaded. Nothing was read; try again after `Retry-After`."""
+
+    status = 429
+
+
 class InputTooLarge(Problem):
     """The input has more lines or bytes than one batch takes. What came before is kept; nothing is sent."""
 

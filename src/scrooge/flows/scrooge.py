@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from weakref import WeakValueDictionary
@@ -47,6 +48,7 @@ class Scrooge:
         self.moves = mover(db)
         self.routing = Routing(db)
         self.inbox = Part(db, max(1, settings.database_pool // 2))  # PSPs notify in crowds; payments come first.
+        self.uploads: Counter[str] = Counter()  # of inputs of batches, by caller: those that come in now
         self.admission = Admission(settings.requests_at_work)
         self.limits = Limits(settings.psp_concurrency, self.admission, breaks=settings.psp_breaker,
                              ours=directory.is_ledger)  # fmt: skip

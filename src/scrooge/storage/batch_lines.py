@@ -18,14 +18,13 @@ from scrooge.storage.payments import payment_of
 Q = load(Path(__file__).with_suffix(".sql"))
 COLUMNS = (
     "bucket", "batch_id", "line", "state", "reference", "custom_id", "minor", "currency", "mandate_id", "retry_until",
-    "metadata", "error",
+    "metadata", "error", "found_id",
 )  # fmt: skip
 SLICE = 200_000  # lines at which one statement looks for a reference that stands twice
 # What validation finds by the mandate, in words.
 MANDATES = {
     "unknown_mandate": "no such mandate for this merchant",
     "mandate_revoked": "the mandate was revoked",
-    "mandate_pending": "the payment that the mandate comes from is not approved",
     "mandate_currency": "the mandate's maximum is in another currency",
     "mandate_maximum": "the amount is over the mandate's maximum",
 }
@@ -65,6 +64,14 @@ class Piece(Struct, frozen=True):
     digest: bytes
 
 
+class Named(Struct, frozen=True):
+    """References of lines, each with its bucket and the place of its line's row."""
+
+    places: list[int] = []
+    buckets: list[int] = []
+    references: list[str] = []
+
+
 class Found(Struct, frozen=True):
     """A line as it stands. `error` is its JSON."""
 
@@ -87,20 +94,20 @@ def text_of(where: str, number: int, found: Line | Wrong) -> str:
             if "\\" not in names:  # The one of nearly all.
                 return (
                     f"{where}\t{number}\tqueued\t{names}\t{found.minor}\t{found.currency}\t{found.mandate:032x}"
-                    "\t\\N\t\\N\t\\N\n"
+                    "\t\\N\t\\N\t\\N\t\\N\n"
                 )
         until = "\\N" if found.retry_until is None else instant(found.retry_until)
         more = "\\N" if found.metadata is None else escaped(msgspec.json.encode(found.metadata).decode())
         return (
             f"{where}\t{number}\tqueued\t{escaped(found.reference)}\t{escaped(found.custom_id)}\t{found.minor}"
-            f"\t{found.currency}\t{found.mandate:032x}\t{until}\t{more}\t\\N\n"
+            f"\t{found.currency}\t{found.mandate:032x}\t{until}\t{more}\t\\N\t\\N\n"
         )
     error = {"rule": found.rule, "detail": found.detail.replace("\0", ""), "param": found.param}
     reference = "\\N" if found.reference is None else escaped(found.reference)
     custom_id = "\\N" if found.custom_id is None else escaped(found.custom_id)
     return (
         f"{where}\t{number}\trejected\t{reference}\t{custom_id}\t\\N\t\\N\t\\N\t\\N\t\\N"
-        f"\t{escaped(msgspec.json.encode(error).decode())}\n"
+        f"\t{escaped(msgspec.json.encode(error).decode())}\t\\N\n"
     )
 
 
@@ -109,21 +116,31 @@ def escaped(text: str) -> str:
     return text.replace("\\", "\\\\") if "\\" in text else text
 
 
-async def keep(db: Database, batch: Batch, piece: Piece, rejected: int, rows: str) -> bool:
+async def mark_used(db: Database, batch: Batch, rows: list[str], named: Named) -> int:
+    """Notes in the rows which references were used before, and by which payments; how many."""
+    whose = hex_of(batch.merchant), hex_of(batch.caller), batch.livemode
+    used = await run(db, Q["used"], *whose, named.places, named.buckets, named.references)
+    for r in used:
+        rows[r["place"]] = f"{rows[r['place']][:-3]}{r['payment_id'].hex}\n"  # instead of the null at its end
+    return len(used)
+
+
+async def keep(db: Database, batch: Batch, piece: Piece, rejected: int, rows: list[str], named: Named) -> bool:
     """One piece with its lines, of which `rejected` are wrong by themselves; others may be by their mandates.
 
     False, and nothing is kept, when the batch's input no longer ends where the piece begins, or is closed.
     """
     bucket, batch_id = key = key_of(batch.id)
+    used = await mark_used(db, batch, rows, named)
     async with db.transaction() as connection:
         end = piece.first_byte + piece.bytes
-        if await run(connection, Q["room"], *key, piece.first_byte, end, piece.lines, rejected) is None:
+        if await run(connection, Q["room"], *key, piece.first_byte, end, piece.lines, rejected, used) is None:
             return False
-        source = io.BytesIO(rows.encode())
+        source = io.BytesIO("".join(rows).encode())
         await connection.copy_to_table("batch_lines", source=source, columns=COLUMNS, format="text")
         await run(
             connection, Q["note"], bucket, batch_id, piece.first_byte, piece.first_line, piece.bytes, piece.lines,
-            piece.digest,
+            piece.digest, used,
         )  # fmt: skip
         last = piece.first_line + piece.lines
         whose = hex_of(batch.merchant), batch.livemode
@@ -174,6 +191,11 @@ async def wrong(db: Database, batch_id: str, after: int, limit: int) -> Sequence
 async def taken(db: Database, batch_id: str, after: int, limit: int) -> Sequence[Found]:
     """Those that validation let through, in order."""
     return [found_of(r) for r in await run(db, Q["taken"], *key_of(batch_id), after, limit)]
+
+
+async def found(db: Database, batch_id: str, after: int, limit: int) -> Sequence[Found]:
+    """Those whose references a payment had when they came in, in order."""
+    return [found_of(r) for r in await run(db, Q["found"], *key_of(batch_id), after, limit)]
 
 
 async def payments_of(db: Database, lines: Sequence[Found]) -> dict[str, Payment]:

@@ -1,31 +1,45 @@
 -- room :one
--- ($1 bucket, $2 batch, $3 bytes before, $4 bytes after, $5 lines, $6 of them refused so far) Moves on from where the input
+-- ($1 bucket, $2 batch, $3 bytes before, $4 bytes after, $5 lines, $6 of them refused so far, $7 of them found) Moves on from where the input
 -- ended; nothing comes back when it ends elsewhere by now, or is closed. Whoever comes here first holds the batch's row.
 UPDATE batches
-   SET input_bytes = $4, input_lines = input_lines + $5, rejected = rejected + $6
+   SET input_bytes = $4, input_lines = input_lines + $5, rejected = rejected + $6, found = found + $7
  WHERE bucket = $1 AND id = $2 AND input_bytes = $3 AND status = 'draft'
 RETURNING input_lines;
 
 -- note :none
--- ($1 bucket, $2 batch, $3 first byte, $4 first line, $5 bytes, $6 lines, $7 digest)
-INSERT INTO batch_pieces (bucket, batch_id, first_byte, first_line, bytes, lines, digest)
-VALUES ($1, $2, $3, $4, $5, $6, $7);
+-- ($1 bucket, $2 batch, $3 first byte, $4 first line, $5 bytes, $6 lines, $7 digest, $8 of its lines found)
+INSERT INTO batch_pieces (bucket, batch_id, first_byte, first_line, bytes, lines, digest, found)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- used :many
+-- ($1 merchant, $2 caller, $3 livemode, $4 places, $5 buckets of the references, $6 references) Which of them were used
+-- before, and by which payment.
+SELECT w.place, r.payment_id
+  FROM unnest($4::integer[], $5::smallint[], $6::text[]) AS w(place, bucket, reference)
+  JOIN payment_references r
+    ON r.bucket = w.bucket AND r.merchant_id = $1 AND r.caller_id = $2 AND r.livemode = $3
+   AND r.reference = w.reference;
 
 -- by_mandates :many
 -- ($1 bucket, $2 batch, $3 from this line, $4 before this line, $5 merchant, $6 livemode) The lines whose mandates allow no
--- such payment, by what is so now: a payment looks again. A mandate's bucket is the last ten bits of its id.
+-- such payment, by what is so now: a payment looks again. A mandate's bucket is the last ten bits of its id. One that has no
+-- row may still come of the payment that has its number.
 SELECT l.line,
        CASE WHEN m.id IS NULL OR m.merchant_id <> $5 OR m.livemode <> $6 THEN 'unknown_mandate'
             WHEN m.status = 'revoked' THEN 'mandate_revoked'
-            WHEN m.status <> 'active' THEN 'mandate_pending'
             WHEN m.currency <> l.currency THEN 'mandate_currency'
             ELSE 'mandate_maximum' END AS rule
   FROM batch_lines l
   LEFT JOIN mandates m ON m.id = l.mandate_id
                       AND m.bucket = (('x' || right(l.mandate_id::text, 4))::bit(16)::integer & 1023)::smallint
  WHERE l.bucket = $1 AND l.batch_id = $2 AND l.line >= $3 AND l.line < $4 AND l.state = 'queued'
-   AND (m.id IS NULL OR m.merchant_id <> $5 OR m.livemode <> $6 OR m.status <> 'active' OR m.currency <> l.currency
-        OR m.max_minor < l.minor);
+   AND (m.merchant_id <> $5 OR m.livemode <> $6 OR m.status = 'revoked' OR m.currency <> l.currency
+        OR m.max_minor < l.minor
+        OR m.id IS NULL
+       AND (SELECT true FROM payments p
+             WHERE p.bucket = (('x' || right(l.mandate_id::text, 4))::bit(16)::integer & 1023)::smallint
+               AND p.id = l.mandate_id AND p.merchant_id = $5 AND p.livemode = $6 AND p.save_for IS NOT NULL
+               AND p.initiator = 'customer' AND p.status NOT IN ('declined', 'failed', 'voided', 'expired')) IS NOT TRUE);
 
 -- repeated :many
 -- ($1 bucket, $2 batch, $3 slices less one, $4 which slice, $5 rows) Lines with a reference that an earlier one has.
@@ -44,9 +58,11 @@ WITH refused AS (
        SET state = 'rejected', error = wrong.error
       FROM unnest($3::integer[], $4::jsonb[]) AS wrong(line, error)
      WHERE l.bucket = $1 AND l.batch_id = $2 AND l.line = wrong.line AND l.state = 'queued'
-    RETURNING 1
+    RETURNING l.found_id
 )
-UPDATE batches SET rejected = rejected + (SELECT count(*) FROM refused)::integer
+UPDATE batches
+   SET rejected = rejected + (SELECT count(*) FROM refused)::integer,
+       found = found - (SELECT count(found_id) FROM refused)::integer
  WHERE bucket = $1 AND id = $2
 RETURNING rejected;
 
@@ -72,6 +88,18 @@ SELECT line, custom_id, reference, minor, currency, state, existing, payment_id,
   FROM batch_lines
  WHERE bucket = $1 AND batch_id = $2 AND line > $3 AND state <> 'rejected'
  ORDER BY line
+ LIMIT $4;
+
+-- found :many
+-- ($1 bucket, $2 batch, $3 after this line, $4 rows) Those whose references were used when they came in.
+SELECT l.line, l.custom_id, l.reference, l.minor, l.currency, l.state, true AS existing, l.found_id AS payment_id,
+       NULL AS error
+  FROM batch_pieces p
+  JOIN batch_lines l ON l.bucket = p.bucket AND l.batch_id = p.batch_id
+   AND l.line >= p.first_line AND l.line < p.first_line + p.lines
+ WHERE p.bucket = $1 AND p.batch_id = $2 AND p.found > 0 AND p.first_line + p.lines > $3 + 1
+   AND l.line > $3 AND l.found_id IS NOT NULL AND l.state <> 'rejected'
+ ORDER BY l.line
  LIMIT $4;
 
 -- payments :many

@@ -25,7 +25,8 @@ class Pacing(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """Moments are Unix microseconds. `lines` is what has come in, of which validation refused `rejected`.
+    """Moments are Unix microseconds. `lines` is what has come in, of which validation refused `rejected`,
+    and knew payments of `found`.
 
     `retry_until` and `descriptor` (what the payer's statement says) are for lines that do not say it themselves.
     """
@@ -46,6 +47,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     input_bytes: int
     lines: int
     rejected: int
+    found: int
     because: str | None
     version: int
     created_at: int
@@ -98,6 +100,7 @@ def batch_of(row: Any) -> Batch:
         input_bytes=row["input_bytes"],
         lines=row["input_lines"],
         rejected=row["rejected"],
+        found=row["found"],
         because=row["because"],
         version=row["version"],
         created_at=microseconds(row["created_at"]) or 0,

@@ -18,7 +18,8 @@ READ = 256 * 1024  # bytes of a file at once
 LINE_MAX = 1 << 20  # of an answer
 IDLE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
 BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
-AGAIN = frozenset({408, 429, 502, 503, 504})
+TOO_MANY = 429
+AGAIN = frozenset({408, 502, 503, 504})
 
 
 class ApiRefused(Problem):
@@ -27,6 +28,14 @@ class ApiRefused(Problem):
 
 class Broke(Exception):
     """Nobody can say whether it was done, or it was not and will be: ask again."""
+
+
+class Busy(Broke):
+    """It was not done, and may be asked again after so many seconds."""
+
+    def __init__(self, said: str, seconds: float) -> None:
+        super().__init__(said)
+        self.seconds = seconds
 
 
 class Client:
@@ -81,6 +90,9 @@ class Client:
                 path = f"/v1/batches/{batch}/input?from={start}&total={total}"
                 content = content_of(file, start, seen)
                 return await self.once("PUT", path, data=content, headers={"Content-Type": "application/x-ndjson"})
+            except Busy as busy:  # Others of ours are being uploaded: it waits for its turn.
+                tries -= 1
+                await asyncio.sleep(busy.seconds)
             except Broke:
                 await asyncio.sleep(PAUSE_SECONDS)
             except ApiRefused as error:
@@ -125,6 +137,11 @@ async def told(answer: aiohttp.ClientResponse) -> dict[str, Any]:
         document = {}
     if answer.status < 300:
         return document
+    if answer.status == TOO_MANY:
+        after = answer.headers.get("Retry-After", "")
+        raise Busy(
+            f"{document.get('detail', 'too much at once')}", float(after) if after.isdecimal() else PAUSE_SECONDS
+        )
     if answer.status in AGAIN:
         raise Broke(f"{answer.status}: {document.get('detail', 'no answer of the API')}")
     said = document.get("detail") or f"the answer was {answer.status}"

@@ -70,10 +70,7 @@ def submit(
             )
         with bar(f"{file.name}, uploaded", size, bytes_=True) as seen:
             found = await api.upload(batch_id, file, size, seen)
-        counts = found["counts"]
-        say(f"{counts['total']:,} lines, of which {counts['rejected']:,} are wrong")
-        if counts["rejected"]:
-            say(f"which and why: `scrooge batch errors {batch_id}`")
+        say_what_was_found(found)
         if start and found["status"] == "ready":
             found = await api.ask("POST", f"/v1/batches/{batch_id}/start", json={})
         return await watched(api, found) if wait and start else found
@@ -83,6 +80,15 @@ def submit(
     counts = found["counts"]
     if counts["rejected"] or (wait and (counts["refused"] or counts["left"])):
         raise typer.Exit(FOUND_PROBLEMS)
+
+
+def say_what_was_found(batch: dict[str, Any]) -> None:
+    counts, name = batch["counts"], batch["id"]
+    say(f"{counts['total']:,} lines, of which {counts['rejected']:,} are wrong")
+    if counts["rejected"]:
+        say(f"which and why: `scrooge batch errors {name}`")
+    if counts["existing"]:
+        say(f"{counts['existing']:,} have a payment already and charge nothing: `scrooge batch existing {name}`")
 
 
 @app.command()
@@ -126,6 +132,12 @@ def results(batch_id: BatchId, after: After = 0, output: Output = None) -> None:
 def errors(batch_id: BatchId, after: After = 0, output: Output = None) -> None:
     """Write what is wrong with lines, in order, as NDJSON."""
     stream(f"{path_of(batch_id)}/errors", after, output)
+
+
+@app.command()
+def existing(batch_id: BatchId, after: After = 0, output: Output = None) -> None:
+    """Write the lines whose references had a payment already when they came in, as NDJSON: they charge nothing."""
+    stream(f"{path_of(batch_id)}/existing", after, output)
 
 
 def stream(path: str, after: int, output: Path | None) -> None:

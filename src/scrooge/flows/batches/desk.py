@@ -1,11 +1,15 @@
 """What callers do with batches: make them, look, and say when to send."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from scrooge.domain.batch import Act, Status, after
 from scrooge.errors import (
     BatchStatusConflict,
     BatchWindowClosed,
     IdempotencyKeyReused,
     NotFound,
+    TooManyUploads,
 )
 from scrooge.flows.keys import Keyed
 from scrooge.flows.scrooge import Scrooge, now
@@ -13,6 +17,8 @@ from scrooge.ids import number_of
 from scrooge.storage import batches
 from scrooge.storage.batches import Batch, Draft
 from scrooge.storage.directory import Principal
+
+AGAIN_SECONDS = 5  # after which a caller whose uploads are too many may ask again
 
 
 async def create(s: Scrooge, principal: Principal, keyed: Keyed, draft: Draft) -> tuple[Batch, bool]:
@@ -32,6 +38,21 @@ async def visible(s: Scrooge, principal: Principal, batch_id: str) -> Batch:
     if batch is None or (batch.merchant, batch.livemode) != (principal.merchant, principal.livemode):
         raise NotFound("no such batch")
     return batch
+
+
+@contextmanager
+def uploading(s: Scrooge, principal: Principal) -> Iterator[None]:
+    """A place for one more input of this caller. Raises TooManyUploads."""
+    most, now_in = s.settings.batch_uploads, s.uploads
+    if now_in[principal.caller] >= most:
+        raise TooManyUploads(f"{most} uploads of this caller are under way here", retry_after=AGAIN_SECONDS)
+    now_in[principal.caller] += 1
+    try:
+        yield
+    finally:
+        now_in[principal.caller] -= 1
+        if not now_in[principal.caller]:
+            del now_in[principal.caller]
 
 
 async def change(s: Scrooge, principal: Principal, batch_id: str, act: Act, because: str) -> Batch:

@@ -13,10 +13,10 @@ import structlog
 from msgspec import Struct
 
 from scrooge.domain.payment import Payment, authorization_of
-from scrooge.errors import Problem, ReferenceExists, RequestInProgress
+from scrooge.errors import MandatePending, Problem, ReferenceExists, RequestInProgress
 from scrooge.flows.authorize import Pace, create
 from scrooge.flows.keys import Keyed
-from scrooge.flows.scrooge import Scrooge
+from scrooge.flows.scrooge import Scrooge, now
 from scrooge.flows.wanted import Wanted
 from scrooge.ids import bucket_of
 from scrooge.storage import chunks
@@ -27,6 +27,8 @@ from scrooge.storage.directory import Principal
 log = structlog.get_logger()
 BETWEEN = "\u00b7"  # No caller's key has it: those are printable ASCII.
 SOON_SECONDS = 1.0
+PENDING_SECONDS = 5.0  # between two looks at a mandate whose payer is still being asked
+UNDECIDED = 3_600_000_000  # microseconds that such a line waits in a batch without a window's end
 
 
 class Later(Exception):
@@ -64,6 +66,11 @@ async def known(db: Any, batch: Batch, lines: Sequence[Line]) -> dict[int, End]:
     return {n: End(n, payment, existing=not ours) for n, (payment, ours) in found.items()}
 
 
+def waits(batch: Batch) -> bool:
+    """For what may be decided yet: to the end of its window, or where it has none, for as long as a payer may take."""
+    return batch.deadline is not None or now() < (batch.started_at or 0) + UNDECIDED
+
+
 async def sent(s: Scrooge, who: Principal, batch: Batch, line: Line, until: float, pace: Pace) -> Told:
     """The line's payment, asked for at a PSP if it was not before. `until` (monotonic seconds): the lease on it.
 
@@ -83,6 +90,8 @@ async def sent(s: Scrooge, who: Principal, batch: Batch, line: Line, until: floa
             raise Later(time.monotonic() + SOON_SECONDS) from None
         return Told(before)
     except Problem as problem:
+        if isinstance(problem, MandatePending) and waits(batch):
+            raise Later(time.monotonic() + PENDING_SECONDS) from None
         if problem.status == 503:
             wait = float(problem.members.get("retry_after") or SOON_SECONDS)
             raise Later(time.monotonic() + wait, down=problem.code) from None

@@ -13,7 +13,7 @@ from scrooge.domain.batch import LINE_MAX, LINES_MAX, Act, Status
 from scrooge.errors import InputDiffers, InputMoved, InputOutOfPlace, InputTooLarge, InvalidField, Problem
 from scrooge.flows.batches.gathering import Gathered
 from scrooge.flows.scrooge import Scrooge
-from scrooge.ids import bucket_in, hex_of
+from scrooge.ids import bucket_in, buckets_of, hex_of
 from scrooge.storage import batch_lines, batches
 from scrooge.storage.batch_lines import Line, Piece, Wrong
 from scrooge.storage.batches import Batch
@@ -94,7 +94,8 @@ class Intake:
     def __init__(self, s: Scrooge, batch: Batch, read: Read, most: int) -> None:
         self.s, self.batch, self.read, self.most = s, batch, read, most
         self.where = f"{bucket_in(batch.id)}\t{hex_of(batch.id)}"
-        self.gathered = Gathered(self.where, batch.input_bytes, batch.lines + 1)
+        self.bucket = buckets_of(batch.merchant, batch.caller)
+        self.gathered = Gathered(self.where, self.bucket, batch.input_bytes, batch.lines + 1)
         self.rest = b""  # of a line that has not ended
         self.skipping = False  # that line is too long: its bytes are counted already, and it is not
         self.writing: asyncio.Task[None] | None = None
@@ -138,14 +139,14 @@ class Intake:
     async def write(self) -> None:
         """Begins to keep what was gathered, once what was before it is kept."""
         done = self.gathered
-        self.gathered = Gathered(self.where, done.next_byte, done.next_line)
+        self.gathered = Gathered(self.where, self.bucket, done.next_byte, done.next_line)
         await self.written()
         if done.rows:
             self.writing = asyncio.ensure_future(self.keep(done))
 
     async def keep(self, done: Gathered) -> None:
         reach("intake.before")
-        if not await batch_lines.keep(self.s.db, self.batch, done.piece(), done.rejected, "".join(done.rows)):
+        if not await batch_lines.keep(self.s.db, self.batch, done.piece(), done.rejected, done.rows, done.named):
             raise InputMoved("somebody else went on with this input, or closed it: read how far it is")
         reach("intake.after")
 
