@@ -51,6 +51,7 @@ PREFIXES = frozenset(
         "svm",
         "svc",
         "ulk",
+        "adj",
     ]
 )
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford: no I, L, O, U

@@ -46,6 +46,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     service_key: str | None = None  # ours, private: what the vault knows us by
     vault_ca: Path | None = None
     stored_value_load_max_minor: int = 500_000  # at once, in the minor units of whatever currency
+    stored_value_adjustment_max_minor: int = 10_000  # a larger one needs a second API key
+    stored_value_breakage: str = "post"  # what expired unspent: post it as revenue, or "keep" it as a liability
     network_tokens: str | None = None  # brands whose saved cards get one, comma-separated; none: no card does
 
     def base(self) -> str:
@@ -76,10 +78,12 @@ LIMITS = {
     "recovery_control_percent": (0, 50),
     "test_day_seconds": (1, 86_400),
     "stored_value_load_max_minor": (1, 10**12),
+    "stored_value_adjustment_max_minor": (0, 10**12),
 }
 CHOICES = {
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("json", "console"),
+    "stored_value_breakage": ("post", "keep"),
     "late_success": ("refund", "keep"),
     "scheme_limits": ("live", "all"),
 }

@@ -51,9 +51,9 @@ def test_whatever_can_move_money_asks_for_an_idempotency_key():
         moves = route.method == "POST" and (
             route.scope in {"payments:write", "refunds:write", "stored_value:write"} or route.path == "/v1/batches"
         )
-        assert route.idempotent == (moves and not route.path.endswith(("/sync", "/retries/cancel", "/close"))), (
-            route.path
-        )
+        assert route.idempotent == (
+            moves and not route.path.endswith(("/sync", "/retries/cancel", "/close", "/cancel"))
+        ), route.path
 
 
 def test_every_problem_can_be_met_somewhere():

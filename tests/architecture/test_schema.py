@@ -11,8 +11,8 @@ BUCKETED = ("payments", "attempts", "journals", "postings", "events", "instrumen
             "payment_references", "idempotency_keys", "inbox", "breaks", "audit",
             "webhook_endpoints", "webhook_deliveries", "webhook_replays",
             "batches", "batch_acts", "batch_pieces", "batch_lines", "mandates", "recoveries",
-            "splits", "split_orders", "stored_value_accounts", "stored_value_moves",
-            "update_links")  # fmt: skip
+            "splits", "split_orders", "stored_value_accounts", "stored_value_moves", "stored_value_adjustments",
+            "stored_value_issues", "stored_value_codes", "stored_value_guesses", "update_links")  # fmt: skip
 APPEND_ONLY = ("journals", "postings", "events", "audit")
 
 

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from scrooge.domain.attempt import Attempt, Closed, Operation, State
 from scrooge.domain.mandate import ACTIVATED, UPDATED, WITHDRAWN
-from scrooge.domain.news import FAILED, LATER, REVIEW, TEST, TYPES, event_of
+from scrooge.domain.news import FAILED, LATER, OF_STORED_VALUE, REVIEW, TEST, TYPES, event_of
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "webhooks.md"
 ATTEMPT = Attempt(id="att_1", number=1, operation=Operation.AUTHORIZE, minor=100, connector_account="con_1")
@@ -32,7 +32,7 @@ def announced() -> set[str | None]:
 
 
 def test_the_table_is_what_changes_of_attempts_announce():
-    assert announced() | {FAILED, REVIEW, *LATER, ACTIVATED, UPDATED, WITHDRAWN} == set(TYPES)
+    assert announced() | {FAILED, REVIEW, *LATER, ACTIVATED, UPDATED, WITHDRAWN, *OF_STORED_VALUE} == set(TYPES)
     assert len(set(TYPES)) == len(TYPES)
 
 
@@ -42,6 +42,6 @@ def test_the_documents_promise_the_types_there_are():
     beginnings = [b for first, _ in rows for b in re.findall(r"`([a-z]+_)`", first)]
     endings = {e: re.findall(r"`([a-z]+_)`", told) or beginnings for e, told in rows if e.startswith("`_")}
     of_attempts = {b + e.strip("`_") for e, of in endings.items() for b in of}
-    assert of_attempts | {FAILED, REVIEW, *LATER, ACTIVATED, UPDATED, WITHDRAWN} == set(TYPES)
-    assert all(f"`{name}`" in section for name in (FAILED, *LATER, ACTIVATED, WITHDRAWN))
+    assert of_attempts | {FAILED, REVIEW, *LATER, ACTIVATED, UPDATED, WITHDRAWN, *OF_STORED_VALUE} == set(TYPES)
+    assert all(f"`{name}`" in section for name in (FAILED, *LATER, ACTIVATED, WITHDRAWN, *OF_STORED_VALUE))
     assert f"there is `{TEST}`" in section

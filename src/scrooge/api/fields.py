@@ -23,6 +23,7 @@ PATTERNS = {
     r"^[a-z0-9_]+$": "lower case letters, digits and _",
     r"^[a-z0-9][a-z0-9_-]{0,63}$": "lower case letters, digits, _ and -",
     r"^[A-Za-z0-9_-]+$": "letters, digits, _ and -",
+    r"^[A-Za-z0-9 -]+$": "letters, digits, spaces and -",
     r"^https?://[A-Za-z0-9\[][!-~]*$": "an http or https address",
     r"^[a-z_]+(,[a-z_]+){0,31}$": "one or several names, with commas between",
     r"^(attempts|timeline|journals|routing|risk)(,(attempts|timeline|journals|routing|risk)){0,4}$": (

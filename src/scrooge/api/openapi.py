@@ -33,6 +33,8 @@ PARAMETERS = {
     "batch": ("^bat_[0-9A-HJKMNP-TV-Z]{26}$", "bat_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "risk_policy": ("^rsk_[0-9A-HJKMNP-TV-Z]{26}$", "rsk_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "stored_value_account": ("^sva_[0-9A-HJKMNP-TV-Z]{26}$", "sva_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
+    "stored_value_adjustment": ("^adj_[0-9A-HJKMNP-TV-Z]{26}$", "adj_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
+    "stored_value_codes": ("^svc_[0-9A-HJKMNP-TV-Z]{26}$", "svc_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "switch": ("^swi_[0-9A-HJKMNP-TV-Z]{26}$", "swi_01K9YH4V9GYB7T2D4Z8QW3M5N6"),
     "ledger_account": ("^[a-z0-9_.-]{1,200}:[A-Z]{3}$", "assets.psp_receivable.stripe_eu:EUR"),
     "token": ("^[A-Za-z0-9_.-]{1,200}$", "pay_01K9YH4V9GYB7T2D4Z8QW3M5N6.0123abcd"),

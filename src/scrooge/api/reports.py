@@ -11,7 +11,7 @@ AccountState = Annotated[str, Meta(extra_json_schema={"enum": ["active", "draini
 
 class Event(Answered, frozen=True, kw_only=True):
     """Something that became true. `object_version` is the payment's version it belongs to; `attempt` is null where
-    the payment failed before it had any."""
+    the payment failed before it had any. Of `stored_value_...`, `payment` is the account, `object_version` the move."""
 
     id: str
     object: Literal["event"]

@@ -1,26 +1,30 @@
 """Stored value: accounts, what is loaded on them, their statements."""
 
+from msgspec import UnsetType
+
 from scrooge.api import pages
 from scrooge.api import stored_value_documents as d
 from scrooge.api.call import Answer, Call
 from scrooge.api.parsing import money_of
 from scrooge.api.payments import headers_of, moment_of
 from scrooge.api.show import amount
-from scrooge.errors import InvalidField
+from scrooge.errors import AmountOutOfRange, InvalidField
 from scrooge.flows import stored_value
+from scrooge.flows import stored_value_adjustments as adjustments
+from scrooge.flows import stored_value_codes as codes
 from scrooge.flows.scrooge import now
-from scrooge.money import MINOR_MAX, exponent_of
+from scrooge.money import MINOR_MAX, Money, exponent_of
 from scrooge.postgres.rows import instant
 from scrooge.storage import stored_value as rows
 from scrooge.storage.stored_value import Account, Moved
+from scrooge.storage.stored_value_adjustments import Adjustment
+from scrooge.storage.stored_value_codes import Issue
 
 
 async def create(call: Call) -> Answer:
     body: d.OpenStoredValueAccount = call.body
     exponent_of(body.currency)
-    expires_at = None if body.expires_at is None else moment_of(body.expires_at, "expires_at", 0)
-    if expires_at is not None and expires_at <= now():
-        raise InvalidField("a moment to come", param="expires_at")
+    expires_at = to_come(body.expires_at)
     who = call.principal
     wanted = Account(
         id="", merchant=who.merchant, caller=who.caller, livemode=who.livemode, reference=body.reference,
@@ -48,10 +52,91 @@ async def of_customer(call: Call) -> Answer:
 
 async def load(call: Call) -> Answer:
     body: d.LoadStoredValue = call.body
-    account, move, replayed = await stored_value.load(
-        call.s, call.principal, call.path["stored_value_account"], money_of(body.amount), body.reference, call.key
-    )
+    place = call.path["stored_value_account"]
+    if isinstance(body.amount, UnsetType) is isinstance(body.code, UnsetType):
+        raise InvalidField("an amount or a code, one of them", param="amount")
+    if isinstance(body.amount, UnsetType):
+        asked = codes.redeem(call.s, call.principal, place, str(body.code), body.reference, call.key)
+    else:
+        money = money_of(body.amount)
+        asked = stored_value.load(call.s, call.principal, place, money, body.reference, call.key)
+    account, move, replayed = await asked
     return Answer(201, line(account.currency, move), headers_of(201, replayed))
+
+
+async def adjust(call: Call) -> Answer:
+    body: d.AdjustStoredValue = call.body
+    account, adjustment, replayed = await adjustments.adjust(
+        call.s, call.principal, call.path["stored_value_account"], money_of(body.amount), body.direction,
+        body.reference, body.reason, call.key,
+    )  # fmt: skip
+    status = 202 if adjustment.state == "proposed" else 201
+    return Answer(status, adjusted(account, adjustment), {"Idempotent-Replayed": "true"} if replayed else {})
+
+
+async def read_adjustment(call: Call) -> Answer:
+    return Answer(200, adjusted(*await adjustments.seen(call.s, call.principal, call.path["stored_value_adjustment"])))
+
+
+async def approve(call: Call) -> Answer:
+    return await decided(call, "applied")
+
+
+async def reject(call: Call) -> Answer:
+    return await decided(call, "rejected")
+
+
+async def decided(call: Call, state: str) -> Answer:
+    place = call.path["stored_value_adjustment"]
+    return Answer(200, adjusted(*await adjustments.decide(call.s, call.principal, place, state)))
+
+
+async def make_codes(call: Call) -> Answer:
+    body: d.MakeStoredValueCodes = call.body
+    money = money_of(body.amount)
+    if money.minor > call.s.settings.stored_value_load_max_minor:
+        most = Money(call.s.settings.stored_value_load_max_minor, money.currency)
+        raise AmountOutOfRange(f"the most at once is {most}", param="amount.value")
+    issue, told, replayed = await codes.make(
+        call.s, call.principal, money, body.count, body.reference, to_come(body.expires_at), call.key
+    )
+    return Answer(201, issued(issue, told), headers_of(201, replayed))
+
+
+async def read_codes(call: Call) -> Answer:
+    return Answer(200, issued(await codes.seen(call.s, call.principal, call.path["stored_value_codes"]), []))
+
+
+async def cancel_codes(call: Call) -> Answer:
+    return Answer(200, issued(await codes.cancel(call.s, call.principal, call.path["stored_value_codes"]), []))
+
+
+def to_come(text: str | None) -> int | None:
+    """Raises InvalidField."""
+    at = None if text is None else moment_of(text, "expires_at", 0)
+    if at is not None and at <= now():
+        raise InvalidField("a moment to come", param="expires_at")
+    return at
+
+
+def adjusted(account: Account, a: Adjustment) -> d.StoredValueAdjustment:
+    return d.StoredValueAdjustment(
+        id=a.id, object="stored_value_adjustment", account=a.account, direction=a.direction,  # type: ignore[arg-type]
+        amount=amount(a.minor, account.currency), reference=a.reference, reason=a.reason, status=a.state,
+        proposed_by=a.proposed_by, proposed_at=instant(a.proposed_at), decided_by=a.decided_by,
+        decided_at=instant(a.decided_at) if a.decided_at is not None else None,
+    )  # fmt: skip
+
+
+def issued(i: Issue, told: list[str]) -> d.StoredValueCodes:
+    over = i.expires_at is not None and i.expires_at <= now()
+    return d.StoredValueCodes(
+        id=i.id, object="stored_value_codes", livemode=i.livemode, reference=i.reference,
+        amount=amount(i.minor, i.currency), count=i.codes, used=i.used,
+        status="canceled" if i.canceled_at is not None else "expired" if over else "open",
+        expires_at=instant(i.expires_at) if i.expires_at is not None else None, created_at=instant(i.created_at),
+        codes=told,
+    )  # fmt: skip
 
 
 async def statement(call: Call) -> Answer:

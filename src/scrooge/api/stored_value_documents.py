@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from scrooge.api.answers import Amount, Answered, Listed, Moment
 from scrooge.api.bodies import AmountAsked, Body, Cursor, Instant, Limit, Text
@@ -24,9 +24,33 @@ class OpenStoredValueAccount(Body, frozen=True, kw_only=True):
     expires_at: Annotated[Instant | None, Meta(description="Then it pays no more, and nothing can be loaded.")] = None
 
 
+Code = Annotated[
+    str,
+    Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9 -]+$", extra_json_schema={"writeOnly": True},
+         examples=["7Q2MX-K41ZT-9WBN3-H8YCE-0RJD5-P"]),
+]  # fmt: skip
+
+
 class LoadStoredValue(Body, frozen=True, kw_only=True):
-    amount: AmountAsked
+    """By an amount, which an order of yours paid for, or by a code."""
+
+    amount: AmountAsked | UnsetType = UNSET
+    code: Code | UnsetType = UNSET
     reference: MoveReference
+
+
+class AdjustStoredValue(Body, frozen=True, kw_only=True):
+    amount: AmountAsked
+    direction: Literal["up", "down"]
+    reference: MoveReference
+    reason: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\u0000-\u001f\u007f]+$")]
+
+
+class MakeStoredValueCodes(Body, frozen=True, kw_only=True):
+    reference: Annotated[Text, Meta(description="Yours, unique for ever for this merchant and caller.")]
+    amount: AmountAsked
+    count: Annotated[int, Meta(ge=1, le=1000, description="How many, each of the whole amount.", examples=[1])] = 1
+    expires_at: Annotated[Instant | None, Meta(description="Then they are accepted no more.")] = None
 
 
 class StoredValueFilter(Body, frozen=True, kw_only=True):
@@ -75,6 +99,39 @@ class StoredValueMove(Answered, frozen=True, kw_only=True):
     attempt: str | None
     reason: str | None
     created_at: Moment
+
+
+class StoredValueAdjustment(Answered, frozen=True, kw_only=True):
+    """`proposed`: it waits for another API key. `decided_by` is null where it was small enough to need none."""
+
+    id: str
+    object: Literal["stored_value_adjustment"]
+    account: str
+    direction: Literal["up", "down"]
+    amount: Amount
+    reference: str
+    reason: str
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["proposed", "applied", "rejected"]})]
+    proposed_by: str
+    proposed_at: Moment
+    decided_by: str | None
+    decided_at: Moment | None
+
+
+class StoredValueCodes(Answered, frozen=True, kw_only=True):
+    """Codes that were made together. `codes` are told once, when they are made; a repeated request has none."""
+
+    id: str
+    object: Literal["stored_value_codes"]
+    livemode: bool
+    reference: str
+    amount: Amount
+    count: int
+    used: int
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["open", "expired", "canceled"]})]
+    expires_at: Moment | None
+    created_at: Moment
+    codes: list[str]
 
 
 class StoredValueMoveList(Listed, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ REVIEW = "payment_review_wanted"  # the risk check wants somebody to look at it
 FAILED = "payment_failed"  # before any PSP was asked
 NEEDED = "customer_needed"  # nothing but the payer can make a declined payment better
 LATER = ("retry_scheduled", "retry_ended", NEEDED)
+OF_STORED_VALUE = ("stored_value_loaded", "stored_value_adjusted", "stored_value_expired")
 # Every type of event there is: what `event_of` can say, those that are of no attempt, what follows declines, and
 # what becomes of mandates.
 TYPES = (
@@ -28,6 +29,7 @@ TYPES = (
     ACTIVATED,
     UPDATED,
     WITHDRAWN,
+    *OF_STORED_VALUE,
 )
 TEST = "test"  # to webhook endpoints only, when their merchant asks for it
 

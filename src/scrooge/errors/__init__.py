@@ -106,9 +106,13 @@ from scrooge.errors.service import (
     VaultUnavailable,
 )
 from scrooge.errors.stored_value import (
+    AdjustmentClosed,
+    CodeNotAccepted,
+    CodesLocked,
     StoredValueClosed,
     StoredValueExpired,
     StoredValueNotEmpty,
+    StoredValueTooLow,
 )
 from scrooge.errors.vault import (
     AuditUnavailable,
@@ -155,6 +159,7 @@ from scrooge.errors.webhooks import (
 
 __all__ = [
     "ActivePolicyChanged",
+    "AdjustmentClosed",
     "AmountExceedsRoom",
     "AmountMustBePositive",
     "AmountNotRepresentable",
@@ -180,6 +185,8 @@ __all__ = [
     "CaptureInFlight",
     "CardBusy",
     "CardGone",
+    "CodeNotAccepted",
+    "CodesLocked",
     "ContradictoryOutcome",
     "CurrencyMismatch",
     "DatabaseUnavailable",
@@ -254,6 +261,7 @@ __all__ = [
     "StoredValueClosed",
     "StoredValueExpired",
     "StoredValueNotEmpty",
+    "StoredValueTooLow",
     "TariffsRefused",
     "TemplateMismatch",
     "TendersDiffer",

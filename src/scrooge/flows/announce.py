@@ -4,7 +4,7 @@ import msgspec
 
 from scrooge.domain.attempt import OPEN, Attempt, Operation
 from scrooge.domain.means import need_of
-from scrooge.domain.news import FAILED, NEEDED, REVIEW, event_of
+from scrooge.domain.news import FAILED, NEEDED, OF_STORED_VALUE, REVIEW, event_of
 from scrooge.domain.payment import Payment, standing, status_of
 from scrooge.domain.recovery import Phase
 from scrooge.ids import retyped
@@ -86,7 +86,7 @@ def shown(e: Event, livemode: bool) -> dict[str, object]:
         "object": "event",
         "type": e.type,
         "created_at": instant(e.created_at),
-        "payment": e.payment,
+        "payment": retyped(e.payment, "sva") if e.type in OF_STORED_VALUE else e.payment,
         "attempt": e.attempt,
         "object_version": e.object_version,
         "livemode": livemode,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec import structs
+
 from scrooge.connectors.stored_value import NAME
 from scrooge.errors import (
     AmountOutOfRange,
@@ -16,6 +18,7 @@ from scrooge.errors import (
     StoredValueClosed,
     StoredValueExpired,
     StoredValueNotEmpty,
+    StoredValueTooLow,
 )
 from scrooge.flows.keys import Keyed, guard_of
 from scrooge.flows.scrooge import Scrooge, now
@@ -27,6 +30,8 @@ from scrooge.storage.directory import ConnectorAccount, Principal
 from scrooge.storage.instruments import Instrument
 from scrooge.storage.stored_value import Account, Move, Moved
 
+EVENTS = {"load": "stored_value_loaded", "adjust_up": "stored_value_adjusted",
+          "adjust_down": "stored_value_adjusted", "expire": "stored_value_expired"}  # fmt: skip
 NAMES = {True: "stored-value", False: "stored-value-test"}  # of the connector accounts, by mode
 
 
@@ -137,7 +142,7 @@ async def moved(
         kind=kind, minor=amount.minor, currency=amount.currency, merchant=account.merchant,
         livemode=account.livemode, caller=who.caller_name, reference=reference, author=f"key:{who.key_id}", note=note,
     )  # fmt: skip
-    done = await recorded(s, who, asked, keyed)
+    done = await recorded(s, who, account, asked, keyed)
     if done is None:
         used = await key_made(s, who, keyed, "svm")
         before = await rows.move_of_id(s.db, account.id, used) if used is not None else None
@@ -148,22 +153,41 @@ async def moved(
 
 
 @redone
-async def recorded(s: Scrooge, who: Principal, asked: Move, keyed: Keyed) -> Moved | None:
+async def recorded(s: Scrooge, who: Principal, account: Account, asked: Move, keyed: Keyed) -> Moved | None:
     """None: the key was used before. Raises the Problem of what is refused, keeping nothing of it."""
     async with s.db.transaction() as connection:
         # The key comes first: a copy of a request that was done must meet its own answer, not the reference it used.
         if not await rows.claim_key(connection, guard_of(who, keyed), who.caller, asked.id):
             return None
-        found = (await rows.move(connection, [asked])).get(asked.name)
-        if found is None:
-            raise NotFound("no such account of stored value")
-        if found.declined is not None:
-            raise refusal(found, asked)
-        if not found.fresh:
-            raise ReferenceExists(
-                "this reference was used before, under another key", param="reference", existing_id=found.id
-            )
+        return await moved_in(connection, account, asked)
+
+
+async def moved_in(connection: Any, account: Account, asked: Move) -> Moved:
+    """One move with its event, in the caller's transaction. Raises the Problem of what is refused."""
+    found = (await rows.move(connection, [asked])).get(asked.name)
+    if found is None:
+        raise NotFound("no such account of stored value")
+    if found.declined is not None:
+        raise refusal(found, asked)
+    if not found.fresh:
+        raise ReferenceExists(
+            "this reference was used before, under another key", param="reference", existing_id=found.id
+        )
+    found = structs.replace(found, reference=asked.reference, note=asked.note)
+    await rows.announce(connection, account, found, EVENTS[asked.kind], told(account, found))
     return found
+
+
+def told(a: Account, m: Moved) -> dict[str, Any]:
+    """What an event tells: the move, and the balances after it."""
+
+    def money(minor: int) -> dict[str, str]:
+        return {"value": Money(minor, a.currency).value, "currency": a.currency}
+
+    return {
+        "account": a.id, "customer": a.customer, "purpose": a.purpose, "move": m.id, "kind": m.kind,
+        "amount": money(m.minor), "available": money(m.available), "held": money(m.held), "reference": m.reference,
+    }  # fmt: skip
 
 
 def refusal(found: Moved, asked: Move) -> Problem:
@@ -172,6 +196,9 @@ def refusal(found: Moved, asked: Move) -> Problem:
             return StoredValueClosed("the account is closed")
         case "expired":
             return StoredValueExpired("the account has expired")
+        case "insufficient_funds":
+            left = {"value": Money(found.available, asked.currency).value, "currency": asked.currency}
+            return StoredValueTooLow("the adjustment takes more than is available", available=left)
         case "currency_differs":
             return CurrencyMismatch("the account is in another currency", param="amount.currency")
         case _:

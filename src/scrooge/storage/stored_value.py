@@ -205,3 +205,16 @@ async def statement(db: Any, account_id: str, before: int, limit: int) -> tuple[
 async def move_of_id(db: Any, account_id: str, move_id: str) -> Moved | None:
     row = await run(db, Q["move_of_id"], *key_of(account_id), hex_of(move_id))
     return None if row is None else moved_of(row, row["declined"], False)
+
+
+async def announce(connection: Any, a: Account, m: Moved, kind: str, content: dict[str, Any]) -> None:
+    """The event of a move, in the transaction of it."""
+    await run(
+        connection, Q["announce"], *key_of(a.id), hex_of(new_id("evt", bucket_in(a.id))), hex_of(a.merchant),
+        a.livemode, kind, m.number, encoded(content),
+    )  # fmt: skip
+
+
+async def expired(db: Any, limit: int) -> list[Account]:
+    """Those that have expired with something on them, longest ago first."""
+    return [account_of(row) for row in await run(db, Q["expired"], limit)]

@@ -70,3 +70,14 @@ SELECT *
 
 -- move_of_id :one
 SELECT * FROM stored_value_moves WHERE bucket = $1 AND account_id = $2 AND id = $3;
+
+-- announce :none
+INSERT INTO events (bucket, payment_id, id, merchant_id, livemode, attempt_id, type, object_version, content)
+VALUES ($1, $2, $3, $4, $5, $2, $6, $7, $8::jsonb);
+
+-- expired :many
+-- ($1 rows) Those that have expired with something on them, longest ago first.
+SELECT * FROM stored_value_accounts
+ WHERE expires_at <= now() AND available_minor > 0
+ ORDER BY expires_at
+ LIMIT $1;

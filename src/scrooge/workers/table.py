@@ -16,6 +16,7 @@ from scrooge.flows.retries import run as retry
 from scrooge.flows.saving import learn
 from scrooge.flows.scrooge import Scrooge
 from scrooge.flows.splits import lease_seconds, turn
+from scrooge.flows.stored_value_expiry import expire
 from scrooge.storage import errands, inbox, retries, saving, splits, unmapped, work
 from scrooge.workers import batches
 from scrooge.workers.ask import Asking
@@ -140,6 +141,10 @@ async def break_overdue(s: Scrooge, spawn: Spawn) -> int:
     return await escalate(s)
 
 
+async def expire_stored_value(s: Scrooge, spawn: Spawn) -> int:
+    return await expire(s)
+
+
 JOBS = (
     Job("ask_psps", 0.5, Asking().run),
     Job("read_inbox", 0.2, read_inbox),
@@ -169,4 +174,5 @@ JOBS = (
     Job("forget_webhooks", 600.0, forget_webhooks),
     Job("end_validation", 5.0, end_validation),
     Job("forget_batch_lines", 600.0, forget_batch_lines),
+    Job("expire_stored_value", 5.0, expire_stored_value),
 )
