@@ -60,6 +60,7 @@ class Scene(Struct, kw_only=True):
     live_key: str
     cursor: str
     account: dict[str, Any]
+    mandates: dict[str, str]  # by status
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +89,36 @@ async def scene(world: World) -> Scene:
         half_captured=half["id"], declined=declined["id"], expired=await expired(world),
         at_adyen=at_adyen["id"], others_payment="", others_instrument="", deleted=gone["id"], weak_key="",
         live_key="", other_key=world.other_key, cursor=page["next_cursor"], account=world.accounts["stripe"],
+        mandates=await agreed(world),
     )  # fmt: skip
     async with world.http.delete(f"{world.api_url}/v1/instruments/{gone['id']}", headers=world.headers()) as answer:
         assert answer.status == 200
     await others(world, scene)
     return scene
+
+
+async def agreed(world: World) -> dict[str, str]:
+    """Mandates of 20.00 EUR a payment at most, one in each status."""
+    terms = {"use": "recurring", "max": amount("20.00")}
+    found = {}
+    for status in ("active", "revoked", "pending"):
+        token = "pm_card_authenticationRequired" if status == "pending" else "pm_card_visa"
+        _, p = await world.pay("stripe", token=token, save_for=terms, return_url="https://shop.example/r")
+        found[status] = p["mandate"]
+        code, m = await world.get(f"/v1/mandates/{p['mandate']}")
+        assert code == 200, m
+    await world.post(f"/v1/mandates/{found['revoked']}/revoke", {"reason": "left"})
+    return found
+
+
+def under(status: str, **changed: Any) -> Callable[[Scene], Ask]:
+    """A payment under a mandate of this status."""
+    named = {"instrument": ..., **changed}
+    return lambda s: fields(**{"mandate": s.mandates[status], **named})(s)
+
+
+def of_mandate(status: str, what: str, body: Any = None) -> Callable[[Scene], Ask]:
+    return lambda s: on(f"/v1/mandates/{s.mandates[status]}/{what}", body or {})(s)
 
 
 def amount(value: str, currency: str = "EUR") -> dict[str, str]:
@@ -279,6 +305,32 @@ BAD: dict[str, Callable[[Scene], Ask]] = {
     ),
     "a second authorization beside a live one": on("/v1/payments/{s.authorized}/authorizations"),
     "an authentication that nobody waits for": on("/v1/payments/{s.sale}/authentications"),
+    "a payment under a mandate that does not exist": fields(mandate=new_id("man", 1), instrument=...),
+    "a payment under a mandate that was revoked": under("revoked"),
+    "a payment under a mandate that is not active yet": under("pending"),
+    "a payment of more than its mandate allows": under("active", amount=amount("20.01")),
+    "a payment in another currency than its mandate's": under("active", amount=amount("1.00", "USD")),
+    "a payment under a mandate with another instrument": lambda s: under("active", instrument=s.others_instrument)(s),
+    "a payment with which the payer agrees under a mandate": under("active", save_for={"use": "recurring"}),
+    "a mandate for a use that does not exist": fields(save_for={"use": "always"}),
+    "a mandate that is revoked without a reason": of_mandate("active", "revoke"),
+    "a mandate that does not exist": get(f"/v1/mandates/{new_id('man', 1)}"),
+    "a link to update the card of a revoked mandate": of_mandate("revoked", "update-links"),
+    "a link to update a card where no vault is": of_mandate("active", "update-links"),
+    "a link to update a card that is good for a second": of_mandate("active", "update-links", {"ttl_seconds": 1}),
+    "a link to update the card of a payment under no mandate": on("/v1/payments/{s.sale}/update-links"),
+    "a link to update a card that does not exist": get(f"/v1/update-links/{new_id('ulk', 1)}"),
+    "an increment of what was captured": on("/v1/payments/{s.sale}/increments", {"amount": amount("1.00")}),
+    "an increment of what was not made to be raised": on(
+        "/v1/payments/{s.authorized}/increments", {"amount": amount("1.00")}
+    ),
+    "an increment of nothing": on("/v1/payments/{s.authorized}/increments", {"amount": amount("0.00")}),
+    "a verification in a currency that does not exist": lambda s: on(
+        f"/v1/instruments/{s.good['instrument']}/verifications", {"reference": "v", "currency": "ABC"}
+    )(s),
+    "a verification of a deleted instrument": on(
+        "/v1/instruments/{s.deleted}/verifications", {"reference": "v", "currency": "EUR"}
+    ),
     "a limit of 0": get("/v1/payments?limit=0"),
     "a limit of 101": get("/v1/payments?limit=101"),
     "a limit in words": get("/v1/payments?limit=many"),

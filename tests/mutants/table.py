@@ -25,6 +25,7 @@ from tests.mutants.renewals import RENEWALS
 from tests.mutants.risk import RISK
 from tests.mutants.steering import STEERING
 from tests.mutants.storage import STORAGE
+from tests.mutants.updated import UPDATED
 from tests.mutants.verifications import VERIFICATIONS
 
 MUTANTS = (
@@ -54,4 +55,5 @@ MUTANTS = (
     *VERIFICATIONS,
     *TAKEN_IN,
     *MANDATES,
+    *UPDATED,
 )

@@ -175,3 +175,14 @@ async def waiting(w: Writer, connection: asyncpg.Connection, task: asyncio.Task[
     async with w.repeatable.acquired() as looking:
         while not task.done() and not await looking.fetchval("SELECT cardinality(pg_blocking_pids($1)) > 0", pid):
             await asyncio.sleep(0.01)
+
+
+async def test_an_issuers_no_to_the_card_that_is_to_be_its_next_withdraws_nothing(
+    w: Writer, caller: tuple[str, str], mandate: Mandate, database_url: str  # noqa: F811
+):  # fmt: skip
+    item = renewal(caller, mandate)
+    checked = structs.replace(item[0], mandate_use=None, initiator="customer", save_for="recurring")
+    await w.create((checked, *item[1:]))
+    assert await w.save(declined(checked, advice_code="21", network_code="R1"))
+    assert (await mandates.read_many(w.db, [mandate.id]))[mandate.id].status is Status.ACTIVE
+    assert await told(database_url, mandate) == ["mandate_activated"]

@@ -70,6 +70,9 @@ async def test_withdrawn_is_for_ever_and_what_was_agreed_cannot_be_changed(
             await connection.execute("UPDATE mandates SET max_minor = 999999 WHERE id = $1", hex_of(m.id))
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("DELETE FROM mandates WHERE id = $1", hex_of(m.id))
+        for forgotten in ("instrument_id = gen_random_uuid()", "instrument_id = gen_random_uuid(), earlier = '[]'"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):  # A card that was is not forgotten.
+                await connection.execute(f"UPDATE mandates SET {forgotten} WHERE id = $1", hex_of(m.id))
         await mandates.revoke(w.db, [m], LEFT)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(
