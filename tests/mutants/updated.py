@@ -82,4 +82,10 @@ UPDATED = (
         "    if not await first_use(call, claims):", "    if not claims:",
         ("tests/vault/test_core_sessions.py::test_nobody_else_is",),
     ),
+    Mutant(
+        "a-verification-in-doubt-for-ever", "a verification that nobody can repeat is asked about for ever",
+        "src/scrooge/flows/resolve.py",
+        "attempt.operation in {Operation.AUTHORIZE, Operation.VERIFY}", "attempt.operation is Operation.AUTHORIZE",
+        ("tests/vault/test_unrepeatable.py::test_nor_does_a_verification_that_nobody_can_repeat_stay_in_doubt",),
+    ),
 )  # fmt: skip

@@ -94,6 +94,36 @@ async def test_a_psp_that_tells_in_time_is_believed_and_nothing_is_taken_back(sh
     assert await approved(shop, p) == {"sale": 1}
 
 
+VERIFIED = {
+    ("adyen", "vault.grant.after"): "failed", ("adyen", "vault.send.after"): "failed",  # taken back
+    ("stripe", "vault.grant.after"): "failed", ("stripe", "vault.send.after"): "verified",  # found
+}  # fmt: skip
+
+
+async def test_nor_does_a_verification_that_nobody_can_repeat_stay_in_doubt(shop: Shop):
+    await shop.world.fault("lost_notification")
+    waiting = {}
+    for (psp, point), ends in VERIFIED.items():
+        shop.restart(point)
+        card = await shop.vault.tokenize(number=VISA)
+        body = {"reference": f"{psp}-{point}", "currency": "EUR", "connector_account": psp}
+        status, v = await shop.world.post(f"/v1/instruments/{card['id']}/verifications", body)
+        assert (status, v["outcome_certainty"]) == (202, "unknown"), v
+        await turned(shop, [{"id": v["payment"]}], "0", "1 hour")
+        waiting[v["id"]] = v["payment"], psp, point, ends
+    shop.restart()
+    await asyncio.sleep(0.5)
+    await shop.world.no_faults()
+    await older(shop, [{"id": payment} for payment, *_ in waiting.values()])
+    for verification, (_, psp, point, ends) in waiting.items():
+        for _ in range(600):
+            _, v = await shop.world.get(f"/v1/verifications/{verification}")
+            if v["outcome_certainty"] == "certain":
+                break
+            await asyncio.sleep(0.1)
+        assert v["status"] == ends, (psp, point, v)
+
+
 async def test_the_books_agree_with_what_the_psps_did(shop: Shop):
     report = await audited(shop.world.database_url, shop.world.sandbox_url)
     assert {name: getattr(report, name) for name in (*FAULTS, "unresolved") if getattr(report, name)} == {}

@@ -97,7 +97,7 @@ def overdue(s: Scrooge, attempt: Attempt) -> bool:
 async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector, lease: Lease) -> Outcome | None:
     """Replay, and inquire when a replay cannot tell; None: there is nothing to ask, only to wait.
 
-    A PSP that cannot be asked is told to take an authorization back, which is definitive: past the key's retention, or
+    A PSP that cannot be asked is told to take an authorization, or a verification, back, which is definitive: past the key's retention, or
     when the request cannot be repeated and there was time for the PSP to tell by itself.
     """
     request, age = await payments.request_of(s.db, p.id, attempt.id)
@@ -113,7 +113,8 @@ async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connecto
             return replayed
     unrepeatable = replayed is None or (isinstance(replayed, Unknown) and replayed.unrepeatable)
     waited = replayed is None or age > at_most(connector.recovery.reverse_after, p)
-    if inquiry is None and lost and unrepeatable and waited and attempt.operation is Operation.AUTHORIZE:
+    whole = attempt.operation in {Operation.AUTHORIZE, Operation.VERIFY}
+    if inquiry is None and lost and unrepeatable and waited and whole:
         return await taken_back(s, p, attempt, connector, lease)
     if inquiry is None:
         return replayed
