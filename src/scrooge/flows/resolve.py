@@ -97,8 +97,8 @@ def overdue(s: Scrooge, attempt: Attempt) -> bool:
 async def question(s: Scrooge, p: Payment, attempt: Attempt, connector: Connector, lease: Lease) -> Outcome | None:
     """Replay, and inquire when a replay cannot tell; None: there is nothing to ask, only to wait.
 
-    A PSP that cannot be asked is told to take an authorization, or a verification, back, which is definitive: past the key's retention, or
-    when the request cannot be repeated and there was time for the PSP to tell by itself.
+    A PSP that cannot be asked is told to take an authorization, or a verification, back, which is definitive: past the
+    key's retention, or when the request cannot be repeated and there was time for the PSP to tell by itself.
     """
     request, age = await payments.request_of(s.db, p.id, attempt.id)
     inquiry = connector.inquiries.get(attempt.operation)
