@@ -167,6 +167,7 @@ class SavedFor(Answered, frozen=True, kw_only=True):
     max: Amount | UnsetType = UNSET
     interval: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
+    fallback: bool | UnsetType = UNSET
 
 
 class Tender(Answered, frozen=True, kw_only=True):

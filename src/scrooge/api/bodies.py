@@ -47,6 +47,10 @@ class SaveFor(Body, frozen=True, kw_only=True):
     max: AmountAsked | UnsetType = UNSET
     interval: Literal["day", "week", "month", "quarter", "year"] | UnsetType = UNSET
     description: Text | UnsetType = UNSET
+    fallback: Annotated[
+        bool,
+        Meta(description="May pay what another mandate of this payer, for the same use, was declined for."),
+    ] = False
 
 
 Instant = Annotated[

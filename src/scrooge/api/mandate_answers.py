@@ -11,13 +11,15 @@ Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class Consent(Struct, frozen=True, kw_only=True):
-    """With which payment the payer agreed, and to what. `max`: the most that one payment may be; null: not said."""
+    """With which payment the payer agreed, and to what. `max`: the most that one payment may be; null: not said.
+    `fallback`: it may pay what another mandate of this payer, for the same use, was declined for."""
 
     at: Moment
     payment: str
     max: Amount | None
     interval: str | None
     description: str | None
+    fallback: bool
 
 
 class Stored(Struct, frozen=True, kw_only=True):

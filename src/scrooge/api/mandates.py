@@ -84,6 +84,7 @@ async def shown(call: Call, m: Mandate, i: Instrument | None) -> answers.Mandate
             max=None if t.max_minor is None or t.currency is None else amount(t.max_minor, t.currency),
             interval=t.period,
             description=t.description,
+            fallback=t.fallback,
         ),
         earlier=[
             answers.EarlierCard(instrument=c.instrument, verification=c.verification, until=instant(c.until))

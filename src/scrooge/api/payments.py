@@ -55,6 +55,7 @@ def terms_of(asked: bodies.SaveFor | None) -> Terms | None:
     return Terms(
         max_minor=most.minor if most else None, currency=most.currency if most else None,
         period=asked.interval or None, description=asked.description or None,
+        fallback=asked.fallback,
     )  # fmt: skip
 
 

@@ -110,6 +110,7 @@ def saved_for(p: Payment) -> answers.SavedFor | UnsetType:
         max=UNSET if t.max_minor is None or t.currency is None else amount(t.max_minor, t.currency),
         interval=t.period or UNSET,
         description=t.description or UNSET,
+        fallback=t.fallback or UNSET,
     )
 
 

@@ -90,7 +90,7 @@ def told(m: Mandate) -> dict[str, Any]:
     """Moments as text; `max_minor` in minor units."""
     shown = msgspec.to_builtins(m)
     shown |= {"consent_at": instant(m.consent_at), "payment": consent_of(m.id)}
-    terms = {name: shown["terms"].get(name) for name in ("max_minor", "currency", "period", "description")}
+    terms = {name: shown["terms"].get(name) for name in ("max_minor", "currency", "period", "description", "fallback")}
     revoked = None if m.revoked is None else {**shown["revoked"], "at": instant(m.revoked.at)}
     kept = ("id", "customer", "instrument", "use", "status", "version", "livemode", "consent_at", "payment")
     return {name: shown[name] for name in kept} | terms | {"revoked": revoked}

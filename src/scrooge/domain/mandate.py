@@ -36,6 +36,7 @@ class Terms(Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str | None = None
     period: str | None = None  # day, week, month, quarter, year
     description: str | None = None
+    fallback: bool = False  # it may pay what another mandate of this payer, for the same use, was declined for
 
 
 class Revoked(Struct, frozen=True):

@@ -59,6 +59,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     save_terms: Terms | None = None  # what else the payer agrees to
     mandate: str | None = None  # under which a merchant's payment is made, and what that is for
     mandate_use: Use | None = None  # None with a mandate: of a verification, of the card that is to be its next one
+    own_mandate: str | None = None  # under which it was made, where a retry pays under another
     failure: Failure | None = None  # of one that began without an attempt; it may have some since
     created_at: int = 0  # Unix microseconds
     deadline_at: int = 0  # Unix microseconds: until then the key answers "still running"
@@ -89,9 +90,10 @@ class Payment(Struct, frozen=True, kw_only=True):
             "round": last.round if last else 0,
         }
         if last is not None:
-            known |= {"control": last.control, "spent": last.spent, "mandate": last.mandate, "card_at": last.card_at}
-        if last is not None and (phase is Phase.MADE or phase in ENDED):
+            known |= {"control": last.control, "spent": last.spent, "card_at": last.card_at}
+        if last is not None and (phase in {Phase.OPEN, Phase.MADE} or phase in ENDED):
             known |= {"means": last.means, "decline": last.decline}
+            known["mandate"] = None if phase is Phase.LOST else last.mandate  # What is out, is out under that one.
         return structs.replace(self, retry=Retry(phase=phase, because=because, **{**known, **facts}))
 
     def adding(self, attempt: Attempt) -> "Payment":

@@ -19,7 +19,7 @@ from scrooge.flows.perform import keep
 from scrooge.flows.recovery import planned
 from scrooge.flows.scrooge import Scrooge, now
 from scrooge.postgres.database import redone
-from scrooge.storage import errands, instruments, mandates, payments
+from scrooge.storage import errands, instruments, mandates, payments, recoveries
 from scrooge.storage import retries as queue
 from scrooge.storage.instruments import Instrument
 from scrooge.storage.retries import LOOK_SECONDS, Due
@@ -42,18 +42,19 @@ async def stepped(s: Scrooge, payment_id: str, step: Retry, onward: Callable[[Pa
 
 async def replaced(s: Scrooge, p: Payment, step: Retry) -> bool:
     """The payer has given the mandate another card since the last attempt: that one is tried at once, and once."""
-    if step.phase is Phase.OPEN or p.mandate is None:
+    own = p.own_mandate
+    if step.phase is Phase.OPEN or own is None or (step.phase is Phase.SCHEDULED and step.means is Means.CUSTOMER):
         return False
-    if step.phase is Phase.SCHEDULED and step.means is Means.CUSTOMER:
-        return False
-    m = (await mandates.read_many(s.db, [p.mandate])).get(p.mandate)
-    if m is not None and m.revoked is not None and step.phase is not Phase.SCHEDULED:
+    m = (await mandates.read_many(s.db, [own])).get(own)
+    if m is not None and m.revoked is not None and (step.phase is not Phase.SCHEDULED or step.mandate is not None):
         gone = Stop("the mandate was revoked", Why.WITHDRAWN)
         await stepped(s, p.id, step, lambda current: ended(current, gone))
         return True
-    if m is None or m.revoked is not None or m.instrument == p.instrument or step.control:
+    if m is None or m.revoked is not None or step.control:
         return False
-    return await soon(s, p, step, Means.CUSTOMER, "the payer gave another card")
+    if m.instrument == (await recoveries.own_instrument(s.db, p.id) or p.instrument):
+        return False
+    return await soon(s, p, step, Means.CUSTOMER, "the payer gave another card", spent=())
 
 
 async def soon(s: Scrooge, p: Payment, step: Retry, means: Means, because: str, **facts: Any) -> bool:
@@ -75,6 +76,8 @@ async def looked(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool:
         found = await renewed(s, p, step, due)
         if found is not None:
             return found
+    if step.means is Means.OTHER_MANDATE and in_time and (m := await mandates.fallback(s.db, p.id)) is not None:
+        return await soon(s, p, step, Means.OTHER_MANDATE, "another mandate of the payer may pay it", mandate=m.id)
     await stepped(s, p.id, step, lambda current: nothing_newer(s, current))
     return True
 
@@ -96,8 +99,9 @@ async def renewed(s: Scrooge, p: Payment, step: Retry, due: Due) -> bool | None:
 
 
 async def held(s: Scrooge, p: Payment) -> Instrument | None:
-    """What it is paid with, unless that was deleted."""
-    return (await instruments.read(s.db, [p.instrument])).get(p.instrument) if p.instrument else None
+    """What it is paid with under its own mandate, or without one; unless that was deleted."""
+    own = await recoveries.own_instrument(s.db, p.id) or p.instrument
+    return (await instruments.read(s.db, [own])).get(own) if own else None
 
 
 async def with_newer(s: Scrooge, p: Payment, step: Retry, instrument: Instrument) -> bool:

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from scrooge.domain.attempt import Attempt, Operation, State
 from scrooge.domain.declines import Advice, Decline
-from scrooge.domain.means import in_control, means_left
+from scrooge.domain.means import OF_THIS_CARD, in_control, means_left
 from scrooge.domain.outcome import Declined
 from scrooge.domain.payment import Payment, authorization_of
 from scrooge.domain.recovery import DECIDED, Means, Phase, Why, over
@@ -86,13 +86,20 @@ def planned(s: Scrooge, p: Payment, step: Later | Stop | None = None) -> Payment
     control = in_control(p.id, s.settings.recovery_control_percent) if control is None else control
     facts: dict[str, Any] = {"number": a.number, "decline": str(failed.decline), "control": control}
     if isinstance(step, Later):
-        return scheduled(s, p, step, failed, **facts, means=(last.means if last else None) or Means.WAIT)
-    if (said := told(a)) is not None:
-        step = Stop(f"{said}: never again", Why.WITHDRAWN if p.mandate else Why.HARD_DECLINE)
+        kept = {"means": last.means or Means.WAIT, "mandate": last.mandate} if last else {"means": Means.WAIT}
+        return scheduled(s, p, step, failed, **facts, **kept)
+    spent, final = last.spent if last is not None else (), False
+    if last is not None and last.means is Means.OTHER_MANDATE:  # What another card is told says nothing of its own.
+        facts["decline"] = last.decline or facts["decline"]
+        spent = spent if last.phase is Phase.LOOKING else tuple(dict.fromkeys((*spent, *OF_THIS_CARD)))
+    elif (said := told(a)) is not None:
+        final, step = True, Stop(f"{said}: never again", Why.WITHDRAWN if p.mandate else Why.HARD_DECLINE)
+    elif isinstance(step, Stop):
+        final = step.why in FINAL
+    facts["spent"] = spent
     waiting = step or later(failed, lambda at: permitted(p, at))
-    spent = last.spent if last is not None else ()
-    final = said is not None or (isinstance(waiting, Stop) and waiting.why in FINAL)
-    for means in () if final else means_left(failed.decline, a.advice_code, spent, control=control):
+    decline = Decline(facts["decline"])
+    for means in () if final else means_left(decline, a.advice_code, spent, control=control):
         if means is Means.WAIT:
             if isinstance(waiting, Later):
                 return scheduled(s, p, waiting, failed, **facts, means=means)

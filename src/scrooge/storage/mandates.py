@@ -43,6 +43,12 @@ async def of_instrument(db: Any, instrument: str) -> list[Mandate]:
     return [mandate_of_row(row) for row in await run(db, Q["of_instrument"], hex_of(instrument))]
 
 
+async def fallback(db: Any, payment: str) -> Mandate | None:
+    """Another one that may pay what a payment's own was declined for; each once."""
+    row = await run(db, Q["fallback"], *key_of(payment))
+    return None if row is None else mandate_of_row(row)
+
+
 async def write(db: Any, several: Sequence[Mandate]) -> set[str]:
     """Keeps each, with the event that it is active, unless it is there already, whatever its status. Returns those
     that were kept."""
@@ -132,7 +138,11 @@ def mandate_of_row(row: Any) -> Mandate:
         use=Use(row["use"]),
         status=Status(row["status"]),
         terms=Terms(
-            max_minor=row["max_minor"], currency=row["currency"], period=row["period"], description=row["description"]
+            max_minor=row["max_minor"],
+            currency=row["currency"],
+            period=row["period"],
+            description=row["description"],
+            fallback=row["fallback"],
         ),
         connector_account=public("con", row["connector_account_id"]),
         network_transaction_id=row["network_transaction_id"],
@@ -155,7 +165,8 @@ def wanted_rows(p: Payment, a: Attempt) -> list[dict[str, Any]]:
     if p.mandate is None or a.operation is not Operation.AUTHORIZE or a.parent is not None:
         return []
     whose = {"payment_id": hex_of(p.id), "merchant_id": hex_of(p.merchant), "livemode": p.livemode}
-    return [{**whose, "mandate_bucket": bucket_in(p.mandate), "mandate_id": hex_of(p.mandate)}]
+    asked = [p.mandate] if p.own_mandate in {None, p.mandate} else [p.mandate, p.own_mandate or ""]
+    return [{**whose, "mandate_bucket": bucket_in(m), "mandate_id": hex_of(m)} for m in asked]
 
 
 def withdrawn_rows(before: Payment, after: Payment) -> list[dict[str, Any]]:

@@ -105,6 +105,7 @@ def payment_of(row: Any) -> Payment:
         incremental=row["incremental"],
         save_terms=msgspec.json.decode(row["save_terms"], type=Terms) if row["save_terms"] else None,
         mandate=(retry.mandate if retry is not None else None) or public("man", row["mandate_id"]),
+        own_mandate=public("man", row["mandate_id"]),
         mandate_use=Use(row["mandate_use"]) if row["mandate_use"] else None,
         failure=msgspec.json.decode(row["failure"], type=Failure) if row["failure"] else None,
         created_at=microseconds(row["created_at"]) or 0,

@@ -122,6 +122,12 @@ def row_of(row: Any) -> Row:
     )
 
 
+async def own_instrument(db: Any, payment: str) -> str | None:
+    """That of its last attempt which was not under another mandate."""
+    row = await run(db, Q["own"], *key_of(payment))
+    return None if row is None else public("ins", row["instrument_id"])
+
+
 async def waiting(db: Any) -> int:
     """How many will be tried again by themselves; those that wait for their payer are not."""
     return int((await run(db, Q["waiting"]))["count"])

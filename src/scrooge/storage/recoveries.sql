@@ -52,3 +52,7 @@ SELECT t.bucket, t.payment_id, t.seq
 -- waiting :one
 -- Whose turn comes by itself.
 SELECT count(*) FROM retries WHERE due_at IS NOT NULL AND coalesce(phase, state) <> 'needs_customer';
+
+-- own :one
+-- ($1 bucket, $2 payment) The mandate and the instrument of its last attempt that was not under another mandate.
+SELECT mandate_id, instrument_id FROM recoveries WHERE bucket = $1 AND payment_id = $2;
