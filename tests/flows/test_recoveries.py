@@ -26,7 +26,7 @@ async def test_a_renewal_that_waits_for_money_is_recovered_and_says_by_what(worl
     instrument = await card(world, stripe=POOR["stripe"])
     p = await renewal(world, instrument)
     assert p["recovery"] == {
-        "state": "open", "means": "wait", "reason": "insufficient_funds", "why": None, "need": None,
+        "state": "open", "means": "wait", "reason": "insufficient_funds", "why": None, "need": None, "update_links": None,
         "next_at": p["retry"]["at"], "control": False,
     }  # fmt: skip
     kept = await row(sql, p["id"])

@@ -27,7 +27,8 @@ class Retry(Struct, frozen=True, kw_only=True):
 
 class Recovery(Struct, frozen=True, kw_only=True):
     """Of a payment that was declined and may be tried again: `reason` is the last decline's, `means` what is done about
-    it (or what won it), `need` what only the payer can do, while they are waited for. `why` it ended. `control`: it is
+    it (or what won it), `need` what only the payer can do, while they are waited for: POST to `update_links` gives the
+    page for another card. `why` it ended. `control`: it is
     left to the timetable alone, for comparison."""
 
     state: State
@@ -35,5 +36,6 @@ class Recovery(Struct, frozen=True, kw_only=True):
     reason: str | None
     why: WhyShown
     need: Annotated[str | None, Meta(extra_json_schema={"enum": NEED})]
+    update_links: str | None
     next_at: Moment | None
     control: bool

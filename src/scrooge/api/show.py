@@ -15,6 +15,7 @@ from scrooge.domain.means import need_of
 from scrooge.domain.payment import Payment, authorization_of, certain, standing, status_of
 from scrooge.domain.recovery import BECOMES, Phase
 from scrooge.domain.recovery import Recovery as States
+from scrooge.flows.announce import update_links
 from scrooge.ids import retyped
 from scrooge.money import decimal, exponent_of
 from scrooge.postgres.rows import instant
@@ -163,6 +164,7 @@ def recovery(p: Payment) -> Recovery | UnsetType:
         reason=r.decline,
         why=r.why,
         need=need_of(r.decline, a.advice_code if a else None) if r.phase is Phase.CUSTOMER else None,
+        update_links=update_links(p) if r.phase is Phase.CUSTOMER else None,
         next_at=instant_if(r.at),
         control=bool(r.control),
     )

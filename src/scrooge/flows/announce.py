@@ -33,10 +33,16 @@ def next_step(p: Payment, a: Attempt, account: str) -> list[Announcement]:
             kind, told = "retry_ended", {"outcome": r.phase, **told}
         case Phase.CUSTOMER:
             need = need_of(r.decline, a.advice_code)
-            kind, told = NEEDED, {"need": need, "until": instant(p.retry_until or 0), **told}
+            told = {"need": need, "until": instant(p.retry_until or 0), "update_links": update_links(p), **told}
+            kind = NEEDED
         case _:
             return []
     return [Announcement(a.id, kind, {**content_of(p, a, account), "retry": told})]
+
+
+def update_links(p: Payment) -> str | None:
+    """Where a POST answers with the page on which the payer gives another card. Its URL is a secret: asked for."""
+    return None if p.mandate is None else f"/v1/payments/{p.id}/update-links"
 
 
 def content_of(p: Payment, a: Attempt, account: str) -> dict[str, object]:
