@@ -124,7 +124,8 @@ async def play(url: str, steps: list[Any]) -> None:
             )
             assert tuple(row) == (models[account].available, models[account].held)
             posted = await owner.fetch(
-                "SELECT account, -sum(minor)::int AS minor FROM postings WHERE payment_id = $1 GROUP BY 1",
+                "SELECT account, -sum(p.minor)::int AS minor FROM postings p JOIN stored_value_moves m ON m.id = p.payment_id"
+                " WHERE m.account_id = $1 GROUP BY 1",
                 hex_of(account),
             )
             books = {r["account"]: r["minor"] for r in posted}

@@ -69,6 +69,23 @@ async def test_five_hundred_at_once_never_take_more_than_there_is(wallets: Walle
     assert tuple(await sql.fetchrow(lows, hex_of(account["id"]))) == (60, 9940, 143)
 
 
+async def test_the_moves_alone_are_in_the_books(world: World, wallets: Wallets, sql: asyncpg.Connection):
+    account = await wallets.open("20.00")
+    _, p = await wallets.pay(account, "12.00")
+    body = {"reference": "back", "amount": amount("2.00")}
+    assert (await world.post(f"/v1/payments/{p['id']}/refunds", body))[0] == 201
+    _, full = await world.get(f"/v1/payments/{p['id']}?expand=journals")
+    assert full["journals"] == []
+    rows = await sql.fetch(
+        "SELECT account, sum(p.minor)::int AS minor FROM postings p JOIN stored_value_moves m ON m.id = p.payment_id"
+        " WHERE m.account_id = $1 GROUP BY 1",
+        hex_of(account["id"]),
+    )
+    assert {r["account"]: r["minor"] for r in rows} == {
+        "liabilities.stored_value": -1000, "liabilities.order_clearing.checkout": 1000,
+    }  # fmt: skip
+
+
 async def test_the_same_request_twice_moves_once(wallets: Wallets):
     account = await wallets.open("20.00")
     body = {"reference": "order-twice-stored", "idempotency": "twice-stored"}

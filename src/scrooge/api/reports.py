@@ -109,7 +109,7 @@ class LedgerAccountList(Listed, frozen=True, kw_only=True):
 
 class LedgerEntry(Answered, frozen=True, kw_only=True):
     """One posting. A debit is positive, a credit negative. Where the effect is `stored_value_...`, `payment` is the
-    account of stored value, and `attempt` the payment's attempt or, where none asked for it, the move."""
+    move of stored value, and `attempt` the payment's attempt or, where none asked for it, the move."""
 
     object: Literal["ledger_entry"]
     journal: str

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scrooge.cli import cards, database, doctor, errands, keys, ledger, mandates, processes, recoveries
+from scrooge.cli import cards, database, doctor, errands, keys, ledger, mandates, processes, recoveries, stored_value
 from scrooge.cli.batch import command as batch
 from scrooge.cli.bench import command as bench
 from scrooge.cli.demo import command as demo
@@ -44,6 +44,7 @@ app.add_typer(risk.app, name="risk")
 app.add_typer(errands.app, name="errands")
 app.add_typer(mandates.app, name="mandates")
 app.add_typer(recoveries.app, name="recoveries")
+app.add_typer(stored_value.app, name="stored-value")
 app.add_typer(batch.app, name="batch")
 vault.app.command()(vault_cards.status)
 vault.app.command()(vault_cards.forget)

@@ -49,6 +49,8 @@ async def propose(s: Scrooge, who: Principal, payment_id: str, attempt_id: str, 
         p = await payments.lock(connection, payment_id)
         assert p is not None
         attempt = in_doubt(p, attempt_id, said.outcome)
+        if s.directory.is_ledger(attempt.connector_account):
+            raise AttemptNotInDoubt("our own ledger knows what became of it: sync the payment")
         check_reference(attempt, said)
         check_amount(p, attempt, said)
         hear(p, attempt.id, news(said, "?"), now())  # What the grid refuses is refused at once.

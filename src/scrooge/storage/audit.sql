@@ -88,7 +88,7 @@ WITH psp_attempts AS (
 ), posted AS (
     SELECT bucket, payment_id, account, currency, sum(minor) AS minor
       FROM postings
-     WHERE payment_id NOT IN (SELECT id FROM stored_value_accounts)
+     WHERE payment_id NOT IN (SELECT id FROM stored_value_moves)
      GROUP BY bucket, payment_id, account, currency
 )
 SELECT count(*) OVER () AS total, payment_id, account, currency, coalesce(e.minor, 0)::text AS expected,
@@ -109,12 +109,12 @@ WITH moved AS (
       FROM stored_value_moves
      GROUP BY bucket, account_id
 ), posted AS (
-    SELECT bucket, payment_id AS account_id,
-           -coalesce(sum(minor) FILTER (WHERE account = 'liabilities.stored_value'), 0) AS available,
-           -coalesce(sum(minor) FILTER (WHERE account = 'liabilities.stored_value_held'), 0) AS held
-      FROM postings
-     WHERE account IN ('liabilities.stored_value', 'liabilities.stored_value_held')
-     GROUP BY bucket, payment_id
+    SELECT m.bucket, m.account_id,
+           -coalesce(sum(p.minor) FILTER (WHERE p.account = 'liabilities.stored_value'), 0) AS available,
+           -coalesce(sum(p.minor) FILTER (WHERE p.account = 'liabilities.stored_value_held'), 0) AS held
+      FROM postings p JOIN stored_value_moves m ON m.bucket = p.bucket AND m.id = p.payment_id
+     WHERE p.account IN ('liabilities.stored_value', 'liabilities.stored_value_held')
+     GROUP BY m.bucket, m.account_id
 ), asked AS (
     SELECT a.id, a.reference, a.state, coalesce(a.approved_minor, a.minor) AS minor,
            CASE a.operation WHEN 'authorize' THEN CASE WHEN a.sale THEN 'sale' ELSE 'hold' END
@@ -141,7 +141,7 @@ WITH moved AS (
        AND NOT EXISTS (
            SELECT FROM journals j JOIN postings p
                ON p.bucket = j.bucket AND p.payment_id = j.payment_id AND p.journal_id = j.id
-            WHERE j.bucket = m.bucket AND j.payment_id = m.account_id AND j.id = m.id
+            WHERE j.bucket = m.bucket AND j.payment_id = m.id AND j.id = m.id
               AND j.effect = 'stored_value_' || m.kind AND p.minor = m.minor)
     UNION ALL
     SELECT m.account_id, format('move %s, a %s, was asked for by no attempt that stands', m.number, m.kind)

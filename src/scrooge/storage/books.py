@@ -49,7 +49,7 @@ class Entry(Struct, frozen=True):
     journal: str
     line: int
     minor: int
-    payment: str  # or the account of stored value
+    payment: str  # or the move of stored value
     attempt: str  # or the move of one, that no attempt asked for
     effect: str
     created_at: int  # Unix microseconds
@@ -91,11 +91,11 @@ async def entries(
 
 
 def about(row: Any) -> tuple[str, str]:
-    """(payment, attempt) of a journal; of one of stored value the account, and the attempt or the move by itself."""
+    """(payment, attempt) of a journal; of one of stored value the move, and the attempt that asked, if one did."""
     if not row["effect"].startswith("stored_value_"):
         return public("pay", row["payment_id"]) or "", public("att", row["attempt_id"]) or ""
     asked = "svm" if row["attempt_id"] == row.get("journal_id", row.get("id")) else "att"
-    return public("sva", row["payment_id"]) or "", public(asked, row["attempt_id"]) or ""
+    return public("svm", row["payment_id"]) or "", public(asked, row["attempt_id"]) or ""
 
 
 def entry_of(row: Any) -> Entry:

@@ -8,13 +8,14 @@ SELECT p.account, m.name AS merchant, p.currency, to_char(min(j.created_at) AT T
   JOIN journals j ON j.bucket = p.bucket AND j.payment_id = p.payment_id AND j.id = p.journal_id
   JOIN (SELECT bucket, id, livemode FROM payments
          UNION ALL
-        SELECT bucket, id, livemode FROM stored_value_accounts) y ON y.bucket = p.bucket AND y.id = p.payment_id
+        SELECT m.bucket, m.id, v.livemode
+          FROM stored_value_moves m JOIN stored_value_accounts v ON v.bucket = m.bucket AND v.id = m.account_id) y ON y.bucket = p.bucket AND y.id = p.payment_id
   JOIN merchants m ON m.id = p.merchant_id
  WHERE y.livemode = $1
  GROUP BY p.account, m.name, p.currency;
 
 -- journals :many
--- ($1 livemode) The journals, of payments and of accounts of stored value, oldest first, read through a cursor.
+-- ($1 livemode) The journals, of payments and of moves of stored value, oldest first, read through a cursor.
 SELECT j.id, to_char(j.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS date, m.name AS merchant, c.name AS caller,
        y.reference, j.payment_id, j.attempt_id, j.effect,
        (SELECT jsonb_agg(jsonb_build_object('account', p.account, 'minor', p.minor, 'currency', p.currency)
@@ -24,7 +25,8 @@ SELECT j.id, to_char(j.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS date, m.n
   FROM journals j
   JOIN (SELECT bucket, id, merchant_id, caller_id, livemode, reference FROM payments
          UNION ALL
-        SELECT bucket, id, merchant_id, caller_id, livemode, coalesce(reference, '') FROM stored_value_accounts) y
+        SELECT m.bucket, m.id, v.merchant_id, v.caller_id, v.livemode, coalesce(m.reference, v.reference, '')
+          FROM stored_value_moves m JOIN stored_value_accounts v ON v.bucket = m.bucket AND v.id = m.account_id) y
     ON y.bucket = j.bucket AND y.id = j.payment_id
   JOIN merchants m ON m.id = y.merchant_id
   JOIN callers c ON c.id = y.caller_id
@@ -39,7 +41,8 @@ SELECT m.name AS merchant, p.account, p.currency, sum(p.minor)::text AS balance,
   FROM postings p
   JOIN (SELECT bucket, id, livemode FROM payments
          UNION ALL
-        SELECT bucket, id, livemode FROM stored_value_accounts) y ON y.bucket = p.bucket AND y.id = p.payment_id
+        SELECT m.bucket, m.id, v.livemode
+          FROM stored_value_moves m JOIN stored_value_accounts v ON v.bucket = m.bucket AND v.id = m.account_id) y ON y.bucket = p.bucket AND y.id = p.payment_id
   JOIN merchants m ON m.id = p.merchant_id
  WHERE y.livemode = $1
  GROUP BY m.name, p.account, p.currency

@@ -156,5 +156,5 @@ def client() -> Client:
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise SettingsError(f"SCROOGE_API_URL must be an http or https address; got {url!r}")
     if not key or not key.isascii() or not key.isprintable():
-        raise SettingsError("SCROOGE_API_KEY must be an API key with the scopes batches:read and batches:write")
+        raise SettingsError("SCROOGE_API_KEY must be an API key with the scopes that the command needs")
     return Client(url, key)

@@ -49,6 +49,9 @@ BatchIntake = Annotated[
     int | None,
     typer.Option(min=1, max=5_000_000, help="Instead: upload a batch of so many lines, and have it checked."),
 ]
+StoredValue = Annotated[
+    bool, typer.Option("--stored-value", help="Instead: payments from stored value, many accounts and a single one.")
+]
 DataDir = Annotated[Path, typer.Option(help="Where a directory for the run is made and removed.")]
 
 
@@ -69,6 +72,7 @@ def bench(
     cards: Cards = None,
     routing: Routing = False,
     batch_intake: BatchIntake = None,
+    stored_value: StoredValue = False,
     data_dir: DataDir = Path(".scrooge"),
     as_json: Json = False,
 ) -> None:
@@ -85,7 +89,7 @@ def bench(
     psps = ("minimal", "sandbox") if psp is None else (str(psp),)
     options = Options(
         seconds=seconds, rounds=rounds, clients=clients, workers=workers, psps=psps, latency_ms=latency_ms,
-        rate=rate, brief=brief, grow=grow, payments=payments, batch=batch, cards=cards,
+        rate=rate, brief=brief, grow=grow, payments=payments, batch=batch, cards=cards, stored_value=stored_value,
         profile=None if profile is None else str(profile.resolve()),
     )  # fmt: skip
     try:
@@ -151,6 +155,7 @@ def show(found: dict[str, Any]) -> None:
     if "hop" in found:
         sections |= {f"hop, {name}": section for name, section in found["hop"].items()}
     sections |= {f"{one['payments_before']:,} payments": one for one in found.get("curve", [])}
+    sections |= {name: found[name] for name in ("cards", "accounts", "one_account") if name in found}
     if found["options"]["payments"] or found["options"]["batch"]:
         sections["one run"] = found
     for name, section in sections.items():

@@ -18,4 +18,5 @@ class Options(Struct, frozen=True, kw_only=True):
     grow: int | None = None  # payments in the tables at the end of the curve
     payments: int | None = None  # of the run that watches memory
     batch: int | None = None  # renewals of the run that measures a batch
+    stored_value: bool = False  # payments from stored value
     cards: int | None = None  # that the vault keeps before it is measured again

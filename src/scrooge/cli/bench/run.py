@@ -18,6 +18,7 @@ from scrooge.cli.bench.sample import Seller
 from scrooge.cli.bench.server import Server
 from scrooge.cli.bench.shop import sell_without_api
 from scrooge.cli.bench.stage import Setup, Stage, stage
+from scrooge.cli.bench.stored import stored_value
 from scrooge.cli.database import audited
 
 WARM_SECONDS = 2.0
@@ -44,6 +45,8 @@ class Bench:
             return {**told, **await memory(self.where, self.setup("minimal"), o, o.payments, self.say)}
         if o.batch is not None:
             return {**told, **await renewals(self.where, self.setup(o.psps[0]), o, o.batch, self.say)}
+        if o.stored_value:
+            return {**told, **await stored_value(self.where, self.setup("minimal"), o, self.say)}
         for psp in o.psps:
             sections[psp] = await (self.minimal() if psp == "minimal" else self.sandbox())
         first = sections[o.psps[0]]
