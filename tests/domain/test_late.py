@@ -176,6 +176,17 @@ def test_a_return_that_was_refused_leaves_the_work_to_be_done():
     assert (b.p.attempt(a.id).state, b.open_balances) == (State.REVERSED, {})
 
 
+def test_a_return_may_be_refused_also_where_another_authorization_was_tried_in_between():
+    """Its refusal is news like any other: taken for a contradiction it would stay out, and no other return follow it."""
+    b = Books()
+    first = b.tell(b.authorize(), ENDS[0])
+    b.tell(b.authorize(), ENDS[0])
+    b.tell(first, FIRST)
+    assert b.tell(b.give_back(first), oc.Rejected("no balance")).state is State.REJECTED
+    b.tell(b.give_back(first), oc.Approved("re_2"))
+    assert (b.p.attempt(first.id).state, b.open_balances) == (State.REVERSED, {})
+
+
 def test_what_was_given_back_already_is_given_back():
     b = Books()
     a = b.tell(b.tell(b.authorize(), ENDS[0]), FIRST)

@@ -12,6 +12,14 @@ WHOLE = "tests/flows/test_late_success.py"
 
 UNWANTED = (
     Mutant(
+        "refused-return-is-a-contradiction",
+        "a return that the PSP refuses is never over, where another authorization was tried in between",
+        "src/scrooge/domain/news.py",
+        "any(a is not last and a.state is not State.REVERSING for a in alive)",
+        "any(a is not last for a in alive)",
+        PURE_AND_SIM,
+    ),
+    Mutant(
         "late-success-kept-beside-another", "a late success is kept although another authorization is live", LATE,
         "if policy is Late.KEEP and free and last is not None and last.id == a.id:",
         "if policy is Late.KEEP and last is not None and last.id == a.id:",

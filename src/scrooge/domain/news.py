@@ -144,7 +144,8 @@ def refuse_impossible(p: Payment, before: Attempt, moved: Attempt) -> None:
                 raise ContradictoryOutcome(f"{moved.id} {moved.state}: more than there is to move")
     alive = [a for a in p.attempts if a.operation is Operation.AUTHORIZE and a.state in LIVE and a.closed is None]
     last = authorization_of(p)
-    if any(a is not last for a in alive):
+    # An earlier one that is being given back is alive by itself where nothing followed that could be.
+    if len(alive) > 1 or any(a is not last and a.state is not State.REVERSING for a in alive):
         raise ContradictoryOutcome(f"{moved.id} {moved.state}: another authorization is live")
 
 
