@@ -4,9 +4,14 @@ import asyncio
 import uuid
 from typing import Any
 
+import asyncpg
 import pytest
+from tests.conftest import opened
+from tests.flows.test_fees import audited
 from tests.flows.test_payments import amount, effects, follow, until
 from tests.world import World
+
+from scrooge.ids import hex_of
 
 CARDS = {"stripe": "pm_card_visa", "adyen": "stored_visa"}
 
@@ -209,3 +214,76 @@ async def test_tenders_that_cannot_be_are_refused_before_anybody_is_asked(world:
         assert (status, problem.get("code"), problem.get("param")) == (422, code, param), (change, problem)
     _, listed = await world.get(f"/v1/payments?reference={good['reference']}")
     assert listed["data"] == []
+
+
+async def test_refunds_at_the_same_time_never_give_back_more_than_was_captured(world: World):
+    _, p = await split(world, ("stripe", "pm_card_visa"), ("stripe", "pm_card_mastercard"))
+    p = await settled(world, p, "captured")
+    answers = await asyncio.gather(
+        *(move(world, p, "refunds", amount=amount("8.00"), reference=f"rma-{n}") for n in range(8))
+    )
+    assert sorted(status == 409 for status, _ in answers) == [False] * 3 + [True] * 5, answers
+    p = await until(world, p["id"], lambda p: p["amount_refunded"]["value"] == "24.00")
+    truth = await world.truth()
+    given = [sum(n * minor for (what, _, minor), n in effects(truth, t["payment"]).items() if what == "refund")
+             for t in p["tenders"]]  # fmt: skip
+    assert given == [650, 1750]
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+async def test_a_capture_that_is_taken_back_after_another_is_kept_and_shown(world: World, failing: int):
+    tokens = [("stripe", "pm_card_visa"), ("adyen", "stored_capture_fails")]
+    _, p = await split(world, tokens[1 - failing], tokens[failing])
+    p = await settled(world, p, "partially_captured")
+    left = ("17.50", "12.50")[failing]
+    assert p["amount_captured"]["value"] == left
+    await world.events(p["id"], "sale_approved", "capture_reversed")
+    _, listed = await world.get("/v1/breaks?open=true&limit=100")
+    assert [b["kind"] for b in listed["data"] if b["payment"] == p["id"]] == ["split_half_captured"]
+    status, refund = await move(world, p, "refunds", reference="sorry")
+    assert (status, refund["amount"]["value"]) == (201, left), refund
+    await settled(world, p, "refunded")
+
+
+async def test_a_lost_answer_is_found_out_and_then_it_goes_on(world: World):
+    await world.fault("charge_then_drop", connector="stripe")
+    try:
+        status, p = await split(world)
+    finally:
+        await world.no_faults()
+    assert (status, p["status"], p["outcome_certainty"]) == (202, "processing", "unknown"), p
+    assert p["unknown"]["operation"] == "authorize"
+    p = await settled(world, p, "captured")
+    truth = await world.truth()
+    assert [effects(truth, t["payment"])["capture", "approved", n] for t, n in zip(p["tenders"], (1250, 1750), strict=True)] == [
+        1, 1,
+    ]  # fmt: skip
+
+
+async def test_what_is_expanded_is_that_of_every_part(world: World):
+    _, p = await split(world)
+    p = await settled(world, p, "captured")
+    _, full = await world.get(f"/v1/payments/{p['id']}?expand=attempts,timeline,journals,routing")
+    assert [a["operation"] for a in full["attempts"]] == ["authorize", "capture"] * 2
+    assert sum(j["effect"] == "capture_approved" for j in full["journals"]) == 2
+    assert [m["seq"] for m in full["timeline"]] == list(range(1, len(full["timeline"]) + 1))
+    assert {"payment_created", "sale_approved", "capture_approved"} <= {m["type"] for m in full["timeline"]}
+
+
+async def test_the_audit_finds_what_is_half_done(
+    server_url: str, template_url: str, tmp_path_factory: pytest.TempPathFactory
+):
+    async with opened(server_url, template_url, tmp_path_factory.mktemp("half")) as alone:
+        _, paid = await split(alone)
+        p = await held(alone)
+        await settled(alone, paid, "captured")
+        await audited(alone)
+        connection = await asyncpg.connect(alone.database_url)
+        at = "WHERE payment_id = '" + hex_of(p["id"]) + "'"
+        why = """UPDATE splits SET closing = '{"status": "failed", "code": "c", "detail": "d"}'"""
+        await connection.execute(f"{why} {at}")
+        await audited(alone, splits_differ=1)
+        await connection.execute(f"UPDATE splits SET look_at = now() {at}")
+        await until(alone, p["id"], lambda p: [t["status"] for t in p["tenders"]] == ["voided", "voided"])
+        await audited(alone)
+        await connection.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import UnsetType, structs
 
-from scrooge.api import answers, bodies, pages, show, show_split
+from scrooge.api import answers, bodies, pages, show, show_split, timeline
 from scrooge.api.call import Answer, Call, headers_of
 from scrooge.api.facts import cards_of, facts_of
 from scrooge.api.show import Facts
@@ -66,8 +66,26 @@ async def known(call: Call, p: Payment) -> Split:
 
 
 async def read(call: Call, p: Payment) -> Answer:
+    query: bodies.Expand = call.query
     split = await known(call, p)
-    return Answer(200, show_split.payment(split, await facts_of_split(call, [split])), payment=p.id)
+    document = show_split.payment(split, await facts_of_split(call, [split]))
+    if query.expand:
+        document = await expanded(call, split, document, frozenset(query.expand.split(",")))
+    return Answer(200, document, payment=p.id)
+
+
+async def expanded(call: Call, split: Split, document: answers.Payment, asked: frozenset[str]) -> answers.Payment:
+    """With what is asked for of every part, one part after the other; the timeline is that of all, in order."""
+    of = [split.whole, *split.there]
+    facts = await facts_of(call, of)
+    each = [await timeline.expanded(call.s.db, p, facts, asked) for p in of]
+    found: dict[str, Any] = {
+        name: [item for one in each for item in getattr(one, name) or []] for name in asked if name != "timeline"
+    }
+    if "timeline" in asked:
+        moved = sorted((item for one in each for item in one.timeline or []), key=lambda item: item.at)
+        found["timeline"] = [structs.replace(item, seq=seq) for seq, item in enumerate(moved, start=1)]
+    return structs.replace(document, **found)
 
 
 async def shown(call: Call, wholes: list[Payment]) -> dict[str, answers.Payment]:

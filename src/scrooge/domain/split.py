@@ -189,14 +189,27 @@ def became(split: Split) -> list[str]:
         if status != closing.status:
             return []
         if closing.status == "voided":
-            return [] if held(split) else ["void_approved"]
+            asked = any(o.operation is Operation.VOID for o in split.orders)  # Then its end is told as that.
+            return [] if asked or held(split) else ["void_approved"]
         return [f"{what}_{'rejected' if closing.status == 'failed' else closing.status}"]
     if status == "requires_action":
         return [f"{what}_action_required"]
     if split.whole.sale:
         done = [o for o in split.orders if automatic(split, o) and ended(split, o) == "succeeded"]
+        if "sale_approved" in split.told and not done:
+            return ["capture_reversed"]
         return ["sale_approved"] if done else []
     return ["authorize_approved"] if all_held(split) else []
+
+
+def half_captured(split: Split) -> bool:
+    """Of what was to be captured with the payment one part was, and another cannot be, or was taken back."""
+    bad = [
+        place
+        for o in split.orders if automatic(split, o)
+        for place in range(len(o.shares)) if share_ended(split, o, place) in {"declined", "failed"}
+    ]  # fmt: skip
+    return bool(bad) and total(split).captured > 0
 
 
 def held(split: Split) -> bool:

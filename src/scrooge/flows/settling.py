@@ -9,7 +9,7 @@ from scrooge.connectors.connector import Connector
 from scrooge.crash import reach
 from scrooge.domain.attempt import Operation
 from scrooge.domain.payment import Payment, authorization_of, standing
-from scrooge.domain.split import Order, Share, Split, automatic, became, ended, status_of_split, total
+from scrooge.domain.split import Order, Share, Split, automatic, became, ended, half_captured, status_of_split, total
 from scrooge.domain.split_steps import Act, next_step
 from scrooge.flows.ask import SECOND, account_of
 from scrooge.flows.scrooge import Scrooge, now
@@ -20,6 +20,7 @@ from scrooge.storage import changes, splits
 
 log = structlog.get_logger()
 PAUSE_MOST = 60.0  # seconds between looks at what cannot be done now
+HALF = "split_half_captured"
 TOLD = {"succeeded": "approved", "declined": "declined", "failed": "rejected"}
 
 
@@ -46,25 +47,26 @@ async def settled(s: Scrooge, payment_id: str, *, moved: bool, paused: bool = Fa
         for o in split.orders:
             if o.id in over and not (automatic(split, o) and over[o.id] == "succeeded"):
                 events.append((f"{o.operation}_{TOLD[over[o.id]]}", content_of(split, o)))
+        half = half_captured(split) and HALF not in split.told
         version = await splits.settle(
             connection, split, status=status_of_split(split), look_in=look_in, moved=moved,
-            told=[*split.told, *fresh], ended=over, events=events,
+            told=[*split.told, *fresh, *([HALF] if half else [])], ended=over, events=events,
         )  # fmt: skip
-        for o in split.orders:
-            if o.id in over and automatic(split, o) and over[o.id] != "succeeded" and total(split).captured:
-                await half_taken(connection, split, o)
+        if half:
+            await half_taken(connection, split)
     reach("split.settled")
     return structs.replace(split, whole=structs.replace(split.whole, version=version, answered=True))
 
 
-async def half_taken(connection: Any, split: Split, order: Order) -> None:
-    """One part was captured and another cannot be: somebody has to say what becomes of it."""
-    BREAKS.labels("split_half_captured").inc()
-    log.error("split_half_captured", payment=split.whole.id)
+async def half_taken(connection: Any, split: Split) -> None:
+    """Somebody has to say what becomes of it."""
+    BREAKS.labels(HALF).inc()
+    log.error(HALF, payment=split.whole.id)
     t = total(split)
     await changes.open_break(
-        connection, "split_half_captured", f"split_half_captured:{order.id}",
-        {"why": "one part was captured, another cannot be", "captured": split.whole.money(t.captured).value,
+        connection, HALF, f"{HALF}:{split.whole.id}",
+        {"why": "one part was captured, another cannot be or was taken back",
+         "captured": split.whole.money(t.captured).value,
          "amount": split.whole.money(split.whole.minor).value, "currency": split.whole.currency},
         payment=split.whole,
     )  # fmt: skip
@@ -114,7 +116,10 @@ def content_of(split: Split, order: Order | None = None) -> dict[str, object]:
     return {
         **subject,
         "amount": {"value": whole.money(minor).value, "currency": whole.currency},
+        "state": TOLD[order.ended] if order and order.ended else status_of_split(split),
         "reference": order.reference if order else None,
+        "connector_account": None,
+        "psp_reference": None,
         **({"reason": split.closing.detail} if split.closing and not order else {}),
         "payment": state_of(split),
     }

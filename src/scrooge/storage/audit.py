@@ -67,7 +67,7 @@ async def count(
 
 
 async def compare(connection: asyncpg.Connection, report: Report) -> None:
-    for query in ("unbalanced_journals", "ledger_differs", "stored_value_differs", "events_missing"):
+    for query in ("unbalanced_journals", "ledger_differs", "stored_value_differs", "events_missing", "splits_differ"):
         setattr(report, query, find(report, query, await run(connection, Q[query], SHOWN)))
 
 

@@ -191,6 +191,44 @@ HAVING count(*) FILTER (WHERE a.closed IS NULL AND a.state IN
     OR sum(a.captured_minor - a.refunded_minor) > greatest(p.minor, max(a.total_minor))
  LIMIT $1;
 
+-- splits_differ :many
+-- The tenders of a payment pay what it is for; and where it is nobody's turn and no part is out, nothing is half done.
+WITH parts AS (
+    SELECT p.bucket, p.part_of AS payment_id, count(*) AS there, sum(p.minor) AS minor, sum(a.held) AS held,
+           coalesce(bool_or(a.out), false) AS out
+      FROM payments p
+      LEFT JOIN LATERAL (
+           SELECT sum(authorized_minor - captured_minor - voided_minor) AS held,
+                  bool_or(state IN ('sent', 'unknown', 'pending', 'action_required', 'reversing')) AS out
+             FROM attempts a
+            WHERE a.bucket = p.bucket AND a.payment_id = p.id) a ON true
+     WHERE p.part_of IS NOT NULL
+     GROUP BY p.bucket, p.part_of
+), judged AS (
+    SELECT s.payment_id,
+           CASE
+           WHEN (SELECT sum((t->>'minor')::bigint) FROM jsonb_array_elements(s.tenders) t) <> w.minor
+             OR coalesce(c.there, 0) > w.tenders OR (c.there = w.tenders AND c.minor <> w.minor)
+                THEN 'its tenders are not what it is for'
+           WHEN s.look_at IS NOT NULL OR c.out THEN NULL
+           WHEN s.closing IS NOT NULL AND c.held > 0 THEN 'all of it was to be taken back, and something is still held'
+           WHEN EXISTS (SELECT FROM split_orders o
+                         WHERE o.bucket = s.bucket AND o.payment_id = s.payment_id AND o.ended IS NULL)
+                THEN 'something was asked of it, and nobody does it'
+           WHEN s.closing IS NULL AND coalesce(c.there, 0) < w.tenders THEN 'a tender was not asked, and nobody asks it'
+           WHEN s.closing IS NULL AND w.sale AND NOT EXISTS (
+                SELECT FROM split_orders o WHERE o.bucket = s.bucket AND o.payment_id = s.payment_id)
+                THEN 'it was to be captured, and nobody does it'
+           END AS wrong
+      FROM splits s
+      JOIN payments w ON w.bucket = s.bucket AND w.id = s.payment_id
+      LEFT JOIN parts c ON c.bucket = s.bucket AND c.payment_id = s.payment_id
+)
+SELECT count(*) OVER () AS total, payment_id, wrong
+  FROM judged
+ WHERE wrong IS NOT NULL
+ LIMIT $1;
+
 -- tariffs :one
 SELECT document::text AS document, merchant_id FROM routing_tariffs WHERE id = $1;
 

@@ -30,6 +30,7 @@ class Report(Struct, kw_only=True):
     statuses_differ: int = 0
     events_missing: int = 0
     fees_differ: int = 0
+    splits_differ: int = 0
     reversals_unheard: int = 0
     foreign: int = 0
     truth_lines: int = 0
@@ -39,7 +40,7 @@ class Report(Struct, kw_only=True):
 # Open questions and late news are no faults: everything else must be zero.
 FAULTS = (
     "double_charges", "lost", "amount_mismatches", "unbalanced_journals", "phantoms", "ledger_differs",
-    "stored_value_differs", "counters_differ", "statuses_differ", "events_missing", "fees_differ",
+    "stored_value_differs", "counters_differ", "statuses_differ", "events_missing", "fees_differ", "splits_differ",
 )  # fmt: skip
 
 # Which finding each query's rows become.
@@ -48,6 +49,7 @@ SENTENCES = {
     "ledger_differs": "{payment}: {account} holds {posted} {currency} (minor units), the attempts say {expected}",
     "stored_value_differs": "{account}: {what}",
     "events_missing": "{reference}: the {operation} is {state}, but no event said so",
+    "splits_differ": "{payment}: {wrong}",
     "doubles_in_books": "{payment}: taken more than once by our own rows",
     "doubles_at_psp": "{payment}: the PSPs took the money {times} times",
     "lost": "{reference}: the PSP's {operation} {psp_reference} of {money} succeeded; ours: {state}",
