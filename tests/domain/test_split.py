@@ -284,3 +284,39 @@ def test_what_was_promised_to_one_order_is_not_promised_to_another():
     asked: Attempt = moved(split.part(1), Operation.REFUND, 1750, State.PENDING, order.name).attempts[-1]
     split = having(split, 1, split.part(1).adding(asked))
     assert rooms(split, Operation.REFUND) == [1000, 0], "asked for is counted once"
+
+
+def capturing(*states: State) -> Split:
+    """Both held, all of it to be captured, and so much of that asked."""
+    split = all_held()
+    split = structs.replace(split, whole=structs.replace(split.whole, sale=True))
+    shares = tuple(Share(n, Operation.CAPTURE, t.minor) for n, t in enumerate(split.tenders))
+    order = Order(
+        id=new_id("att", 7), operation=Operation.CAPTURE, minor=3000, reference=None, final=False, shares=shares
+    )
+    for place, state in enumerate(states):
+        minor = split.tenders[place].minor
+        split = having(split, place, moved(split.part(place), Operation.CAPTURE, minor, state, order.name))
+    return structs.replace(split, orders=(order,))
+
+
+@pytest.mark.parametrize(
+    ("states", "act", "tender", "how"),
+    [
+        ((), Act.SHARE, 0, None),
+        ((State.SENT,), Act.WAIT, 0, None),
+        ((State.UNKNOWN,), Act.WAIT, 0, None),
+        ((State.PENDING,), Act.WAIT, 0, None),
+        ((State.APPROVED,), Act.SHARE, 1, None),
+        ((State.DECLINED,), Act.CLOSE, 0, "declined"),
+        ((State.REVERSED,), Act.CLOSE, 0, "failed"),
+        ((State.REJECTED,), Act.WAIT, 0, None),
+        ((State.APPROVED, State.UNKNOWN), Act.WAIT, 0, None),
+        ((State.APPROVED, State.DECLINED), Act.WAIT, 0, "declined"),
+        ((State.APPROVED, State.APPROVED), Act.WAIT, 0, "succeeded"),
+    ],
+)
+def test_what_is_next_while_tenders_are_captured(states: tuple[State, ...], act: Act, tender: int, how: str | None):
+    split = capturing(*states)
+    step = next_step(split, NOW)
+    assert (step.act, step.tender, ended(split, split.orders[0])) == (act, tender, how)

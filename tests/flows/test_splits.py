@@ -287,3 +287,19 @@ async def test_the_audit_finds_what_is_half_done(
         await until(alone, p["id"], lambda p: [t["status"] for t in p["tenders"]] == ["voided", "voided"])
         await audited(alone)
         await connection.close()
+
+
+async def test_a_tender_that_cannot_be_asked_any_more_gives_back_the_one_before_it(world: World):
+    body = await body_of(world, ("adyen", "stored_challenge_always"), ("stripe", "pm_card_visa"))
+    card = {"connector_account": "stripe", "psp_token": "pm_card_visa"}
+    _, doomed = await world.post("/v1/instruments", {"customer": "user-1", "credentials": [card]})
+    body["tenders"][1]["instrument"] = doomed["id"]
+    _, p = await world.post("/v1/payments", {**body, "return_url": "https://shop.example/return"})
+    assert (p["status"], p["tenders"][1]["payment"]) == ("requires_action", None), p
+    async with world.http.delete(f"{world.api_url}/v1/instruments/{doomed['id']}", headers=world.headers()) as answer:
+        assert answer.status == 200
+    await follow(world, p["next_action"]["url"], "success")
+    p = await settled(world, p, "failed")
+    assert p["failure"]["code"] == "unknown_instrument"
+    p = await until(world, p["id"], lambda p: [t["status"] for t in p["tenders"]] == ["voided", "voided"])
+    await world.events(p["id"], "sale_rejected")

@@ -23,6 +23,7 @@ from tests.mutants.outside import OUTSIDE
 from tests.mutants.reattempts import REATTEMPTS
 from tests.mutants.renewals import RENEWALS
 from tests.mutants.risk import RISK
+from tests.mutants.splits import SPLITS
 from tests.mutants.steering import STEERING
 from tests.mutants.storage import STORAGE
 from tests.mutants.updated import UPDATED
@@ -56,4 +57,5 @@ MUTANTS = (
     *TAKEN_IN,
     *MANDATES,
     *UPDATED,
+    *SPLITS,
 )

@@ -143,7 +143,7 @@ def ended(split: Split, order: Order) -> str | None:
     found = [share_ended(split, order, place) for place in range(len(order.shares))]
     if None in found:
         return None
-    return next((how for how in ("failed", "declined") if how in found), "succeeded")
+    return next((how for how in ("declined", "failed") if how in found), "succeeded")
 
 
 def share_ended(split: Split, order: Order, place: int) -> str | None:

@@ -102,7 +102,7 @@ async def in_our_books(s: Scrooge, part: Payment | None) -> bool:
     if a is None:
         return False
     connector: Connector = s.connectors[(await account_of(s, a)).connector]
-    return getattr(connector, "transport", "http") == "ledger"
+    return connector.transport == "ledger"
 
 
 # --- what is told of it -----------------------------------------------------------------------

@@ -18,7 +18,9 @@ from scrooge.domain.split_steps import Act, Step, next_step
 from scrooge.errors import (
     AttemptBusy,
     CaptureInFlight,
+    DatabaseUnavailable,
     IncrementInFlight,
+    InternalError,
     InvalidField,
     Problem,
     ReferenceExists,
@@ -187,9 +189,12 @@ async def carry_on(s: Scrooge, principal: Principal, payment_id: str, context: C
         try:
             await take(s, principal, split, step, context)
             moved = True
-        except Problem as problem:
-            if isinstance(problem, NOT_KEPT):
-                raise
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # Even a bug of ours: what is held is given back when it goes on for too long.
+            problem = error if isinstance(error, Problem) else InternalError(type(error).__name__)
+            if problem is not error:
+                log.exception("split_step_failed", payment=payment_id, act=str(step.act))
             if not await given_up(s, split, step, problem):
                 log.warning("split_waits", payment=payment_id, act=str(step.act), reason=problem.code)
                 break
