@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 RUN, LINE = "src/scrooge/flows/batches/run.py", "src/scrooge/flows/batches/line.py"
 CHUNKS, PACING = "src/scrooge/storage/chunks.sql", "src/scrooge/routing/pacing.py"
 SETTLE = "src/scrooge/flows/batches/settle.py"
+AHEAD, READ_AHEAD = "src/scrooge/flows/batches/ahead.py", ("tests/batches/test_ahead.py",)
 SENT, DIED = ("tests/batches/test_running.py",), ("tests/batches/test_deaths.py",)
 FROZEN = ("tests/batches/test_frozen.py",)
 KEPT, PACED = ("tests/storage/test_chunks.py",), ("tests/routing/test_pacing.py",)
@@ -67,5 +68,14 @@ RENEWALS = (
     Mutant(
         "line-has-a-fresh-key", "a line that is begun again does not know its own payment", LINE,
         'return f"{batch}{BETWEEN}{line}"', 'return f"{batch}{BETWEEN}{line}{id(object())}"', DIED,
+    ),
+    Mutant(
+        "card-read-ahead-is-anybodys", "a card that was read ahead is given to another merchant", AHEAD,
+        "found.merchant == merchant and ", "", READ_AHEAD,
+    ),
+    Mutant(
+        "mandate-read-ahead-for-ever", "a mandate that was read ahead is never read again", AHEAD,
+        "if found is not None and time.monotonic() - at < FRESH_SECONDS:\n            return found\n        return await self.reader.mandate",
+        "if found is not None:\n            return found\n        return await self.reader.mandate", READ_AHEAD,
     ),
 )  # fmt: skip
