@@ -31,6 +31,8 @@ POINTS = {
     "split.settled": "what became of the whole is committed, nobody told",
     "split.claimed": "a payment of parts whose turn it is is claimed, nothing done",
     "retry.claimed": "a retry whose time has come is claimed, nothing recorded",
+    "recovery.looked": "what may be newer than what was declined is about to be asked for",
+    "recovery.found": "something is, about to commit that it is tried",
     "batch.claimed": "a chunk of a batch is claimed, none of its lines begun",
     "batch.ended": "lines of a batch have ended, about to write that",
     "batch.noted": "that is written, the chunk not counted",

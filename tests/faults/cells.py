@@ -32,10 +32,10 @@ WORKER = ("resolve.claimed", "resolve.applied", "receive.claimed", "receive.appl
           *RETURNS)  # fmt: skip
 SHARED = ("send.before", "send.written", "send.after", "apply.before", "apply.after", "commit.before", "commit.after")
 # Not of the road that money takes: tests/instruments dies there, tests/vault/test_moving.py, tests/flows/test_retries_raced.py
-# tests/flows/test_splits_crashes.py and tests/stored_value/test_crashes.py.
+# tests/flows/test_recovery_crashes.py, tests/flows/test_splits_crashes.py and tests/stored_value/test_crashes.py.
 BESIDE = frozenset({"forget.before", "forget.written", "forget.after", "errand.claimed", "errand.done",
                     "learn.written", "learn.after", "move.before", "move.after", "move.recorded",
-                    "retry.claimed", "intake.before", "intake.after", "intake.checked", "batch.claimed", "batch.ended",
+                    "retry.claimed", "recovery.looked", "recovery.found", "intake.before", "intake.after", "intake.checked", "batch.claimed", "batch.ended",
                     "batch.noted", "batch.counted", "split.before", "split.after", "split.step", "split.decided",
                     "split.ordered", "split.settled", "split.claimed", "stored.before", "stored.after"})  # fmt: skip
 OF_PAYMENTS = tuple(point for point in crash.POINTS if point not in BESIDE)

@@ -146,3 +146,15 @@ async def test_an_own_mandate_that_is_revoked_at_the_last_moment_stops_the_recor
     monkeypatch.setattr("scrooge.flows.retries.replaced", as_before)
     p = await turn(s, p)
     assert len(p.attempts) == 1
+
+
+async def test_what_the_caller_asks_again_is_under_the_payments_own_mandate(world: World, s: Scrooge, sql):
+    first, _ = await agreed(world), await agreed(world, save_for=OPTED_IN)
+    await with_card(sql, first, EXPIRED)
+    p = await as_far_as(s, await declined(world, s, first["mandate"]), Phase.SCHEDULED, Means.OTHER_MANDATE)
+    await with_card(sql, first, "pm_card_visa")
+    status, told = await world.post(f"/v1/payments/{p.id}/authorizations", {})
+    assert (status, told["status"], told["mandate"]) == (201, "captured", first["mandate"]), told
+    assert told["instrument"]["id"] == first["instrument"]["id"]
+    assert (await read(s, p.id)).mandate == first["mandate"]
+    assert told["recovery"]["why"] == "withdrawn"

@@ -21,6 +21,7 @@ from tests.mutants.nowhere import NOWHERE
 from tests.mutants.operators import OPERATORS
 from tests.mutants.outside import OUTSIDE
 from tests.mutants.reattempts import REATTEMPTS
+from tests.mutants.recoveries import RECOVERIES
 from tests.mutants.renewals import RENEWALS
 from tests.mutants.risk import RISK
 from tests.mutants.splits import SPLITS
@@ -58,4 +59,5 @@ MUTANTS = (
     *MANDATES,
     *UPDATED,
     *SPLITS,
+    *RECOVERIES,
 )

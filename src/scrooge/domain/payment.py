@@ -93,7 +93,8 @@ class Payment(Struct, frozen=True, kw_only=True):
             known |= {"control": last.control, "spent": last.spent, "card_at": last.card_at}
         if last is not None and (phase in {Phase.OPEN, Phase.MADE} or phase in ENDED):
             known |= {"means": last.means, "decline": last.decline}
-            known["mandate"] = None if phase is Phase.LOST else last.mandate  # What is out, is out under that one.
+            out = phase is Phase.MADE or last.phase in {Phase.OPEN, Phase.MADE}  # What is out, is out under that one.
+            known["mandate"] = last.mandate if out and phase is not Phase.LOST else None
         return structs.replace(self, retry=Retry(phase=phase, because=because, **{**known, **facts}))
 
     def adding(self, attempt: Attempt) -> "Payment":

@@ -199,6 +199,7 @@ async def again(
     before = await earlier(s, principal, keyed)
     if before is not None:
         return before[0], True
+    p = structs.replace(p, mandate=p.own_mandate)  # Another one may pay what Scrooge retries, not what its caller asks.
     mandate = await mandates.of_payment(s, principal, p)
     own = mandate.instrument if mandate else p.instrument  # Its mandate may have another card by now.
     instrument = await instrument_of(s, principal, instrument_id or own or "", p.customer)

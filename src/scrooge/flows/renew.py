@@ -48,7 +48,8 @@ async def renewed(
         assert current is not None
         if step is not None and current.retry != step:
             return None
-        begun = structs.replace(current, accounts=behind, answered=False, instrument=instrument.id)
+        paying = current.mandate if step is not None else current.own_mandate  # A caller's own is under its own.
+        begun = structs.replace(current, accounts=behind, answered=False, instrument=instrument.id, mandate=paying)
         after, request = await attempted(
             s, begun, instrument, account, authenticate=risk.authenticate, low_risk=risk.clean, used_up=used_up
         )

@@ -18,7 +18,7 @@ from scrooge.postgres.rows import at_moment, key_of, microseconds, public, uuid_
 Q = load(Path(__file__).with_suffix(".sql"))
 # What a process of before knows of a step: that what follows is not decided.
 STATES = {Phase.LOOKING: Phase.OPEN, Phase.CUSTOMER: Phase.OPEN}
-LOOK_SECONDS = 3600.0  # between two looks at whether the payer has done something: whoever does it, tells
+LOOK_SECONDS = 6 * 3600.0  # between two looks at whether the payer has done something: whoever does it, tells
 OPEN_SECONDS = 1.0  # beside the deadline of whoever may still ask elsewhere
 
 
