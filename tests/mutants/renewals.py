@@ -7,6 +7,7 @@ CHUNKS, PACING = "src/scrooge/storage/chunks.sql", "src/scrooge/routing/pacing.p
 SETTLE = "src/scrooge/flows/batches/settle.py"
 AHEAD, READ_AHEAD = "src/scrooge/flows/batches/ahead.py", ("tests/batches/test_ahead.py",)
 SENT, DIED = ("tests/batches/test_running.py",), ("tests/batches/test_deaths.py",)
+ALARMED = ("tests/batches/test_alarm.py",)
 FROZEN = ("tests/batches/test_frozen.py",)
 KEPT, PACED = ("tests/storage/test_chunks.py",), ("tests/routing/test_pacing.py",)
 
@@ -64,6 +65,10 @@ RENEWALS = (
     Mutant(
         "paused-batch-goes-on", "a stopped batch begins its other lines", RUN,
         "return not self.stopped and not late", "return not late", SENT,
+    ),
+    Mutant(
+        "trouble-of-before-pauses", "a batch that somebody resumed is paused again for what was known then",
+        "src/scrooge/flows/batches/alarm.py", "t is not None and t.since > b.changed_at and borne_out(run, t.signal)", "t is not None", ALARMED,
     ),
     Mutant(
         "line-has-a-fresh-key", "a line that is begun again does not know its own payment", LINE,

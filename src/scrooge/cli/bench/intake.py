@@ -65,6 +65,7 @@ async def uploaded(where: Server, crew: Crew, client: Client, file: Path, size: 
         started = time.monotonic()
         batch = await api.upload(made["id"], file, size, lambda _: None)
         seconds = time.monotonic() - started
+        taken_in = rss.copy()
         again = time.monotonic()
         await api.upload(made["id"], file, size, lambda _: None)
         repeated = time.monotonic() - again
@@ -77,9 +78,14 @@ async def uploaded(where: Server, crew: Crew, client: Client, file: Path, size: 
         "lines_per_second": round(lines / seconds),
         "repeated_lines_per_second": round(lines / repeated),
         "cpu_us_per_line": {name: round(cpu * 1e6 / lines, 1) for name, cpu in used.used().items()},
-        "rss_mb": {"start": round(rss[0], 1), "most": round(max(rss), 1)},
+        "rss_mb": {"start": round(rss[0], 1), "eighths": eighths(taken_in), "most": round(max(rss), 1)},
         "ok": (batch["status"], counts["valid"], counts["rejected"]) == ("ready", lines, 0),
     }
+
+
+def eighths(sizes: list[float]) -> list[float]:
+    """As it was after each eighth of the time."""
+    return [round(sizes[len(sizes) * n // 8 - 1], 1) for n in range(1, 9)] if sizes else []
 
 
 async def agree(url: str, merchant: str, caller: str, numbers: list[int]) -> None:

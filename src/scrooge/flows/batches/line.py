@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from msgspec import Struct
 
-from scrooge.domain.payment import Payment, authorization_of
+from scrooge.domain.payment import Payment
 from scrooge.errors import MandatePending, Problem, ReferenceExists, RequestInProgress
 from scrooge.flows.authorize import Pace, create
 from scrooge.flows.keys import Keyed
@@ -99,9 +99,3 @@ async def sent(s: Scrooge, who: Principal, batch: Batch, line: Line, until: floa
         error = {"rule": problem.code, "detail": problem.detail, "param": problem.param}
         return Told(End(line.number, error=error))
     return Told(End(line.number, payment.id), payment)
-
-
-def asked_at(p: Payment) -> str | None:
-    """The account that was asked last."""
-    a = authorization_of(p)
-    return a.connector_account if a is not None else None

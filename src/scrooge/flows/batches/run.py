@@ -16,9 +16,11 @@ from msgspec import Struct
 
 from scrooge.connectors.limits import LEAST_SECONDS
 from scrooge.crash import reach
+from scrooge.domain.attempt import State
+from scrooge.domain.payment import authorization_of
 from scrooge.errors import DatabaseUnavailable, PspOverloaded, PspUnavailable
 from scrooge.flows.batches.ahead import Ahead
-from scrooge.flows.batches.line import Later, asked_at, known, sent
+from scrooge.flows.batches.line import Later, known, sent
 from scrooge.flows.batches.settle import told
 from scrooge.flows.batches.turn import Turn
 from scrooge.flows.scrooge import Scrooge, now
@@ -72,6 +74,7 @@ class Run:
         self.most = FIRST
         self.air: set[asyncio.Task[None]] = set()
         self.accounts: deque[str] = deque(maxlen=RECENT)
+        self.states: deque[State] = deque(maxlen=RECENT)  # what was heard there
         self.heard_at, self.stopped, self.nothing_left = time.monotonic(), False, False
         self.down_since: float | None = None
         self.down_because = ""
@@ -213,8 +216,9 @@ class Run:
             self.later(hand, line, Later(time.monotonic() + HEARD_SECONDS), True)
             return
         self.down_since = None
-        if done.payment is not None and (account := asked_at(done.payment)) is not None:
-            self.accounts.append(account)
+        if done.payment is not None and (asked := authorization_of(done.payment)) is not None:
+            self.accounts.append(asked.connector_account)
+            self.states.append(asked.state)
         self.note(hand, done.end)
 
     def later(self, hand: Hand, line: Line, later: Later, paced: bool) -> None:
