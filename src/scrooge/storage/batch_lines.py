@@ -136,8 +136,9 @@ async def keep(db: Database, batch: Batch, piece: Piece, rejected: int, rows: li
         end = piece.first_byte + piece.bytes
         if await run(connection, Q["room"], *key, piece.first_byte, end, piece.lines, rejected, used) is None:
             return False
-        source = io.BytesIO("".join(rows).encode())
-        await connection.copy_to_table("batch_lines", source=source, columns=COLUMNS, format="text")
+        # Closed, as what is left of a COPY is a ring that nobody looks for until a million lines are in it.
+        with io.BytesIO("".join(rows).encode()) as source:
+            await connection.copy_to_table("batch_lines", source=source, columns=COLUMNS, format="text")
         await run(
             connection, Q["note"], bucket, batch_id, piece.first_byte, piece.first_line, piece.bytes, piece.lines,
             piece.digest, used,
