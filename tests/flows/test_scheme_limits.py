@@ -143,3 +143,8 @@ async def test_a_verification_is_counted_and_refused_like_any_attempt_with_its_c
     assert (status, problem["code"]) == (422, "reattempt_refused")
     status, problem = await world.pay(instrument=instrument, at=limited)
     assert (status, problem["code"]) == (422, "reattempt_refused"), "the payment would be the eighth"
+    instrument = await card(world, adyen="stored_restricted_card")
+    path = f"/v1/instruments/{instrument}/verifications"
+    assert (await verified())[1]["status"] == "declined"
+    status, problem = await world.pay(instrument=instrument, at=limited)
+    assert (status, problem["code"]) == (422, "reattempt_refused"), "its issuer has said to stop"

@@ -14,8 +14,8 @@ from tests.simulation.psp import Modification, Psp, Record, Reply
 
 RESULT = {"action": "RedirectShopper", "processing": "Received", "authorized": "Authorised",
           "succeeded": "Authorised", "declined": "Refused", "canceled": "Cancelled"}  # fmt: skip
-KINDS = {"captures": "capture", "cancels": "void", "refunds": "refund"}
-EVENTS = {"capture": "CAPTURE", "void": "CANCELLATION", "refund": "REFUND"}
+KINDS = {"amountUpdates": "increment", "captures": "capture", "cancels": "void", "refunds": "refund"}
+EVENTS = {"increment": "AUTHORISATION_ADJUSTMENT", "capture": "CAPTURE", "void": "CANCELLATION", "refund": "REFUND"}
 WORDS = {"2": "Refused", "9": "Issuer Unavailable", "12": "Not enough balance"}
 Json = dict[str, Any]
 
@@ -46,7 +46,7 @@ class Adyen(Psp):
             given["amount"]["currency"], by_hand, self.clock.now,
         )  # fmt: skip
         self.records[r.id] = r
-        self.authorize(r)
+        self.decide(r, self.fate("authorize" if r.minor else "verify", True))
         return Reply(200, self.shown(r), {"idempotency-key": key})
 
     def payer_acts(self, psp_reference: str, success: bool) -> dict[str, str]:
@@ -83,6 +83,7 @@ class Adyen(Psp):
             "capture": r.state in {"authorized", "succeeded"} and r.by_hand
                        and r.total("capture") + m.minor <= r.approved and not r.cancellation,
             "void": r.state == "authorized" and not r.cancellation,
+            "increment": r.state == "authorized" and not r.cancellation and m.minor > r.approved and not r.total("capture"),
             "refund": r.total("refund") + m.minor <= (r.total("capture") if r.by_hand else r.approved),
         }[m.kind]  # fmt: skip
         if not possible or fate.startswith(("decline", "flip")):
@@ -97,6 +98,9 @@ class Adyen(Psp):
             left = r.approved - r.total("capture")
             r.cancellation = "asked"
             self.happened(m.reference, "void", m.id, left, r, "approved")
+        elif m.kind == "increment":
+            self.happened(m.reference, "increment", m.id, m.minor - r.approved, r, "approved")
+            r.approved = m.minor
         else:
             self.happened(m.reference, m.kind, m.id, m.minor, r, "approved")
         self.tell(r, m.kind, m)

@@ -19,7 +19,7 @@ WIRE = frozenset({
     "drop_request", "charge_then_drop", "charge_then_500", "500_before", "slow", "reset_midway", "garbage",
     "wrong_amount", "outage",
 })  # fmt: skip
-POSSIBLE = {"challenge": {"authorize", "continue"}, "partial": {"authorize", "continue"}}
+POSSIBLE = {"challenge": {"authorize", "verify", "continue"}, "partial": {"authorize", "continue"}}
 RECORDED = frozenset({"record.after", "continue.after"})
 NEWS = frozenset({"inbox.before", "inbox.after", "receive.claimed", "receive.applied"})
 # Points at which the cell is about what was lost, so that no notification may settle it first.

@@ -34,9 +34,10 @@ def account_of(w: Any, a: Attempt) -> Any:
 def command_of(w: Any, p: Payment, a: Attempt, **more: object) -> Command:
     parent = p.attempt(a.parent) if a.parent else None
     command = Command(
-        operation=a.operation, amount=p.money(a.minor), reference=a.reference, payment=p.id,
+        operation=a.operation, amount=p.money(a.total or a.minor), reference=a.reference, payment=p.id,
         merchant_account=account_of(w, a).merchant_account, sale=a.sale, final=a.final, psp_reference=a.psp_reference,
         parent_psp_reference=parent.psp_reference if parent else None, customer=p.customer, initiator=p.initiator,
+        increase=p.money(a.minor) if a.total else None, incremental=p.incremental,
     )  # fmt: skip
     return structs.replace(command, **more) if more else command
 

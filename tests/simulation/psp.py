@@ -45,7 +45,7 @@ class Key(Struct):
 
 class Modification(Struct):
     id: str
-    kind: str  # capture, void, refund
+    kind: str  # capture, void, refund, increment
     reference: str
     minor: int
     state: str = "running"  # done, failed
@@ -67,6 +67,7 @@ class Record(Struct):
     cancellation: str = ""
     modifications: list[Modification] = []
     redirect: str = ""
+    raised: str = ""  # by which increment, the last
 
     def total(self, kind: str, *states: str) -> int:
         return sum(m.minor for m in self.modifications if m.kind == kind and m.state in (states or ("done",)))
@@ -141,7 +142,7 @@ class Psp:
         """`fate`: approve, partial, decline:CODE, flip:CODE (declined, and later not), pending, challenge."""
         word, _, r.code = fate.partition(":")
         if word in {"approve", "partial"}:
-            self.approve(r, r.minor if word == "approve" else max(1, r.minor * 6 // 10))
+            self.approve(r, r.minor if word == "approve" or not r.minor else max(1, r.minor * 6 // 10))
         elif word in {"decline", "flip"}:
             r.state = "declined"
             self.tell(r, "declined")
@@ -158,7 +159,8 @@ class Psp:
     def approve(self, r: Record, minor: int) -> None:
         r.approved = minor
         r.state = "authorized" if r.by_hand else "succeeded"
-        self.happened(r.reference, "authorize" if r.by_hand else "sale", r.id, minor, r, "approved")
+        what = "verify" if not r.minor else "authorize" if r.by_hand else "sale"
+        self.happened(r.reference, what, r.id, minor, r, "approved")
         self.tell(r, "approved")
 
     def patience(self) -> float:

@@ -73,15 +73,23 @@ def storm(w: World) -> Steps:
             w.later(draw.uniform(0, 60), partial(w.freeze, worker, w.away))
     w.spawn("weather", weather(w, kinds))
     operation = draw.choice(("authorize", "sale"))
+    if draw.random() < 0.4:
+        w.spawn("client", w.client(Asked(key="check", operation="verify", reference="check-1", minor=0)))
     yield from w.client(Asked(key="make", operation=operation, reference="order-1", minor=MINOR))
     for n in range(draw.randint(1, 5)):
         yield draw.choice((0.01, 1.0, 10.0, 30.0))
-        p = next(iter(w.store.payments.values()), None)
+        p = next((p for p in w.store.payments.values() if p.minor), None)
         if p is None:
             continue
-        what = draw.choice(("capture", "capture", "refund", "refund", "void", "again"))
+        what = draw.choice(
+            ("capture", "capture", "refund", "refund", "void", "again", *(["increment"] * 2 * p.incremental))
+        )
         stripe = w.accounts[p.attempts[-1].connector_account].name == "stripe"
-        part = draw.randint(1, MINOR) if what in {"capture", "refund"} and draw.random() < 0.7 else None
+        part = (
+            draw.randint(1, MINOR)
+            if what == "increment" or (what in {"capture", "refund"} and draw.random() < 0.7)
+            else None
+        )
         asked = Asked(
             key=f"ask{n}", operation=what, reference=None if what == "again" else f"part-{n}", minor=part,
             final=what == "capture" and part is not None and stripe, payment=p.id,

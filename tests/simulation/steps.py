@@ -19,7 +19,7 @@ from scrooge.errors import (
     ReferenceExists,
     RequestInProgress,
 )
-from scrooge.flows.modify import check_capability, check_reference
+from scrooge.flows.modify import check_capability, check_increments, check_reference
 from scrooge.flows.perform import GRACE
 from scrooge.routing.choose import Candidate, choose
 from scrooge.routing.retries import next_step
@@ -31,7 +31,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     """One request of a caller."""
 
     key: str
-    operation: str  # sale, authorize, capture, void, refund, continue, again
+    operation: str  # sale, authorize, capture, void, refund, increment, verify, continue, again
     reference: str | None
     minor: int | None = None
     final: bool = False
@@ -56,7 +56,7 @@ def earlier(w: Any, asked: Asked) -> tuple[Payment, str | None] | None:
 
 
 def running(p: Payment, attempt_id: str | None) -> bool:
-    if attempt_id is None or p.attempt(attempt_id).operation is Operation.AUTHORIZE:
+    if attempt_id is None or p.attempt(attempt_id).operation in {Operation.AUTHORIZE, Operation.VERIFY}:
         return not p.answered
     return p.attempt(attempt_id).state is State.SENT
 
@@ -73,6 +73,7 @@ def create(w: Any, asked: Asked) -> Steps:
         id=w.new_id("pay"), merchant="mer_1", caller="clr_1", reference=asked.reference or "", minor=asked.minor or 0,
         currency="EUR", livemode=w.livemode, sale=asked.operation == "sale", accounts=route.accounts[1:],
         customer="user-1", instrument="ins_1", return_url="https://shop.example/r", created_at=w.now,
+        incremental=w.wild and asked.operation == "authorize",
     )  # fmt: skip
     p, request = attempted(w, p, route.accounts[0])
     yield w.pause()
@@ -126,9 +127,10 @@ def through(w: Any, p: Payment, request: Request) -> Steps:
     while True:
         tries += 1
         attempt = p.attempts[-1]
-        endpoint = account_of(w, attempt).psp.connector.endpoints[Operation.AUTHORIZE]
+        endpoint = account_of(w, attempt).psp.connector.endpoints[attempt.operation]
         outcome = yield from ask(w, p, attempt.id, endpoint, request, True)
-        step = next_step(outcome, tries, len(p.accounts))
+        verifies = attempt.operation is Operation.VERIFY  # It goes nowhere else.
+        step = Stop("a verification") if verifies else next_step(outcome, tries, len(p.accounts))
         last = isinstance(step, Stop)
         after = yield from apply_or_unknown(w, p, attempt.id, outcome, last, True)
         ended = after.attempt(attempt.id).state in {State.DECLINED, State.REJECTED}
@@ -148,7 +150,7 @@ def through(w: Any, p: Payment, request: Request) -> Steps:
 def attempted(w: Any, p: Payment, account_id: str) -> tuple[Payment, Request]:
     number = len(p.attempts) + 1
     p = decide(
-        p, Operation.AUTHORIZE, None, id=w.new_id("att"), number=number, connector_account=account_id, sale=p.sale,
+        p, Operation.AUTHORIZE if p.minor else Operation.VERIFY, None, id=w.new_id("att"), number=number, connector_account=account_id, sale=p.sale,
         reference=f"{p.id}-{number}", return_token=f"token{number}", sent_at=w.now,
     )  # fmt: skip
     attempt = p.attempts[-1]
@@ -180,6 +182,7 @@ def modify(w: Any, asked: Asked) -> Steps:
     )  # fmt: skip
     attempt = after.attempts[-1]
     connector = account_of(w, attempt).psp.connector
+    check_increments(connector, p, attempt)
     check_capability(connector, attempt, room)
     request = render(connector, command_of(w, after, attempt))
     w.reach("record.before")
@@ -260,7 +263,7 @@ def abandon(w: Any, p: Payment, attempt_id: str) -> Steps:
 
 
 DOORS: dict[str, Any] = {
-    "sale": create, "authorize": create, "again": again, "continue": authenticate,
+    "sale": create, "authorize": create, "verify": create, "increment": modify, "again": again, "continue": authenticate,
     "capture": modify, "void": modify, "refund": modify,
 }  # fmt: skip
 

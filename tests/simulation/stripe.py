@@ -34,6 +34,17 @@ class Stripe(Psp):
                 return self.capture(self.records[intent], given)
             case "POST", "payment_intents", intent, "cancel":
                 return self.release(self.records[intent], key, given["cancellation_reason"])
+            case "POST", "payment_intents", intent, "increment_authorization":
+                return self.increment(self.records[intent], given)
+            case "POST", "setup_intents":
+                return self.setup(given)
+            case "POST", "setup_intents", setup, "cancel":
+                return self.release(self.records[setup], key, given["cancellation_reason"])
+            case "GET", "setup_intents":
+                setups = [self.shown(r) for r in self.records.values() if not r.minor and r.seen_at <= self.clock.now]
+                return Reply(200, {"object": "list", "data": setups, "has_more": False})
+            case "GET", "setup_intents", setup:
+                return Reply(200, self.shown(self.records[setup])) if setup in self.records else self.nothing()
             case "POST", "refunds":
                 return self.refund(self.records[given["payment_intent"]], key, given)
             case "GET", "payment_intents", "search":
@@ -61,6 +72,34 @@ class Stripe(Psp):
         self.records[r.id] = r
         self.authorize(r)
         return Reply(200, self.shown(r)) if r.state != "declined" else self.card_error(r)
+
+    def setup(self, given: dict[str, str]) -> Reply:
+        r = Record(
+            self.new_id("seti"), given["metadata[reference]"], given["metadata[payment]"], 0, "EUR", False,
+            self.clock.now + int(self.lag_seconds * SECOND),
+        )  # fmt: skip
+        self.records[r.id] = r
+        self.decide(r, self.fate("verify", True))
+        return Reply(200, self.shown(r)) if r.state != "declined" else self.card_error(r)
+
+    def increment(self, r: Record, given: dict[str, str]) -> Reply:
+        """At once; a decline leaves the intent as it was."""
+        fate, whole = self.fate("increment", True), int(given["amount"])
+        if r.state != "authorized" or whole <= r.approved:
+            return self.unexpected(r)
+        if fate.startswith(("decline", "flip")):
+            r.code = fate.partition(":")[2]
+            if fate.startswith("flip"):
+                self.clock.later(20, lambda: self.raised(r, given["metadata[increment_reference]"], whole))
+            return self.card_error(r)
+        self.raised(r, given["metadata[increment_reference]"], whole)
+        return Reply(200, self.shown(r))
+
+    def raised(self, r: Record, reference: str, whole: int) -> None:
+        if r.state == "authorized" and whole > r.approved:
+            self.happened(reference, "increment", r.id, whole - r.approved, r, "approved")
+            r.approved, r.raised = whole, reference
+            self.tell(r, "approved")
 
     def payer_acts(self, psp_reference: str, success: bool) -> dict[str, str]:
         r = self.records[psp_reference]
@@ -155,6 +194,10 @@ class Stripe(Psp):
 
     def shown(self, r: Record) -> Json:
         metadata = {"reference": r.reference, "payment": r.payment}
+        if r.raised:
+            metadata["increment_reference"] = r.raised
+        if not r.minor:
+            return self.shown_setup(r, metadata)
         for m in r.modifications:
             if m.kind == "capture":
                 metadata["capture_reference"] = m.reference
@@ -167,6 +210,14 @@ class Stripe(Psp):
             "next_action": {"type": "redirect_to_url", "redirect_to_url": {"url": f"https://acs.example/{r.id}"}},
         }  # fmt: skip
 
+    def shown_setup(self, r: Record, metadata: dict[str, str]) -> Json:
+        return {
+            "object": "setup_intent", "id": r.id, "status": STATUS[r.state], "metadata": metadata,
+            "payment_method": "pm_1", "customer": None, "cancellation_reason": r.cancellation,
+            "last_setup_error": {"code": "card_declined", "decline_code": r.code} if r.state == "declined" else None,
+            "next_action": {"type": "redirect_to_url", "redirect_to_url": {"url": f"https://acs.example/{r.id}"}},
+        }  # fmt: skip
+
     def shown_refund(self, r: Record, m: Modification) -> Json:
         status = {"running": "pending", "done": "succeeded", "failed": "failed"}[m.state]
         return {
@@ -176,12 +227,12 @@ class Stripe(Psp):
 
     def card_error(self, r: Record) -> Reply:
         error = {"type": "card_error", "code": "card_declined", "decline_code": r.code or "generic_decline",
-                 "message": "declined", "payment_intent": self.shown(r)}  # fmt: skip
+                 "message": "declined", "payment_intent" if r.minor else "setup_intent": self.shown(r)}  # fmt: skip
         return Reply(402, {"error": error})
 
     def unexpected(self, r: Record) -> Reply:
         error = {"type": "invalid_request_error", "code": "payment_intent_unexpected_state", "message": "no",
-                 "payment_intent": self.shown(r)}  # fmt: skip
+                 "payment_intent" if r.minor else "setup_intent": self.shown(r)}  # fmt: skip
         return Reply(400, {"error": error})
 
     def nothing(self) -> Reply:
@@ -201,7 +252,9 @@ class Stripe(Psp):
     def tell(self, r: Record, what: str, m: Modification | None = None, why: str = "") -> None:
         kinds = {"approved": "amount_capturable_updated" if r.by_hand else "succeeded", "declined": "payment_failed",
                  "processing": "processing", "captured": "succeeded", "canceled": "canceled"}  # fmt: skip
-        kind = what if m is not None else f"payment_intent.{kinds[what]}"
+        if not r.minor and m is None:
+            kinds |= {"approved": "succeeded", "declined": "setup_failed"}
+        kind = what if m is not None else f"{'payment' if r.minor else 'setup'}_intent.{kinds[what]}"
         document = self.shown_refund(r, m) if m is not None else self.shown(r)
         event = {"id": self.new_id("evt"), "type": kind, "data": {"object": document}}
         self.outbox(self, msgspec.json.encode(event), kind)

@@ -10,7 +10,7 @@ from scrooge.domain.late import giving_back
 from scrooge.domain.outcome import Outcome, Rejected, Unknown
 from scrooge.domain.payment import Payment, standing
 from scrooge.errors import ContradictoryOutcome
-from scrooge.flows.receive import PARK_TRIES, pick, told
+from scrooge.flows.receive import PARK_TRIES, of_verification, pick, told
 from scrooge.flows.resolve import LEASE_MARGIN, REPLAYS, TEST_HORIZON
 from scrooge.workers.ask import TEST_MOST
 from tests.simulation.clock import SECOND, Steps
@@ -205,7 +205,9 @@ def match(w: Any, account_id: str, n: Notification) -> tuple[Payment, Attempt, O
             meant = any(a.psp_reference in names for a in p.attempts if a.connector_account == account_id)
         if not meant:
             continue
-        attempt = pick([a for a in p.attempts if a.connector_account == account_id], n)
+        attempts = [a for a in p.attempts if a.connector_account == account_id]
+        news = of_verification(attempts, n)
+        attempt = pick(attempts, news)
         if attempt is not None:
-            return p, attempt, told(p, attempt, account, n)
+            return p, attempt, told(p, attempt, account, news)
     return None
