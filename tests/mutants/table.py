@@ -27,6 +27,7 @@ from tests.mutants.risk import RISK
 from tests.mutants.splits import SPLITS
 from tests.mutants.steering import STEERING
 from tests.mutants.storage import STORAGE
+from tests.mutants.stored_value import STORED_VALUE
 from tests.mutants.updated import UPDATED
 from tests.mutants.verifications import VERIFICATIONS
 
@@ -38,6 +39,7 @@ MUTANTS = (
     *UNWANTED,
     *LIMITS,
     *STORAGE,
+    *STORED_VALUE,
     *OUTSIDE,
     *OPERATORS,
     *KEPT,
