@@ -102,10 +102,10 @@ async def test_who_has_to_come_back_and_what_is_no_time_is_refused(world: World,
     assert (status, problem["code"], problem["param"]) == (422, code, "retry_until")
 
 
-async def test_a_hard_decline_is_lost_at_once_and_one_without_the_wish_has_nothing(world: World):
+async def test_a_hard_decline_waits_for_another_card_and_one_without_the_wish_has_nothing(world: World):
     p = await renewal(world, await card(world, stripe="pm_card_visa_chargeDeclinedStolenCard"))
-    assert (p["status"], p["retry"]["status"], p["retry"]["at"]) == ("declined", "lost", None)
-    assert "never again" in p["retry"]["because"]
+    assert (p["status"], p["retry"]["status"], p["retry"]["at"]) == ("declined", "needs_customer", None)
+    assert "the payer has to do something" in p["retry"]["because"]
     status, p = await world.pay(token=POOR["stripe"], initiator="merchant")
     assert (status, p["status"]) == (201, "declined")
     assert "retry" not in p

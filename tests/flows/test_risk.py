@@ -171,7 +171,7 @@ async def test_only_authorizations_are_checked(
     p = await pay(s, who, instrument, capture="manual")
     active(service=service(receiver, {"decision": "block"}, fail="closed"))
     for kind in (Operation.CAPTURE, Operation.REFUND):
-        after, *_ = await modify.modify(s, who, p.id, kind, None, f"r-{kind}", kind is Operation.CAPTURE, keyed())
+        after, *_ = await modify.modify(s, who, p, kind, None, f"r-{kind}", kind is Operation.CAPTURE, keyed())
         assert after.attempts[-1].operation is kind
     assert not receiver.got
 

@@ -160,7 +160,5 @@ async def test_an_outage_is_routed_around_by_all_processes_and_blocks_nothing_be
     assert stripe in s.learning.of(who.merchant, False).health.troubles
     for p, operation in ((begun[0], "capture"), (begun[1], "void"), (sold, "refund")):
         kind = Operation(operation)
-        after, attempt, _ = await modify.modify(
-            s, who, p.id, kind, None, f"r-{kind}", kind is Operation.CAPTURE, keyed()
-        )
+        after, attempt, _ = await modify.modify(s, who, p, kind, None, f"r-{kind}", kind is Operation.CAPTURE, keyed())
         assert after.attempts[-1].operation is kind and after.attempts[-1].connector_account == stripe
