@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import Any
 
 import asyncpg
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -80,6 +80,15 @@ FOUND = (Phase.explicit, Phase.reuse, Phase.generate)
 
 @settings(max_examples=60, deadline=None, phases=FOUND, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
+@example(
+    [
+        (0, "load", 60, 0, False, 1, False),
+        (0, "hold", 40, 0, False, 1, False),
+        (0, "capture", 25, 0, True, 1, True),
+        (0, "refund", 26, 0, False, 1, False),
+        (0, "refund", 25, 0, False, 1, True),
+    ]
+)
 def test_whatever_is_asked_the_database_does_what_the_model_does(database_url: str, steps: list[Any]):
     asyncio.run(play(database_url, steps))
 
