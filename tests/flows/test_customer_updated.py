@@ -11,6 +11,8 @@ from tests.world import World
 
 from scrooge.domain.payment import Payment
 from scrooge.domain.recovery import Means, Phase
+from scrooge.errors import ReattemptRefused
+from scrooge.flows import retries
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import hex_of
 from scrooge.storage import recoveries
@@ -74,6 +76,44 @@ async def test_it_ends_the_wait_for_money_too_and_a_card_that_is_poor_as_well_is
         async with s.db.transaction() as connection:
             await recoveries.card_updated(connection, first["mandate"])
     assert not await its_turn(s, p), "the same news again"
+
+
+async def test_a_card_that_may_not_be_asked_is_given_up_and_the_payer_is_waited_for_again(
+    world: World, s: Scrooge, sql, monkeypatch
+):
+    first = await agreed(world)
+    await with_card(sql, first, EXPIRED)
+    _, told = await renew(world, first["mandate"], retry_until=in_days(20))
+    p = await as_far_as(s, await read(s, told["id"]), Phase.CUSTOMER, Means.CUSTOMER)
+    new = await card(world, stripe="pm_card_mastercard")
+
+    async def refused(*_: object) -> None:
+        raise ReattemptRefused("its issuer has said never", rule="never", until=None)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retries, "asked_for", refused)
+        await another_card(s, sql, first["mandate"], new)
+        for _ in range(8):
+            p = await turn(s, p)
+    assert step_of(p) == (Phase.CUSTOMER, Means.CUSTOMER, 1)
+    assert p.retry is not None
+    assert p.retry.seq <= 8, "and not over and over"
+    await another_card(s, sql, first["mandate"], await card(world, stripe="pm_card_visa"))
+    p = await turn(s, await turn(s, p))
+    assert step_of(p) == (Phase.RECOVERED, Means.CUSTOMER, 2), "but another one is tried"
+
+
+async def test_news_of_a_card_that_comes_while_a_worker_looks_is_not_forgotten(world: World, s: Scrooge, sql):
+    first = await agreed(world)
+    await with_card(sql, first, EXPIRED)
+    _, told = await renew(world, first["mandate"], retry_until=in_days(20))
+    p = await as_far_as(s, await read(s, told["id"]), Phase.CUSTOMER, Means.CUSTOMER)
+    assert p.retry is not None
+    await sql.execute("UPDATE retries SET due_at = now() WHERE payment_id = $1 AND due_at IS NOT NULL", hex_of(p.id))
+    [due] = [d for d in await queue.claim(s.db, 1000, 60.0) if d.payment == p.id]
+    await another_card(s, sql, first["mandate"], await card(world, stripe="pm_card_visa"))
+    await queue.again(s.db, due, 3600.0)  # The worker had looked before.
+    assert await its_turn(s, p)
 
 
 async def test_a_mandate_in_the_control_arm_is_left_to_the_timetable(world: World, s: Scrooge, sql):

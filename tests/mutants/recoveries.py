@@ -18,7 +18,7 @@ RECOVERIES = (
     ),
     Mutant(
         "same-card-tried-again", "a newer card is tried as long as it looks newer", TURNS,
-        "instrument.renewed_at in {None, p.retry.card_at}", "instrument.renewed_at in {None}",
+        "max(a.sent_at, p.retry.card_at or 0)", "a.sent_at",
         (FRESH + "news_of_a_newer_card_ends_the_wait_for_the_payer_and_the_same_news_twice_is_one_attempt",),
     ),
     Mutant(
@@ -53,7 +53,7 @@ RECOVERIES = (
     ),
     Mutant(
         "payers-card-never-tried", "the card that the payer gave is seen anew at each turn, and never tried", TURNS,
-        "step.phase is Phase.SCHEDULED and step.means is Means.CUSTOMER", "step.phase is Phase.MADE",
-        (UPDATED + "a_card_that_the_payer_gives_ends_the_wait_for_them_and_is_tried_once",),
+        "if given <= (step.card_at or 0):", "if given < 0:",
+        (UPDATED + "a_card_that_may_not_be_asked_is_given_up_and_the_payer_is_waited_for_again",),
     ),
 )  # fmt: skip

@@ -43,7 +43,7 @@ async def stepped(s: Scrooge, payment_id: str, step: Retry, onward: Callable[[Pa
 async def replaced(s: Scrooge, p: Payment, step: Retry) -> bool:
     """The payer has given the mandate another card since the last attempt: that one is tried at once, and once."""
     own = p.own_mandate
-    if step.phase is Phase.OPEN or own is None or (step.phase is Phase.SCHEDULED and step.means is Means.CUSTOMER):
+    if step.phase is Phase.OPEN or own is None:
         return False
     m = (await mandates.read_many(s.db, [own])).get(own)
     if m is not None and m.revoked is not None and (step.phase is not Phase.SCHEDULED or step.mandate is not None):
@@ -54,7 +54,10 @@ async def replaced(s: Scrooge, p: Payment, step: Retry) -> bool:
         return False
     if m.instrument == (await recoveries.own_instrument(s.db, p.id) or p.instrument):
         return False
-    return await soon(s, p, step, Means.CUSTOMER, "the payer gave another card", spent=())
+    given = m.earlier[-1].until if m.earlier else 0
+    if given <= (step.card_at or 0):  # It was its turn; and where no attempt came of it, none may.
+        return False
+    return await soon(s, p, step, Means.CUSTOMER, "the payer gave another card", spent=(), card_at=given)
 
 
 async def soon(s: Scrooge, p: Payment, step: Retry, means: Means, because: str, **facts: Any) -> bool:
@@ -112,9 +115,9 @@ async def with_newer(s: Scrooge, p: Payment, step: Retry, instrument: Instrument
 def newer(p: Payment, instrument: Instrument) -> bool:
     """Than the card that the last attempt was made with, and not tried yet."""
     a = authorization_of(p)
-    if a is None or p.retry is None or instrument.renewed_at in {None, p.retry.card_at}:
+    if a is None or p.retry is None:
         return False
-    return (instrument.renewed_at or 0) > a.sent_at
+    return (instrument.renewed_at or 0) > max(a.sent_at, p.retry.card_at or 0)
 
 
 def nothing_newer(s: Scrooge, p: Payment) -> Payment:

@@ -96,7 +96,7 @@ async def stir(connection: Any, mandates: Iterable[str]) -> None:
 
 async def now(connection: Any, waiting: Any, *about: Any) -> None:
     for row in await run(connection, waiting, *about):
-        await run(connection, retries.Q["again"], row["bucket"], row["payment_id"], row["seq"], 0.0)
+        await run(connection, retries.Q["wake"], row["bucket"], row["payment_id"], row["seq"])
 
 
 async def card_renewed(connection: Any, instrument: str) -> None:

@@ -36,7 +36,7 @@ SELECT t.bucket, t.payment_id, t.seq
   FROM unnest($1::smallint[], $2::uuid[]) AS w(bucket, id)
   JOIN mandates m ON m.bucket = w.bucket AND m.id = w.id
   JOIN recoveries r ON r.mandate_id = m.id AND r.state = 'open'
-  JOIN retries t ON t.bucket = r.bucket AND t.payment_id = r.payment_id AND t.due_at > now()
+  JOIN retries t ON t.bucket = r.bucket AND t.payment_id = r.payment_id AND t.due_at IS NOT NULL
  WHERE (m.status = 'revoked' OR m.instrument_id <> r.instrument_id)
    AND t.phase IN ('scheduled', 'needs_customer', 'looking')
  ORDER BY t.bucket, t.payment_id;
@@ -45,7 +45,7 @@ SELECT t.bucket, t.payment_id, t.seq
 -- ($1 instrument) What only a newer card helps; what waits for money goes on waiting.
 SELECT t.bucket, t.payment_id, t.seq
   FROM recoveries r
-  JOIN retries t ON t.bucket = r.bucket AND t.payment_id = r.payment_id AND t.due_at > now()
+  JOIN retries t ON t.bucket = r.bucket AND t.payment_id = r.payment_id AND t.due_at IS NOT NULL
  WHERE r.instrument_id = $1 AND r.state = 'open' AND t.phase IN ('needs_customer', 'looking')
  ORDER BY t.bucket, t.payment_id;
 

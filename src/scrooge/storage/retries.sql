@@ -21,10 +21,14 @@ RETURNING r.bucket, r.payment_id, r.seq, r.claims, m.name AS merchant;
 UPDATE retries SET due_at = NULL WHERE bucket = $1 AND payment_id = $2 AND seq = $3;
 
 -- again :none
--- ($4 seconds) Its next turn, however often it had one.
+-- ($4 seconds) Its next turn, however often it had one; unless it was woken since its turn began.
 UPDATE retries
    SET due_at = now() + make_interval(secs => $4)
- WHERE bucket = $1 AND payment_id = $2 AND seq = $3 AND due_at IS NOT NULL;
+ WHERE bucket = $1 AND payment_id = $2 AND seq = $3 AND due_at > now();
+
+-- wake :none
+-- Its next turn is now, also where somebody has its turn and has seen nothing yet.
+UPDATE retries SET due_at = now() WHERE bucket = $1 AND payment_id = $2 AND seq = $3 AND due_at IS NOT NULL;
 
 -- steps_of :many
 SELECT to_jsonb(r)::text AS step, written_at
