@@ -70,6 +70,7 @@ async def test_every_wrong_line_is_told_with_its_number_and_rule_and_stops_no_ot
         (line(good, "y").replace(b'"y"', b'"y\x7f"'), "invalid_field"),
         (line(good, ""), "invalid_field"),
         (line(good, "v", value="99999999999999999.00"), "amount_out_of_range"),
+        (line(good, "w", **{"a\0b\t": 1}), "unknown_field"),
     ]
     batch = (await desk.batch())["id"]
     got = await desk.put(batch, b"".join(raw for raw, _ in lines))

@@ -14,8 +14,10 @@ from tests.world import World
 
 from scrooge.domain.payment import Payment
 from scrooge.domain.recovery import Means, Phase
+from scrooge.flows import update_links
 from scrooge.flows.scrooge import Scrooge
 from scrooge.ids import hex_of
+from scrooge.storage.directory import Principal
 
 OPTED_IN = {**MONTHLY, "fallback": True}
 
@@ -58,7 +60,9 @@ async def nobody_else(sql: Any) -> AsyncIterator[None]:
     )
 
 
-async def test_another_mandate_that_opted_in_pays_and_the_payment_says_which(world: World, s: Scrooge, sql):
+async def test_another_mandate_that_opted_in_pays_and_the_payment_says_which(
+    world: World, s: Scrooge, sql, monkeypatch
+):
     first, other = await agreed(world), await agreed(world, save_for=OPTED_IN)
     _, m = await world.get(f"/v1/mandates/{other['mandate']}")
     assert (m["consent"]["fallback"], other["save_for"]["fallback"]) == (True, True)
@@ -74,6 +78,15 @@ async def test_another_mandate_that_opted_in_pays_and_the_payment_says_which(wor
         "captured", other["mandate"], other["instrument"]["id"],
     )  # fmt: skip
     assert told["recovery"]["means"] == "other_mandate"
+    linked: list[str] = []
+
+    async def make(_: Scrooge, who: Principal, mandate: str, *more: object) -> None:
+        linked.append(mandate)
+
+    monkeypatch.setattr(update_links, "make", make)
+    who = Principal("", p.merchant, "tests", p.caller, "", frozenset(), p.livemode)
+    await update_links.of_payment(s, who, p.id, None, 600)
+    assert linked == [first["mandate"]], "the card that was declined is the one to be replaced"
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,9 @@ async def of_payment(
     Raises NotFound, InvalidField, MandatePending, MandateRevoked, UnsupportedOperation.
     """
     p = await authorize.visible(s, principal, payment_id)
-    if p.mandate is None or p.mandate_use is None:
+    if p.own_mandate is None or p.mandate_use is None:
         raise InvalidField("the payment was made under no mandate", param="payment")
-    return await make(s, principal, p.mandate, p.id, return_url, seconds)
+    return await make(s, principal, p.own_mandate, p.id, return_url, seconds)
 
 
 async def visible(s: Scrooge, principal: Principal, link_id: str) -> Link:

@@ -102,7 +102,8 @@ def text_of(where: str, number: int, found: Line | Wrong) -> str:
             f"{where}\t{number}\tqueued\t{escaped(found.reference)}\t{escaped(found.custom_id)}\t{found.minor}"
             f"\t{found.currency}\t{found.mandate:032x}\t{until}\t{more}\t\\N\t\\N\n"
         )
-    error = {"rule": found.rule, "detail": found.detail.replace("\0", ""), "param": found.param}
+    param = None if found.param is None else found.param.replace("\0", "")  # jsonb has no such character.
+    error = {"rule": found.rule, "detail": found.detail.replace("\0", ""), "param": param}
     reference = "\\N" if found.reference is None else escaped(found.reference)
     custom_id = "\\N" if found.custom_id is None else escaped(found.custom_id)
     return (
