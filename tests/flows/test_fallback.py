@@ -171,3 +171,21 @@ async def test_what_the_caller_asks_again_is_under_the_payments_own_mandate(worl
     assert told["instrument"]["id"] == first["instrument"]["id"]
     assert (await read(s, p.id)).mandate == first["mandate"]
     assert told["recovery"]["why"] == "withdrawn"
+
+
+async def test_what_its_caller_asks_after_the_other_mandate_paid_is_under_the_own_one_for_good(
+    world: World, s: Scrooge, sql
+):
+    """What an issuer withdraws then is that one."""
+    first, other = await agreed(world), await agreed(world, save_for=OPTED_IN)
+    await with_card(sql, first, EXPIRED)
+    p = await declined(world, s, first["mandate"], capture="manual")
+    p = await as_far_as(s, p, Phase.RECOVERED, Means.OTHER_MANDATE)
+    assert p.mandate == other["mandate"]
+    assert (await world.post(f"/v1/payments/{p.id}/voids", {}))[0] in {200, 201, 202}
+    await with_card(sql, first, "pm_card_sandbox_revoked")
+    status, told = await world.post(f"/v1/payments/{p.id}/authorizations", {})
+    assert (status, told["status"], told["instrument"]["id"]) == (201, "declined", first["instrument"]["id"]), told
+    assert (await read(s, p.id)).mandate == first["mandate"]
+    found = [(await world.get(f"/v1/mandates/{m['mandate']}"))[1]["status"] for m in (first, other)]
+    assert found == ["revoked", "active"]

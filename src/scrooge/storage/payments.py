@@ -1,5 +1,6 @@
 """Payments read from rows, and the guards of idempotency. No rules here; the SQL is in payments.sql."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from scrooge.domain.fees import Fees
 from scrooge.domain.mandate import Terms, Use
 from scrooge.domain.outcome import NextAction
 from scrooge.domain.payment import Failure, Payment
+from scrooge.domain.recovery import Retry
 from scrooge.postgres.database import load, run
 from scrooge.postgres.rows import hex_of, key_of, microseconds, moment, public
 from scrooge.storage.changes import Guard
@@ -104,7 +106,7 @@ def payment_of(row: Any) -> Payment:
         save_for=row["save_for"],
         incremental=row["incremental"],
         save_terms=msgspec.json.decode(row["save_terms"], type=Terms) if row["save_terms"] else None,
-        mandate=(retry.mandate if retry is not None else None) or public("man", row["mandate_id"]),
+        mandate=other_mandate(retry, attempts) or public("man", row["mandate_id"]),
         own_mandate=public("man", row["mandate_id"]),
         mandate_use=Use(row["mandate_use"]) if row["mandate_use"] else None,
         failure=msgspec.json.decode(row["failure"], type=Failure) if row["failure"] else None,
@@ -116,6 +118,13 @@ def payment_of(row: Any) -> Payment:
         part_of=public("pay", row["part_of"]),
         tenders=row["tenders"] or 0,
     )
+
+
+def other_mandate(retry: Retry | None, attempts: Sequence[Attempt]) -> str | None:
+    """Under which a retry pays, or has paid. What its caller asks for after that is under the payment's own."""
+    if retry is None or (retry.ended and any(a.parent is None and a.number > retry.number for a in attempts)):
+        return None
+    return retry.mandate
 
 
 def attempt_of(r: AttemptRow) -> Attempt:
