@@ -18,6 +18,8 @@ from scrooge.domain.split import (
     became,
     ended,
     held,
+    own_capture,
+    share_ended,
     status_of_split,
     total,
     tried,
@@ -115,7 +117,7 @@ class Play:
             case Act.CAPTURE:
                 shares = tuple(Share(n, Operation.CAPTURE, t.minor) for n, t in enumerate(split.tenders))
                 order = Order(
-                    id=new_id("att", 7), operation=Operation.CAPTURE, minor=split.whole.minor, reference=None, final=False,
+                    id=own_capture(split.whole.id), operation=Operation.CAPTURE, minor=split.whole.minor, reference=None, final=False,
                     shares=shares,
                 )  # fmt: skip
                 self.split = structs.replace(split, orders=(order,))
@@ -292,7 +294,12 @@ def capturing(*states: State) -> Split:
     split = structs.replace(split, whole=structs.replace(split.whole, sale=True))
     shares = tuple(Share(n, Operation.CAPTURE, t.minor) for n, t in enumerate(split.tenders))
     order = Order(
-        id=new_id("att", 7), operation=Operation.CAPTURE, minor=3000, reference=None, final=False, shares=shares
+        id=own_capture(split.whole.id),
+        operation=Operation.CAPTURE,
+        minor=3000,
+        reference=None,
+        final=False,
+        shares=shares,
     )
     for place, state in enumerate(states):
         minor = split.tenders[place].minor
@@ -320,3 +327,16 @@ def test_what_is_next_while_tenders_are_captured(states: tuple[State, ...], act:
     split = capturing(*states)
     step = next_step(split, NOW)
     assert (step.act, step.tender, ended(split, split.orders[0])) == (act, tender, how)
+
+
+@pytest.mark.parametrize(("state", "how"), [(State.REJECTED, "failed"), (State.APPROVED, "succeeded")])
+def test_what_a_caller_captures_after_the_own_capture_failed_is_the_callers(state: State, how: str):
+    split = capturing(State.APPROVED, State.DECLINED)
+    order = Order(
+        id=new_id("att", 7), operation=Operation.CAPTURE, minor=500, reference=None, final=False,
+        shares=(Share(1, Operation.CAPTURE, 500),),
+    )  # fmt: skip
+    split = having(split, 1, moved(split.part(1), Operation.CAPTURE, 500, state, order.name))
+    split = structs.replace(split, orders=(structs.replace(split.orders[0], ended="declined"), order))
+    assert share_ended(split, order, 0) == how, "asked once: it is for its caller to ask again"
+    assert "sale_approved" not in became(split)

@@ -3,10 +3,14 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 from tests.flows.test_crashes import dying
 from tests.flows.test_payments import amount, effects, follow, until
 from tests.flows.test_splits import body_of, held, settled, split
-from tests.world import World
+from tests.world import World, alone
+
+from scrooge.flows.settling import settled as keep
+from scrooge.ids import hex_of
 
 DECLINED = ("stripe", "pm_card_visa"), ("adyen", "stored_insufficient_funds")
 # Two authorizations, the decision to capture, two captures: each is a step.
@@ -92,3 +96,20 @@ async def test_a_worker_that_dies_leaves_it_to_the_next(world: World):
         world.start("worker")
         p = await settled(world, p, "captured")
         assert await moved(world, p) == PAID, point
+
+
+async def test_what_is_to_be_captured_with_the_payment_no_caller_captures_in_part(world: World):
+    """Both are held, and whoever was about to capture them died."""
+    p = await dying(world, "split.step:3", await body_of(world))
+    status, problem = await world.post(f"/v1/payments/{p['id']}/captures", {"amount": amount("5.00"), "final": True})
+    assert (status, problem["code"]) == (409, "capture_in_flight"), problem
+    assert await moved(world, await settled(world, p, "captured")) == PAID
+
+
+async def test_what_could_not_be_done_for_a_day_is_looked_at_again(world: World):
+    p = await held(world)
+    connection = await asyncpg.connect(world.database_url)
+    await connection.execute("UPDATE splits SET looks = 2000 WHERE payment_id = $1", hex_of(p["id"]))
+    await connection.close()
+    async with alone(world) as s:
+        assert await keep(s, p["id"], moved=False, paused=True) is not None

@@ -30,7 +30,7 @@ async def codes(world: World, value: str = "10.00", count: int = 1, **more: Any)
 
 
 async def redeem(world: World, account: dict[str, Any], code: str, **more: Any) -> tuple[int, dict[str, Any]]:
-    body = {"code": code, "reference": f"code-{uuid.uuid4().hex}"}
+    body = {"code": code, "reference": more.pop("reference", f"code-{uuid.uuid4().hex}")}
     return await world.post(f"/v1/stored-value-accounts/{account['id']}/loads", body, **more)
 
 
@@ -165,6 +165,23 @@ async def test_whatever_is_wrong_with_a_code_the_answer_is_the_same(
     assert await wallets.balance(account) == ("10.00", "0.00")
     noted = "SELECT count(*) FROM audit WHERE action = 'stored_value_code_refused' AND object = $1"
     assert await sql.fetchval(noted, account["id"]) == len(bad)
+
+
+async def test_nobody_learns_of_a_code_what_an_account_or_a_reference_would_not_let_it_do(
+    world: World, wallets: Wallets, sql: asyncpg.Connection
+):
+    account, over = await wallets.open(customer="user-lost"), await wallets.open(customer="user-over")
+    used, good = (await codes(world, count=2))["codes"]
+    status, move = await redeem(world, account, used, reference="lost")
+    assert status == 201
+    await expire_now(sql, over)
+    for code in (used, good, "NO-SUCH-CODE"):
+        for _ in range(4):
+            status, problem = await redeem(world, account, code, reference="lost")
+            assert (status, problem["code"], problem["existing_id"]) == (409, "reference_exists", move["id"]), code
+        status, problem = await redeem(world, over, code)
+        assert (status, problem["code"]) == (409, "stored_value_expired"), code
+    assert (await redeem(world, account, good))[0] == 201, "none of that was a guess"
 
 
 async def test_who_guesses_is_locked_out_and_a_hundred_at_once_are_no_way_around(world: World, wallets: Wallets):

@@ -38,3 +38,8 @@ async def test_codes_are_written_for_one_reader_and_told_nowhere_else(world: Wor
     account = (await wallets.open(customer=reference))["id"]
     body = {"code": file.read_text().split()[0], "reference": "first"}
     assert (await world.post(f"/v1/stored-value-accounts/{account}/loads", body))[0] == 201
+    code, said = await told(world, "codes", "10.00EUR", "--reference", f"{reference}-2", "-o", str(file))
+    assert (code, "Traceback" in said) == (2, False), said
+    assert len(file.read_text().split()) == 3, "what is there is not written over"
+    code, said = await told(world, "codes", "10.00EUR", "--reference", reference, "-o", str(tmp_path / "again.txt"))
+    assert (code, "reference_exists" in said, (tmp_path / "again.txt").exists()) == (1, True, False), said

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from scrooge.storage.audit import audit
@@ -14,6 +15,7 @@ from tests.flows.test_payments import effects, until
 from tests.flows.test_splits import body_of, move, settled
 from tests.ledger.test_export import bean_check, hledger
 from tests.stored_value.conftest import Wallets, amount
+from tests.stored_value.test_accounts import expire_now
 from tests.world import World
 
 POINTS = ["split.after", *(f"split.step:{n}" for n in range(1, 6)), "split.decided", "split.ordered", "split.settled"]
@@ -77,6 +79,29 @@ async def test_a_balance_that_is_too_small_ends_it_before_the_card_is_asked(worl
     _, p = await world.post("/v1/payments", await asked(world, account))
     assert (p["status"], p["decline"]["category"]) == ("declined", "insufficient_funds"), p
     assert p["tenders"][1]["payment"] is None
+
+
+async def test_a_balance_that_can_pay_nothing_is_refused_before_the_card_is_asked(
+    world: World, wallets: Wallets, sql: asyncpg.Connection
+):
+    dollars, over, closed = (
+        await wallets.open("20.00", currency="USD"),
+        await wallets.open("20.00"),
+        await wallets.open(),
+    )
+    await expire_now(sql, over)
+    assert (await world.post(f"/v1/stored-value-accounts/{closed['id']}/close", {}))[0] == 200
+    for account, problem in (
+        (dollars, (422, "currency_mismatch")),
+        (over, (409, "stored_value_expired")),
+        (closed, (409, "stored_value_closed")),
+    ):
+        body = await asked(world, account)
+        card, balance = body["tenders"][1], body["tenders"][0]["instrument"]
+        body["tenders"] = [{**card, "amount": "17.50"}, {"instrument": balance}]
+        status, told = await world.post("/v1/payments", body)
+        assert (status, told.get("code")) == problem, told
+        assert told["param"] == "tenders.1.instrument"
 
 
 @pytest.mark.parametrize("token", ["pm_card_visa", "pm_card_chargeDeclined"])

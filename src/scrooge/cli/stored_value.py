@@ -106,9 +106,16 @@ def codes(
     as_json: Json = False,
 ) -> None:
     """Make codes that load stored value. They are written once and can never be told again."""
-    output.touch(mode=0o600, exist_ok=False)
     body = {"amount": money(amount), "count": count, "reference": reference}
-    made = asked("POST", "/v1/stored-value-codes", body)
+    try:
+        output.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise SettingsError(f"--output {output}: {error.strerror}") from None
+    try:
+        made = asked("POST", "/v1/stored-value-codes", body)
+    except BaseException:
+        output.unlink()
+        raise
     output.write_text("".join(f"{code}\n" for code in made["codes"]))
     say(f"{len(made['codes'])} codes are in {output}")
     told({**made, "codes": []}, as_json)

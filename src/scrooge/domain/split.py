@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from scrooge.domain.attempt import LIVE, OPEN, Attempt, Operation, State
 from scrooge.domain.payment import Payment, Tally, authorization_of, standing, status_of
-from scrooge.ids import retyped
+from scrooge.ids import retyped, twin_of
 
 TRIES = 6  # of a capture that no caller asked for, and that the PSP did not process
 PREFIXES = {Operation.CAPTURE: "cap", Operation.VOID: "voi", Operation.REFUND: "ref"}
@@ -175,7 +175,12 @@ def spared(split: Split, order: Order, place: int) -> bool:
 
 def automatic(split: Split, order: Order) -> bool:
     """The capture that no caller asked for, because it comes with the payment."""
-    return split.whole.sale and order.operation is Operation.CAPTURE and order.reference is None
+    return split.whole.sale and order.id == own_capture(split.whole.id)
+
+
+def own_capture(whole: str) -> str:
+    """The id of that order: whoever decides it, decides the same one."""
+    return retyped(twin_of(whole, "capture"), "att")
 
 
 # --- what there is to tell ----------------------------------------------------------------------

@@ -9,11 +9,21 @@ from scrooge.connectors.connector import Connector
 from scrooge.crash import reach
 from scrooge.domain.attempt import Operation
 from scrooge.domain.payment import Payment, authorization_of, standing
-from scrooge.domain.split import Order, Share, Split, automatic, became, ended, half_captured, status_of_split, total
+from scrooge.domain.split import (
+    Order,
+    Share,
+    Split,
+    automatic,
+    became,
+    ended,
+    half_captured,
+    own_capture,
+    status_of_split,
+    total,
+)
 from scrooge.domain.split_steps import Act, next_step
 from scrooge.flows.ask import SECOND, account_of
 from scrooge.flows.scrooge import Scrooge, now
-from scrooge.ids import retyped, twin_of
 from scrooge.metrics import BREAKS
 from scrooge.postgres.database import redone
 from scrooge.storage import changes, splits
@@ -37,7 +47,7 @@ async def settled(s: Scrooge, payment_id: str, *, moved: bool, paused: bool = Fa
             return None
         look_in = max(0.0, (step.at - now()) / SECOND) if step.at is not None else None
         if paused:
-            look_in = min(2.0**split.looks, PAUSE_MOST)
+            look_in = min(2.0 ** min(split.looks, 10), PAUSE_MOST)
         over = {o.id: how for o in split.orders if o.ended is None and (how := ended(split, o)) is not None}
         split = structs.replace(
             split, orders=tuple(structs.replace(o, ended=over.get(o.id, o.ended)) for o in split.orders)
@@ -82,7 +92,7 @@ async def all_captured(s: Scrooge, split: Split) -> None:
         shares = [Share(place, Operation.CAPTURE, tender.minor) for place, tender in enumerate(current.tenders)]
         whole = current.whole
         order = Order(
-            id=retyped(twin_of(whole.id, "capture"), "att"), operation=Operation.CAPTURE, minor=whole.minor,
+            id=own_capture(whole.id), operation=Operation.CAPTURE, minor=whole.minor,
             reference=None, final=False, shares=await surest_last(s, current, shares), created_at=now(),
         )  # fmt: skip
         await splits.add_order(connection, whole.id, order)

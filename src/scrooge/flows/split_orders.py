@@ -89,6 +89,8 @@ async def shared_out(s: Scrooge, split: Split, order: Order, amount: Money | Non
     approved = all_held(split) or bool(split.orders)
     if operation is Operation.CAPTURE and (split.closing is not None or not approved):
         raise AuthorizationNotApproved("nothing to capture: not all of its tenders are approved")
+    if operation is Operation.CAPTURE and split.whole.sale and not split.orders:
+        raise CaptureInFlight("it is about to be captured with the payment")
     waits = any(o.ended is None and o.operation is not Operation.REFUND for o in split.orders)
     if operation is not Operation.REFUND and waits:
         raise CaptureInFlight("a capture or void of this payment has not concluded")

@@ -27,7 +27,7 @@ from scrooge.errors import (
     RequestInProgress,
     TendersDiffer,
 )
-from scrooge.flows import authorize
+from scrooge.flows import authorize, stored_value
 from scrooge.flows.ask import SECOND
 from scrooge.flows.authorize import Wanted, begun, existing, instrument_of
 from scrooge.flows.keys import Keyed, earlier, guard_of
@@ -114,6 +114,7 @@ async def paid_with(s: Scrooge, principal: Principal, wanted: Wanted, tenders: l
         try:
             customer = wanted.customer or (found[0].customer if found else None)
             instrument = await instrument_of(s, principal, tender.instrument, customer)
+            stored_value.check(instrument, wanted.amount.currency, None)
             part = structs.replace(wanted, amount=Money(tender.minor, wanted.amount.currency))
             await route_of(s, principal, instrument, tender.account, asked(part))
         except Problem as problem:

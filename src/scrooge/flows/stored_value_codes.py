@@ -7,6 +7,7 @@ pause that is longer than any look-up.
 import asyncio
 import secrets
 import time
+from typing import Any
 
 import structlog
 
@@ -17,6 +18,8 @@ from scrooge.errors import (
     NotFound,
     ReferenceExists,
     RequestInProgress,
+    StoredValueClosed,
+    StoredValueExpired,
 )
 from scrooge.flows.keys import Keyed, guard_of
 from scrooge.flows.scrooge import Scrooge, now
@@ -122,6 +125,8 @@ async def redeem(
     before = await done_before(s, who, account, keyed)
     if before is not None:
         return account, before, True
+    check(account)
+    await check_reference(s.db, account, reference)
     guesser = Guesser(who.merchant, who.caller, who.livemode, account.customer)
     if await kept.guess(s.db, guesser, LOCKED_SECONDS) > GUESSES_MAX:
         raise CodesLocked("too many codes were not accepted for this customer", retry_after=LOCKED_SECONDS)
@@ -133,9 +138,31 @@ async def redeem(
             await note(connection, f"key:{who.key_id}", "stored_value_code_refused", account.id, detail)
         await asyncio.sleep(max(0.0, PAUSE_SECONDS - (time.monotonic() - began)))
         raise
-    if found is None:
-        raise RequestInProgress("the first request with this key is still running", retry_after=1)
+    if found is None:  # A copy of this request was faster.
+        before = await done_before(s, who, account, keyed)
+        if before is None:
+            raise RequestInProgress("the first request with this key is still running", retry_after=1)
+        await kept.forgive(s.db, guesser)
+        return await visible(s, who, account_id), before, True
     return await visible(s, who, account_id), found, False
+
+
+def check(account: Account) -> None:
+    """Before the code is looked at, so that the answer says nothing about it. Raises StoredValueClosed,
+    StoredValueExpired."""
+    if account.closed_at is not None:
+        raise StoredValueClosed("the account is closed")
+    if account.expires_at is not None and account.expires_at <= now():
+        raise StoredValueExpired("the account has expired")
+
+
+async def check_reference(db: Any, account: Account, reference: str) -> None:
+    """The same of what was loaded under this reference: its code is used up. Raises ReferenceExists."""
+    before = await rows.move_of_reference(db, account.id, reference)
+    if before is not None:
+        raise ReferenceExists(
+            "this reference was used before, under another key", param="reference", existing_id=before.id
+        )
 
 
 async def done_before(s: Scrooge, who: Principal, account: Account, keyed: Keyed) -> Moved | None:
@@ -161,6 +188,7 @@ async def loaded(
         digests = s.directory.sealer.digests(plain(code))
         worth = await kept.take(connection, digests, account.merchant, account.livemode, account.currency, account.id)
         if worth is None:
+            await check_reference(connection, account, reference)
             raise CodeNotAccepted("this code is not accepted", param="code")
         minor, seller = worth
         asked = Move(

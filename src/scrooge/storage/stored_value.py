@@ -207,6 +207,11 @@ async def move_of_id(db: Any, account_id: str, move_id: str) -> Moved | None:
     return None if row is None else moved_of(row, row["declined"], False)
 
 
+async def move_of_reference(db: Any, account_id: str, reference: str) -> Moved | None:
+    row = await run(db, Q["move_of_reference"], *key_of(account_id), reference)
+    return None if row is None else moved_of(row, row["declined"], False)
+
+
 async def announce(connection: Any, a: Account, m: Moved, kind: str, content: dict[str, Any]) -> None:
     """The event of a move, in the transaction of it."""
     await run(

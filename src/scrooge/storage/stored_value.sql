@@ -71,6 +71,9 @@ SELECT *
 -- move_of_id :one
 SELECT * FROM stored_value_moves WHERE bucket = $1 AND account_id = $2 AND id = $3;
 
+-- move_of_reference :one
+SELECT * FROM stored_value_moves WHERE bucket = $1 AND account_id = $2 AND reference = $3;
+
 -- announce :none
 INSERT INTO events (bucket, payment_id, id, merchant_id, livemode, attempt_id, type, object_version, content)
 VALUES ($1, $2, $3, $4, $5, $2, $6, $7, $8::jsonb);
