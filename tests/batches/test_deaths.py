@@ -80,10 +80,20 @@ async def progress(rows: Batches, both: list[Batch]) -> int:
     raise AssertionError("the database does not come back")
 
 
+async def reached(world: World) -> asyncpg.Connection:
+    """Once it takes connections: a process that starts while PostgreSQL reads its log ends, for its supervisor to start."""
+    for _ in range(240):
+        try:
+            return await asyncpg.connect(world.database_url)
+        except (asyncpg.PostgresError, OSError):
+            await asyncio.sleep(0.25)
+    raise AssertionError("the database does not come back")
+
+
 async def kill(world: World, victim: str) -> None:
     """By SIGKILL; of PostgreSQL one backend, so that all of it starts again from its log."""
     if victim == "postgres":
-        connection = await asyncpg.connect(world.database_url)
+        connection = await reached(world)
         pid = await connection.fetchval(
             "SELECT pid FROM pg_stat_activity WHERE application_name = 'scrooge' AND state IS NOT NULL LIMIT 1"
         )
@@ -91,6 +101,7 @@ async def kill(world: World, victim: str) -> None:
         os.kill(pid, signal.SIGKILL)
         return
     world.kill(victim)
+    await (await reached(world)).close()
     await asyncio.to_thread(world.start, victim)
 
 
