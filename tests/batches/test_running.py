@@ -162,9 +162,10 @@ async def test_what_is_canceled_or_past_its_window_stops_and_the_rest_is_left(wo
 
 async def test_a_mandate_that_is_withdrawn_meanwhile_refuses_its_lines_and_stops_no_other(world: World, rows: Batches):
     names, good, gone = references(60), await rows.mandate(), await rows.mandate(adyen="stored_visa")
-    b = await rows.ready([(name, (good, gone)[i % 2]) for i, name in enumerate(names)], pacing=Pacing(max_tps=20))
+    b = await rows.ready([(name, (good, gone)[i % 2]) for i, name in enumerate(names)], pacing=Pacing(max_tps=10))
     b = await rows.act(b, Act.START)
-    await asyncio.sleep(1)
+    while not await rows.approved(names[1::2]):
+        await asyncio.sleep(0.05)
     status, _ = await world.post(f"/v1/mandates/{gone}/revoke", {"reason": "the payer called"})
     assert status == 200
     await rows.until(b, Status.COMPLETED)
