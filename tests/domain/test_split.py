@@ -340,3 +340,21 @@ def test_what_a_caller_captures_after_the_own_capture_failed_is_the_callers(stat
     split = structs.replace(split, orders=(structs.replace(split.orders[0], ended="declined"), order))
     assert share_ended(split, order, 0) == how, "asked once: it is for its caller to ask again"
     assert "sale_approved" not in became(split)
+
+
+@pytest.mark.parametrize("taken", [State.REJECTED, State.APPROVED])
+def test_what_expires_after_a_capture_that_failed_is_paid_by_nobody(taken: State):
+    split = all_held()
+    order = Order(
+        id=new_id("att", 7), operation=Operation.CAPTURE, minor=500, reference="a", final=False,
+        shares=(Share(0, Operation.CAPTURE, 500),), ended="failed",
+    )  # fmt: skip
+    split = having(split, 0, moved(split.part(0), Operation.CAPTURE, 500, taken, order.name))
+    split = structs.replace(split, orders=(order,))
+    assert next_step(split, NOW).act is Act.WAIT, "its caller may ask again"
+    p = split.part(1)
+    split = having(split, 1, p.replacing(structs.replace(p.attempts[0], closed=Closed.EXPIRED)))
+    step = next_step(split, NOW)
+    assert (step.act, step.closing.status if step.closing else None) == (
+        (Act.CLOSE, "expired") if taken is State.REJECTED else (Act.WAIT, None)
+    )

@@ -184,13 +184,17 @@ async def test_nobody_learns_of_a_code_what_an_account_or_a_reference_would_not_
     assert (await redeem(world, account, good))[0] == 201, "none of that was a guess"
 
 
-async def test_who_guesses_is_locked_out_and_a_hundred_at_once_are_no_way_around(world: World, wallets: Wallets):
+async def test_who_guesses_is_locked_out_and_a_hundred_at_once_are_no_way_around(
+    world: World, wallets: Wallets, sql: asyncpg.Connection
+):
     account = await wallets.open(customer=f"user-{uuid.uuid4().hex}")
     guesses = [f"AAAAA-BBBBB-CCCCC-DDDDD-EEEEE-{n:02}" for n in range(60)]
     answers = await asyncio.gather(*(redeem(world, account, guess) for guess in guesses))
     assert sorted(status for status, _ in answers) == [*[422] * 10, *[429] * 50]
     [good] = (await codes(world))["codes"]
     assert (await redeem(world, account, good))[1]["code"] == "codes_locked"
+    rows = await sql.fetch("SELECT action, count(*) FROM audit WHERE object = $1 GROUP BY action", account["id"])
+    assert {r["action"]: r["count"] for r in rows} == {"stored_value_code_refused": 10, "stored_value_codes_locked": 1}
     other = await wallets.open(customer=f"user-{uuid.uuid4().hex}")
     assert (await redeem(world, other, good))[0] == 201
 

@@ -49,6 +49,10 @@ def next_step(split: Split, now: int) -> Step:
         if found is not None:
             return found
         return Step(Act.CAPTURE) if split.whole.sale else WAIT
+    if not taken and all(order.ended is not None for order in split.orders):
+        found = authorizing(split, now)  # A capture that failed, and then one of them has expired: none is paid.
+        if found is not None and found.closing is not None and found.closing.status == "expired":
+            return found
     steps = [carrying_out(split, order, now) for order in split.orders if order.ended is None]
     return next((step for step in steps if step.act is not Act.WAIT), soonest(steps))
 

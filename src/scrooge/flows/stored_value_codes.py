@@ -128,14 +128,15 @@ async def redeem(
     check(account)
     await check_reference(s.db, account, reference)
     guesser = Guesser(who.merchant, who.caller, who.livemode, account.customer)
-    if await kept.guess(s.db, guesser, LOCKED_SECONDS) > GUESSES_MAX:
+    guesses = await kept.guess(s.db, guesser, LOCKED_SECONDS)
+    if guesses > GUESSES_MAX:
+        if guesses == GUESSES_MAX + 1:
+            await noted(s, who, account, "stored_value_codes_locked")
         raise CodesLocked("too many codes were not accepted for this customer", retry_after=LOCKED_SECONDS)
     try:
         found = await loaded(s, who, account, guesser, code, reference, keyed)
     except CodeNotAccepted:
-        async with s.db.transaction() as connection:
-            detail = {"account": account.id, "customer": account.customer}
-            await note(connection, f"key:{who.key_id}", "stored_value_code_refused", account.id, detail)
+        await noted(s, who, account, "stored_value_code_refused")
         await asyncio.sleep(max(0.0, PAUSE_SECONDS - (time.monotonic() - began)))
         raise
     if found is None:  # A copy of this request was faster.
@@ -145,6 +146,12 @@ async def redeem(
         await kept.forgive(s.db, guesser)
         return await visible(s, who, account_id), before, True
     return await visible(s, who, account_id), found, False
+
+
+async def noted(s: Scrooge, who: Principal, account: Account, what: str) -> None:
+    async with s.db.transaction() as connection:
+        detail = {"account": account.id, "customer": account.customer}
+        await note(connection, f"key:{who.key_id}", what, account.id, detail)
 
 
 def check(account: Account) -> None:
