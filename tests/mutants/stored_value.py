@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-MIGRATION = "src/scrooge/storage/migrations/0040_stored_value_journals.sql"
+MIGRATION = "src/scrooge/storage/migrations/0035_stored_value.sql"
 CODES = "src/scrooge/storage/stored_value_codes.sql"
 MODEL = "tests/stored_value/test_model.py"
 PAID, ACCOUNTS = "tests/stored_value/test_payments.py::test_", "tests/stored_value/test_accounts.py::test_"

@@ -62,6 +62,7 @@ CREATE FUNCTION recovery_step(phase text) RETURNS text LANGUAGE sql IMMUTABLE AS
 $$;
 
 -- In the statement that writes the step. One that was canceled before anything was decided has none.
+-- `mandate_id` and `instrument_id` are the payment's own, whatever else was tried: as of the last attempt with them.
 CREATE FUNCTION keep_recovery() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -75,17 +76,18 @@ BEGIN
     UPDATE recoveries r
        SET state = becomes, reason = coalesce(NEW.decline, r.reason), means = coalesce(NEW.means, r.means), why = said,
            retries = NEW.round, next_at = CASE WHEN becomes = 'open' THEN NEW.retry_at END, ended_at = ends,
-           mandate_id = coalesce(NEW.mandate_id, r.mandate_id),
-           instrument_id = (SELECT p.instrument_id FROM payments p
-                             WHERE p.bucket = NEW.bucket AND p.id = NEW.payment_id)
+           instrument_id = CASE WHEN NEW.state = 'made' AND NEW.mandate_id IS NULL
+                                THEN (SELECT p.instrument_id FROM payments p
+                                       WHERE p.bucket = NEW.bucket AND p.id = NEW.payment_id)
+                                ELSE r.instrument_id END
      WHERE r.bucket = NEW.bucket AND r.payment_id = NEW.payment_id AND r.state = 'open';
     IF NOT FOUND AND coalesce(NEW.phase, NEW.state) IN ('looking', 'scheduled', 'needs_customer', 'lost') THEN
         INSERT INTO recoveries (
                bucket, payment_id, merchant_id, livemode, mandate_id, instrument_id, minor, currency, state, reason, means,
                why, control, retries, next_at, retry_until, opened_at, ended_at)
-        SELECT NEW.bucket, NEW.payment_id, NEW.merchant_id, NEW.livemode, coalesce(NEW.mandate_id, p.mandate_id),
-               p.instrument_id, p.minor, p.currency, becomes, coalesce(NEW.decline, 'unmapped'), NEW.means, said,
-               coalesce(NEW.control, false), NEW.round, NEW.retry_at, p.retry_until, NEW.written_at, ends
+        SELECT NEW.bucket, NEW.payment_id, NEW.merchant_id, NEW.livemode, p.mandate_id, p.instrument_id, p.minor,
+               p.currency, becomes, coalesce(NEW.decline, 'unmapped'), NEW.means, said, coalesce(NEW.control, false),
+               NEW.round, NEW.retry_at, p.retry_until, NEW.written_at, ends
           FROM payments p
          WHERE p.bucket = NEW.bucket AND p.id = NEW.payment_id AND p.retry_until IS NOT NULL
             ON CONFLICT DO NOTHING;

@@ -66,6 +66,8 @@ ALTER TABLE instruments ADD COLUMN stored_value_id uuid;
 -- and is done, or declined with the reason kept; one that was decided before is answered as then. Accounts are locked in
 -- order and written once, so that a hundred payments from one cost it one row. What is done is in the books with it:
 -- `debit` and `credit` name the ledger accounts, `rest_debit` and `rest_credit` those of what a final capture releases.
+-- A move's journal is the move's own, under its id: `journal_balances` reads all journals of a payment, and an account that
+-- is busy has too many of them.
 CREATE FUNCTION move_stored_value(wanted jsonb)
 RETURNS TABLE (name text, id uuid, account_id uuid, number bigint, kind text, minor bigint, available_minor bigint,
                held_minor bigint, declined text, fresh boolean, created_at timestamptz)
@@ -235,10 +237,10 @@ BEGIN
 
     IF cardinality(done) > 0 THEN
         INSERT INTO journals (bucket, payment_id, id, attempt_id, effect)
-        SELECT d.bucket, d.account_id, d.id, coalesce(d.attempt_id, d.id), 'stored_value_' || d.kind
+        SELECT d.bucket, d.id, d.id, coalesce(d.attempt_id, d.id), 'stored_value_' || d.kind
           FROM unnest(done) AS d;
         INSERT INTO postings (bucket, payment_id, journal_id, line, merchant_id, livemode, account, minor, currency)
-        SELECT d.bucket, d.account_id, d.id, side.line, merchants[d.ordinality],
+        SELECT d.bucket, d.id, d.id, side.line, merchants[d.ordinality],
                modes[d.ordinality], CASE side.line WHEN 1 THEN debits[d.ordinality] ELSE credits[d.ordinality] END,
                side.sign * d.minor, currencies[d.ordinality]
           FROM unnest(done) WITH ORDINALITY AS d,
